@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar, cast
 
-from .errors import UserError
+from transfer_core.errors import UserError
 
 T = TypeVar("T")
 Value = bool | int | float | str

@@ -1,0 +1,142 @@
+"""The data sets on disk: manifests, content-addressed image bytes, thumbnails and splits.
+
+datasets/<id>/manifest.json, about.json (name, created, problems), splits/<id>.json
+images/ab/<sha-256 of the bytes>       thumbs/ab/<the same>.jpg
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from transfer_core.errors import UserError
+from transfer_core.files import folder_bytes, is_id, read_json, write_bytes, write_json
+from transfer_core.data.manifest import Manifest, Problem
+from transfer_core.data.split import Split
+
+
+@dataclass(frozen=True)
+class About:
+    """What lists of data sets show; it can change, the manifest cannot."""
+
+    id: str
+    name: str
+    created: str
+    images: int
+    classes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+class Library:
+    """The data sets below one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.folder = home / "datasets"
+
+    def add(self, manifest: Manifest, problems: Iterable[Problem] = ()) -> Manifest:
+        """Store a manifest. The same content again keeps its first date and takes the new name."""
+        folder = self.folder / manifest.id
+        known = read_json(folder / "about.json") if (folder / "about.json").exists() else {}
+        write_json(folder / "manifest.json", manifest.to_json())
+        about = {
+            "id": manifest.id,
+            "name": manifest.name,
+            "created": known.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+            "images": len(manifest.rows),
+            "classes": manifest.classes,
+            "problems": [asdict(each) for each in problems],
+        }
+        write_json(folder / "about.json", about)  # last: a data set exists once this file does
+        return manifest
+
+    def get(self, dataset: str) -> Manifest:
+        """Return the manifest of a data set by its whole id."""
+        path = self.folder / dataset / "manifest.json"
+        if not is_id(dataset) or not path.exists():
+            raise UserError(f"There is no data set {dataset!r}; see the list of data sets.", "no-data")
+        return Manifest.from_json(read_json(path))
+
+    def about(self, dataset: str) -> About:
+        """Return name, date, counts and problems of a data set."""
+        path = self.folder / dataset / "about.json"
+        if not is_id(dataset) or not path.exists():
+            raise UserError(f"There is no data set {dataset!r}; see the list of data sets.", "no-data")
+        return _make_about(read_json(path))
+
+    def datasets(self) -> list[About]:
+        """Return all data sets, newest first."""
+        found = [_make_about(read_json(path)) for path in self.folder.glob("*/about.json")]
+        return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
+
+    def find(self, ref: str) -> About:
+        """Return the data set that an id, an unambiguous beginning of one, or a name means."""
+        known = self.datasets()
+        hits = [each for each in known if ref in (each.id, each.name)]
+        hits = hits or [each for each in known if len(ref) >= 3 and each.id.startswith(ref)]
+        if not hits:
+            raise UserError(f"There is no data set {ref!r}; add one or see the list.", "no-data")
+        if len({each.id for each in hits}) > 1 and hits[0].id != ref:
+            ids = ", ".join(each.id for each in hits)
+            raise UserError(f"{ref!r} could mean any of {ids}: give more of the id.", "ambiguous")
+        return hits[0]
+
+    def rename(self, dataset: str, name: str) -> None:
+        """Give a data set another name."""
+        path = self.folder / self.about(dataset).id / "about.json"
+        write_json(path, read_json(path) | {"name": name.strip() or dataset})
+
+    def image_path(self, image: str) -> Path:
+        """Return where the original bytes of an image are."""
+        return self.home / "images" / image[:2] / image
+
+    def thumb_path(self, image: str) -> Path:
+        """Return where the thumbnail of an image is."""
+        return self.home / "thumbs" / image[:2] / f"{image}.jpg"
+
+    def store_image(self, image: str, data: bytes, thumbnail: bytes) -> None:
+        """Store bytes and thumbnail under their hash; what is there already stays."""
+        for path, content in ((self.image_path(image), data), (self.thumb_path(image), thumbnail)):
+            if not path.exists():
+                write_bytes(path, content)
+
+    def add_split(self, split: Split) -> Split:
+        """Store a split beside its data set."""
+        write_json(self._split_path(split.manifest, split.id), split.to_json())
+        return split
+
+    def get_split(self, dataset: str, split: str) -> Split:
+        """Return a stored split."""
+        path = self._split_path(dataset, split)
+        if not (is_id(dataset) and is_id(split)) or not path.exists():
+            raise UserError(f"There is no split {split!r} of this data set; make one first.", "no-split")
+        return Split.from_json(read_json(path))
+
+    def _split_path(self, dataset: str, split: str) -> Path:
+        return self.folder / dataset / "splits" / f"{split}.json"
+
+    def delete(self, dataset: str) -> tuple[int, list[str]]:
+        """Remove a data set and the images only it holds; return freed bytes and those images."""
+        doomed = {row.image for row in self.get(dataset).rows}
+        for other in self.datasets():
+            if other.id != dataset:
+                doomed -= {row.image for row in self.get(other.id).rows}
+        folder = self.folder / dataset
+        freed = folder_bytes(folder)
+        (folder / "about.json").unlink()
+        shutil.rmtree(folder)
+        for image in doomed:
+            for path in (self.image_path(image), self.thumb_path(image)):
+                if path.exists():
+                    freed += path.stat().st_size
+                    path.unlink()
+        return freed, sorted(doomed)
+
+
+def _make_about(data: dict[str, Any]) -> About:
+    problems = tuple(Problem(**each) for each in data["problems"])
+    return About(**{**data, "classes": tuple(data["classes"]), "problems": problems})

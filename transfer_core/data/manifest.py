@@ -1,0 +1,112 @@
+"""A manifest: the immutable list of the images of a data set, and what is known of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file's bytes become 8-bit RGB pixels; the same in training, prediction and export."""
+
+    depth: str = "full-range"  # 16-bit values are scaled by the range of the type, never clipped
+    background: str = "#ffffff"  # what shows through transparent pixels
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image. `image` is the sha-256 of the original bytes, `pixels` of the decoded pixels."""
+
+    image: str
+    pixels: str
+    path: str
+    width: int
+    height: int
+    label: str | None = None
+    domain: str | None = None
+    group: str | None = None
+    given: str | None = None  # train, val or test, where the upload said so
+    look: str = ""  # perceptual hash, 16 hex digits: near-duplicates are close in Hamming distance
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about one file that the user should know, with what became of it."""
+
+    file: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The images of a data set. Its id comes from the content alone, not from name or order."""
+
+    name: str
+    classes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    reading: Reading = Reading()
+    parent: str | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hex digits of the sha-256 over classes, reading and rows in canonical order."""
+        rows = sorted(json.dumps(asdict(row), sort_keys=True) for row in self.rows)
+        content = json.dumps([self.classes, asdict(self.reading), rows])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @cached_property
+    def by_image(self) -> dict[str, Row]:
+        """The rows by image hash."""
+        return {row.image: row for row in self.rows}
+
+    @property
+    def labelled(self) -> list[Row]:
+        """The rows that have a label."""
+        return [row for row in self.rows if row.label is not None]
+
+    @property
+    def domains(self) -> dict[str, int]:
+        """Images per domain, in name order; empty where no image names one."""
+        return count(row.domain for row in self.rows)
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """Images per group, in name order; empty where no image names one."""
+        return count(row.group for row in self.rows)
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Labelled images per class, in class order."""
+        counts = Counter(row.label for row in self.rows)
+        return {name: counts[name] for name in self.classes}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; `from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Manifest:
+        """Return the manifest that `to_json` described."""
+        return cls(
+            name=data["name"],
+            classes=tuple(data["classes"]),
+            rows=tuple(Row(**row) for row in data["rows"]),
+            reading=Reading(**data["reading"]),
+            parent=data["parent"],
+        )
+
+
+def count(values: Iterable[str | None]) -> dict[str, int]:
+    """Return how often each value occurs, in name order, leaving None out."""
+    counts = Counter(each for each in values if each is not None)
+    return {name: counts[name] for name in sorted(counts)}

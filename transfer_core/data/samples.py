@@ -1,0 +1,52 @@
+"""The real sample images: solar cells seen by electroluminescence (the ELPV set)."""
+
+from __future__ import annotations
+
+import csv
+from importlib.util import find_spec
+from pathlib import Path
+
+from transfer_core.errors import UserError
+from transfer_core.data.ingest import Candidate, Progress, ingest
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest, Problem
+
+SOLAR_CELLS = "Solar cells"
+
+
+def has_solar_cells() -> bool:
+    """Tell whether the package with the images is installed."""
+    return find_spec("elpv_dataset") is not None
+
+
+def add_solar_cells(library: Library, progress: Progress | None = None) -> tuple[Manifest, list[Problem]]:
+    """Put the 2,624 solar cells into the library (Deitsch et al. 2019; CC BY-NC-SA 4.0).
+
+    Labels, domains (mono, poly) and groups (module, inferred from the file order) come from
+    `sample_data/solar_cells.csv`.
+    """
+    spec = find_spec("elpv_dataset")
+    if spec is None or spec.origin is None:
+        message = "The sample images are not installed: run `uv sync --group samples` or `pip install elpv-dataset`."
+        raise UserError(message, "no-samples")
+    folder = Path(spec.origin).parent / "data" / "images"
+    with _table().open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    candidates = [
+        Candidate(
+            row["image"],
+            (folder / row["image"]).read_bytes,
+            label=row["label"],
+            domain=row["domain"],
+            group=row["group"],
+        )
+        for row in rows
+    ]
+    return ingest(candidates, SOLAR_CELLS, library, progress=progress)
+
+
+def _table() -> Path:
+    """Return the table's place: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parents[1]
+    places = [package / "sample_data", package.parent / "sample_data"]
+    return next((each for each in places if each.is_dir()), places[-1]) / "solar_cells.csv"

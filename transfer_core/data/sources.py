@@ -1,0 +1,153 @@
+"""Where candidates come from: a folder, a zip, one file; and what their folders say of them."""
+
+from __future__ import annotations
+
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+from transfer_core.errors import UserError
+from transfer_core.data.images import SUFFIXES
+from transfer_core.data.ingest import Candidate
+from transfer_core.data.manifest import Problem
+
+MAX_FILE_BYTES = 200_000_000
+MAX_RATIO = 200  # unpacked to packed size of a zip entry; images hardly shrink, bombs do
+MAX_FILES = 200_000
+UNLABELLED = "unlabelled"
+_PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints"}
+
+Entry = tuple[str, Callable[[], bytes]]
+
+
+def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
+    """Return the candidates of a folder, a zip or a single image file, and the files left out."""
+    if path.is_dir():
+        entries, problems = _folder_entries(path), list[Problem]()
+    elif zipfile.is_zipfile(path) and path.suffix.lower() not in SUFFIXES:
+        entries, problems = _zip_entries(path)
+    elif path.suffix.lower() in SUFFIXES and path.exists():
+        entries, problems = [(path.name, path.read_bytes)], []
+    elif path.exists():
+        message = f"{path.name} is neither a folder nor a complete zip: pack the class folders as .zip."
+        raise UserError(message, "wrong-type")
+    else:
+        raise UserError(f"There is no file or folder {path}: check the spelling.", "no-such-path")
+    if len(entries) > MAX_FILES:
+        raise UserError(f"{path.name} holds more than {MAX_FILES:,} files: bring it in parts.", "too-many")
+    return arrange(entries, problems)
+
+
+def _folder_entries(folder: Path) -> list[Entry]:
+    root = folder.resolve()
+    entries: list[Entry] = []
+    for each in sorted(folder.rglob("*")):
+        # A link may point out of the folder; what it points to was not offered.
+        if each.is_file() and each.resolve().is_relative_to(root):
+            entries.append((each.relative_to(folder).as_posix(), each.read_bytes))
+    return entries
+
+
+def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    try:
+        archive = zipfile.ZipFile(path)  # stays open for the readers; reading is thread-safe
+    except zipfile.BadZipFile:
+        message = f"{path.name} is not a complete zip file: pack or upload it again."
+        raise UserError(message, "damaged") from None
+    for info in (each for each in archive.infolist() if not each.is_dir()):
+        trouble = _entry_trouble(info)
+        if trouble:
+            problems.append(Problem(info.filename, *trouble))
+        else:
+            entries.append((info.filename, _make_reader(archive, info)))
+    return entries, problems
+
+
+def _entry_trouble(info: zipfile.ZipInfo) -> tuple[str, str] | None:
+    parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+    if ".." in parts or info.filename.startswith(("/", "\\")) or ":" in parts[0]:
+        return "unsafe-path", "the entry points outside the archive"
+    if info.external_attr >> 28 == 0xA:  # S_IFLNK
+        return "link", "the entry is a link, not a file"
+    if info.flag_bits & 1:
+        return "encrypted", "the entry is encrypted; remove the password"
+    if info.file_size > MAX_FILE_BYTES or info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        return "too-large", "the entry unpacks to more than an image can have"
+    return None
+
+
+def _make_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:
+    def read() -> bytes:
+        try:
+            with archive.open(info) as entry:
+                return entry.read(MAX_FILE_BYTES)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+            raise UserError(f"the entry is damaged ({error})", "damaged") from None
+
+    return read
+
+
+def arrange(
+    entries: Iterable[Entry], problems: Iterable[Problem] = ()
+) -> tuple[list[Candidate], list[Problem]]:
+    """Read label, domain and part from each file's folders.
+
+    Known shapes: `class/image`, `domain/class/image`, either of them below `train`, `val`, `test`;
+    a folder called `unlabelled` in the place of the class gives images without a label.
+    """
+    found = list(problems)
+    images: list[tuple[tuple[str, ...], str, Callable[[], bytes]]] = []
+    for name, read in entries:
+        parts = tuple(
+            unicodedata.normalize("NFC", each) for each in name.replace("\\", "/").split("/") if each
+        )
+        if any(each.lower() in _JUNK or each.startswith("._") for each in parts):
+            continue
+        if not parts[-1].lower().endswith(SUFFIXES):
+            found.append(Problem(name, "wrong-type", "not an image; left out"))
+            continue
+        images.append((parts[:-1], name, read))
+    root = _shared_root([folders for folders, _, _ in images])
+    return [_place(folders[root:], name, read) for folders, name, read in images], found
+
+
+def _shared_root(folders: list[tuple[str, ...]]) -> int:
+    """Return how many leading folders all images share and no meaning hangs on."""
+    depth = 0
+    while (
+        len({each[: depth + 1] for each in folders}) == 1
+        and len(folders[0]) > depth
+        and not _means_something(folders[0][depth])
+        and any(len(each) > depth + 1 for each in folders)
+    ):
+        depth += 1
+    return depth
+
+
+def _means_something(folder: str) -> bool:
+    return folder.lower() in _PARTS or folder.lower() == UNLABELLED
+
+
+def _place(folders: tuple[str, ...], name: str, read: Callable[[], bytes]) -> Candidate:
+    given = None
+    rest = list(folders)
+    for position, folder in enumerate(rest[:2]):  # train/domain/class or domain/train/class
+        if folder.lower() in _PARTS:
+            given = _PARTS[rest.pop(position).lower()]
+            break
+    label = rest.pop() if rest else None
+    if label is not None and label.lower() == UNLABELLED:
+        label = None
+    return Candidate(name, read, label=label, domain="/".join(rest) or None, given=given)

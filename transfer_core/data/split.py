@@ -1,0 +1,224 @@
+"""Splitting without leaks: which images train, choose and test, and proof that they are apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from transfer_core.errors import UserError
+from transfer_core.data.manifest import PARTS, Manifest, Row
+
+Rule = Literal["image", "group", "domain", "given"]
+RULES: tuple[Rule, ...] = ("image", "group", "domain", "given")
+FRACTIONS = (0.60, 0.15, 0.25)
+NEAR = 2  # bits of 64 in which two perceptual hashes may differ and still be "nearly the same"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an auditor asks first: is anything on two sides?"""
+
+    groups_shared: int
+    pixels_shared: int
+    near_duplicates: int  # pairs of images, one on each of two sides, that look nearly the same
+    counts: Mapping[str, Mapping[str, int]]  # part -> class -> images
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which part every labelled image belongs to; `assignment` maps image hash to part."""
+
+    manifest: str
+    rule: Rule
+    seed: int
+    fractions: tuple[float, float, float]
+    assignment: Mapping[str, str]
+    receipt: Receipt
+    test_domain: str | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hex digits over everything that decides the split."""
+        content = [self.manifest, self.rule, self.seed, self.fractions, sorted(self.assignment.items())]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def part(self, name: str) -> list[str]:
+        """Return the image hashes of a part, in a canonical order."""
+        return sorted(image for image, part in self.assignment.items() if part == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; `from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Split:
+        """Return the split that `to_json` described."""
+        given = dict(data)
+        given["fractions"] = tuple(given["fractions"])
+        given["receipt"] = Receipt(**given["receipt"])
+        return cls(**given)
+
+
+def make_split(
+    manifest: Manifest,
+    rule: Rule = "image",
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+    test_domain: str | None = None,
+) -> Split:
+    """Return a stratified, seeded split of the labelled images.
+
+    `image`: every image on its own (identical pixels stay together); `group`: whole groups, for
+    images of one patient or part; `domain`: `test_domain` is the test part, the rest trains; and
+    `given`: as the upload's train, val and test folders say. The order of rows does not matter.
+    """
+    rows = sorted(manifest.labelled, key=lambda row: row.image)
+    shares = _check_fractions(fractions)
+    _check_classes(manifest)
+    rng = np.random.default_rng([seed, 20_240])
+    if rule == "given":
+        assignment = _as_given(rows, shares, rng)
+    elif rule == "domain":
+        assignment = _leave_domain_out(rows, test_domain, shares, rng)
+    elif rule == "group":
+        if not any(row.group for row in rows):
+            raise UserError("This data set names no groups: split by image instead.", "no-groups")
+        assignment = _by_unit(rows, [row.group or row.pixels for row in rows], shares, rng)
+    elif rule == "image":
+        assignment = _by_unit(rows, [row.pixels for row in rows], shares, rng)
+    else:
+        raise UserError(f"There is no split rule {rule!r}; choose one of {', '.join(RULES)}.")
+    _check_parts(assignment, manifest)
+    receipt = make_receipt(manifest, assignment)
+    return Split(manifest.id, rule, seed, shares, assignment, receipt, test_domain)
+
+
+def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
+    good = len(fractions) == 3 and all(0 < each < 1 for each in fractions)
+    if not good or abs(sum(fractions) - 1) > 1e-6:
+        message = "The parts for training, validation and test must be three shares that add up to 1, such as 0.6, 0.15, 0.25."
+        raise UserError(message)
+    return fractions[0], fractions[1], fractions[2]
+
+
+def _check_classes(manifest: Manifest) -> None:
+    if len(manifest.classes) < 2:
+        message = f"{manifest.name} has {len(manifest.classes)} class(es) with labels; bring images of at least two."
+        raise UserError(message, "one-class")
+
+
+def _check_parts(assignment: Mapping[str, str], manifest: Manifest) -> None:
+    counts = Counter(assignment.values())
+    empty = [part for part in PARTS if not counts[part]]
+    if empty:
+        message = f"The {empty[0]} part would be empty: bring more images or split by another rule."
+        raise UserError(message, "empty-part")
+    by_image = manifest.by_image
+    trained = {by_image[image].label for image, part in assignment.items() if part == "train"}
+    unseen = [name for name in manifest.classes if name not in trained]
+    if unseen:
+        message = f"No image of {', '.join(unseen)} would be trained on: bring more images or split by another rule."
+        raise UserError(message, "untrained-class")
+
+
+def _by_unit(
+    rows: Sequence[Row], units: Sequence[str], shares: Sequence[float], rng: np.random.Generator
+) -> dict[str, str]:
+    """Assign whole units, largest first, each to the part that is then closest to its share.
+
+    Per class the wanted number of images is share * total; the part chosen is the one whose
+    shortfall the unit reduces most. With one image a unit this is stratification to within an
+    image; with large groups it is the usual greedy of stratified group splitting.
+    """
+    classes = sorted({row.label or "" for row in rows})
+    members: dict[str, list[Row]] = defaultdict(list)
+    for row, unit in zip(rows, units, strict=True):
+        members[unit].append(row)
+    names = sorted(members)
+    counts = np.array([[sum(r.label == c for r in members[u]) for c in classes] for u in names], float)
+    order = rng.permutation(len(names))
+    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    total = counts.sum(0)
+    missing = np.outer(shares, total)  # [parts, classes]; images each part still wants
+    assignment: dict[str, str] = {}
+    for index in order:
+        gain = (missing**2 - (missing - counts[index]) ** 2) / np.maximum(total, 1)
+        part = int(np.argmax(gain.sum(1)))
+        missing[part] -= counts[index]
+        assignment |= {row.image: PARTS[part] for row in members[names[index]]}
+    return assignment
+
+
+def _leave_domain_out(
+    rows: Sequence[Row], test_domain: str | None, shares: Sequence[float], rng: np.random.Generator
+) -> dict[str, str]:
+    domains = sorted({row.domain for row in rows if row.domain})
+    if len(domains) < 2:
+        raise UserError("This data set has fewer than two domains: split by image or group.", "no-domains")
+    if test_domain not in domains:
+        message = f"Name the domain to test on, one of {', '.join(domains)}."
+        raise UserError(message, "no-such-domain")
+    outside = [row for row in rows if row.domain != test_domain]
+    units = [row.group or row.pixels for row in outside]
+    both = shares[0] + shares[1]
+    assignment = _by_unit(outside, units, (shares[0] / both, shares[1] / both, 0.0), rng)
+    return assignment | {row.image: "test" for row in rows if row.domain == test_domain}
+
+
+def _as_given(rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator) -> dict[str, str]:
+    """Follow the folders; where they name no validation part, take one out of the training part."""
+    named = {row.given for row in rows}
+    if "train" not in named or "test" not in named:
+        message = "This data set was not brought in train and test folders: split by image or group."
+        raise UserError(message, "no-given-split")
+    assignment = {row.image: row.given or "train" for row in rows}
+    if "val" not in named:
+        own = [row for row in rows if assignment[row.image] == "train"]
+        both = shares[0] + shares[1]
+        parts = (shares[0] / both, shares[1] / both, 0.0)
+        assignment |= _by_unit(own, [row.group or row.pixels for row in own], parts, rng)
+    return assignment
+
+
+def make_receipt(manifest: Manifest, assignment: Mapping[str, str]) -> Receipt:
+    """Count what stands on two sides: groups, identical pixels, near-duplicates."""
+    rows = [row for row in manifest.rows if row.image in assignment]
+    parts = [assignment[row.image] for row in rows]
+    counts: dict[str, dict[str, int]] = {part: dict.fromkeys(manifest.classes, 0) for part in PARTS}
+    for row, part in zip(rows, parts, strict=True):
+        counts[part][row.label or ""] += 1
+    return Receipt(
+        groups_shared=_shared(
+            ((row.group, part) for row, part in zip(rows, parts, strict=True) if row.group)
+        ),
+        pixels_shared=_shared((row.pixels, part) for row, part in zip(rows, parts, strict=True)),
+        near_duplicates=_near_pairs([row.look for row in rows], parts),
+        counts=counts,
+    )
+
+
+def _shared(pairs: Iterable[tuple[str | None, str]]) -> int:
+    sides: dict[str | None, set[str]] = defaultdict(set)
+    for key, part in pairs:
+        sides[key].add(part)
+    return sum(len(each) > 1 for each in sides.values())
+
+
+def _near_pairs(looks: Sequence[str], parts: Sequence[str]) -> int:
+    if not all(looks):
+        return 0
+    bits = np.array([int(look, 16) for look in looks], dtype=np.uint64)
+    side = np.array([PARTS.index(part) for part in parts])
+    pairs = 0
+    for index in range(len(bits) - 1):
+        near = np.bitwise_count(bits[index + 1 :] ^ bits[index]) <= NEAR
+        pairs += int(np.count_nonzero(near & (side[index + 1 :] != side[index])))
+    return pairs

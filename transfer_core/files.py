@@ -1,0 +1,119 @@
+"""Where things live on disk, and how they are written so that nothing is ever half there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transfer_core.errors import UserError
+
+
+def get_home() -> Path:
+    """Return the home folder: `TRANSFER_LAB_HOME`, else the platform's user data folder.
+
+    It is made if missing; a folder that cannot be written raises UserError at once, not at epoch 10.
+    """
+    named = os.environ.get("TRANSFER_LAB_HOME")
+    if named:
+        home = Path(named).expanduser()
+    else:
+        from platformdirs import user_data_path
+
+        home = user_data_path("transfer-lab", appauthor=False)
+    with plain_words(home):
+        home.mkdir(parents=True, exist_ok=True)
+        if not os.access(home, os.W_OK):
+            raise PermissionError(errno.EACCES, "not writable", str(home))
+    return home
+
+
+@contextmanager
+def plain_words(path: Path) -> Iterator[None]:
+    """Turn a full disk or a read-only folder into one sentence that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"The disk that holds {path} is full: free some space there and try again."
+            raise UserError(message, "disk-full") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            message = (
+                f"{path} cannot be written: give this user the right to write there, "
+                "or set TRANSFER_LAB_HOME to a folder that can be."
+            )
+            raise UserError(message, "read-only") from error
+        raise
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place.
+
+    Whatever happens, `path` is either the old file or the whole new one. The temporary file stands
+    in the destination folder because a rename across file systems is not atomic.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    with plain_words(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            with part.open("rb+") as written:
+                os.fsync(written.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened for syncing there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file atomically and durably."""
+    with atomic_path(path) as part:
+        part.write_bytes(data)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically; NaN and infinity are refused because JSON has no word for them."""
+    write_bytes(path, json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON value in a file."""
+    return json.loads(path.read_bytes())
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove temporary files that a killed process left."""
+    for part in folder.rglob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the bytes that the files below a folder occupy."""
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the bytes free on the disk that holds a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text can be one of our ids: paths are only ever built from such."""
+    return 0 < len(text) <= 64 and all(each in "0123456789abcdef" for each in text)

@@ -1,0 +1,194 @@
+"""The activation cache: what lies before the cut is computed once per image and kept on disk.
+
+A shelf holds one kind of activation (one reading, geometry, weights, engine, stage and view) as
+fixed-size rows in one file, with a list of the images in the order of their rows. Rows are
+appended and synced before their names are, so a crash leaves rows without a name, never a name
+without its row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from transfer_core.files import folder_bytes, free_bytes, plain_words, write_json
+
+Rows = npt.NDArray[np.generic]  # [n, ...], the dtype of the shelf
+
+SHARE_OF_FREE_DISK = 0.20
+MOST_BYTES = 20_000_000_000
+
+
+@dataclass(frozen=True)
+class ShelfKey:
+    """Everything that decides an activation, the image apart."""
+
+    reading: str
+    geometry: str
+    size: int
+    weights: str
+    engine: str
+    dtype: str
+    stage: int
+    shape: tuple[int, ...]
+    view: str
+
+    @property
+    def id(self) -> str:
+        """Sixteen hex digits of the key."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one image's activation."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+
+class Shelf:
+    """An open shelf. While it is open it is not evicted; close() or `with` gives it back."""
+
+    def __init__(self, folder: Path, key: ShelfKey) -> None:
+        self.folder = folder
+        self.key = key
+        with plain_words(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / "key.json").exists():
+                write_json(folder / "key.json", asdict(key))
+            self._hold = FileLock(folder / f"{uuid.uuid4().hex}.hold", blocking=False)
+            self._hold.acquire()
+        self._writing = FileLock(folder / "writing.lock")
+        self._rows: dict[str, int] = {}
+        self._map: np.memmap[tuple[int, ...], np.dtype[np.generic]] | None = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the list of images again: another process may have added some."""
+        names = self.folder / "images.txt"
+        lines = names.read_text().split("\n")[:-1] if names.exists() else []  # a torn last line is no line
+        self._rows = {name: row for row, name in enumerate(lines)}
+        self._map = None
+        (self.folder / "key.json").touch()  # the time of last use, for eviction
+
+    def missing(self, images: Iterable[str]) -> list[str]:
+        """Return the images that have no row yet, each once, in the order given."""
+        return [image for image in dict.fromkeys(images) if image not in self._rows]
+
+    def append(self, images: Sequence[str], rows: Rows) -> None:
+        """Add activations [n, *shape] of images; those that came in meanwhile stay as they are."""
+        with self._writing, plain_words(self.folder):
+            self.refresh()
+            new = [index for index, image in enumerate(images) if image not in self._rows]
+            if not new:
+                return
+            with (self.folder / "rows.bin").open("ab") as out:
+                out.truncate(len(self._rows) * self.key.row_bytes)  # rows without a name, from a crash
+                out.write(np.ascontiguousarray(rows[new], dtype=self.key.dtype).tobytes())
+                _sync(out.fileno())
+            with (self.folder / "images.txt").open("a") as out:
+                out.write("".join(f"{images[index]}\n" for index in new))
+                _sync(out.fileno())
+            self.refresh()
+
+    def read(self, images: Sequence[str]) -> Rows:
+        """Return the activations [n, *shape] of images; each must have a row."""
+        if self._map is None:
+            shape = (len(self._rows), *self.key.shape)
+            self._map = np.memmap(self.folder / "rows.bin", dtype=self.key.dtype, mode="r", shape=shape)
+        return np.asarray(self._map[[self._rows[image] for image in images]])
+
+    def close(self) -> None:
+        """Give the shelf back; it may be evicted from now on."""
+        self._map = None
+        self._hold.release()
+        Path(self._hold.lock_file).unlink(missing_ok=True)
+
+    def __enter__(self) -> Shelf:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _sync(handle: int) -> None:
+    os.fsync(handle)
+
+
+class ActivationCache:
+    """All shelves below one folder, within a budget of bytes."""
+
+    def __init__(self, folder: Path, budget: int | None = None) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.budget = budget if budget is not None else self._default_budget()
+
+    def _default_budget(self) -> int:
+        """Return 20 % of what is free (what the cache holds already counts as free), at most 20 GB."""
+        free = free_bytes(self.folder) + folder_bytes(self.folder)
+        return min(int(SHARE_OF_FREE_DISK * free), MOST_BYTES)
+
+    def open(self, key: ShelfKey) -> Shelf:
+        """Return the shelf of a key, made if it is not there."""
+        return Shelf(self.folder / key.id, key)
+
+    def bytes_used(self) -> int:
+        """Return the bytes that all shelves occupy."""
+        return folder_bytes(self.folder)
+
+    def make_room(self, wanted: int) -> int:
+        """Evict shelves that nobody holds, least recently used first, until `wanted` bytes fit."""
+        freed = 0
+        for folder in sorted(self._shelves(), key=lambda each: (each / "key.json").stat().st_mtime):
+            if self.bytes_used() + wanted <= self.budget:
+                break
+            freed += self._evict(folder)
+        return freed
+
+    def clear(self) -> int:
+        """Remove every shelf that nobody holds; return the bytes freed."""
+        return sum(self._evict(folder) for folder in self._shelves())
+
+    def forget(self, images: Iterable[str]) -> int:
+        """Remove the rows of images (their data set was deleted); return the bytes freed."""
+        doomed = set(images)
+        freed = 0
+        for folder in self._shelves():
+            names = (folder / "images.txt").read_text().split() if (folder / "images.txt").exists() else []
+            if doomed.intersection(names):
+                # Rows lie in one file; the shelf is a cache, so it goes as a whole and is refilled.
+                freed += self._evict(folder, even_held=True)
+        return freed
+
+    def _shelves(self) -> list[Path]:
+        return [each.parent for each in self.folder.glob("*/key.json")]
+
+    def _evict(self, folder: Path, *, even_held: bool = False) -> int:
+        if not even_held and any(_is_held(hold) for hold in folder.glob("*.hold")):
+            return 0
+        size = folder_bytes(folder)
+        doomed = folder.with_name(f".{folder.name}.{time.monotonic_ns()}.gone")
+        folder.rename(doomed)  # first out of sight, whole; then away
+        shutil.rmtree(doomed, ignore_errors=True)
+        return size
+
+
+def _is_held(hold: Path) -> bool:
+    """Tell whether the process behind a hold still lives; the hold of a dead one is removed."""
+    lock = FileLock(hold, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    hold.unlink(missing_ok=True)
+    return False
