@@ -1,0 +1,1 @@
+"""Pretrained backbones: which there are, where their weights come from, how they are cut into stages."""
