@@ -97,4 +97,5 @@ def _shift_and_light(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     values: npt.NDArray[np.float64] = np.asarray(moved, dtype=np.float64).transpose(2, 0, 1)
     contrast, brightness = rng.uniform(0.85, 1.15), rng.uniform(-0.15, 0.15) * 255
     middle = values.mean()
-    return ((values - middle) * contrast + middle + brightness).clip(0, 255).astype(np.uint8)
+    lit: npt.NDArray[np.float64] = (values - middle) * contrast + middle + brightness
+    return lit.clip(0, 255).astype(np.uint8)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from transfer_core.errors import UserError
 from transfer_core.data.manifest import Reading
+from transfer_core.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]  # [3, height, width], RGB
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
-from transfer_core.errors import UserError
 from transfer_core.data.images import decode, get_look, hash_pixels, make_thumbnail
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem, Reading, Row
+from transfer_core.errors import UserError
 
 Progress = Callable[[int, int], None]
 MIN_EDGE = 16  # pixels; anything smaller holds nothing a backbone could see

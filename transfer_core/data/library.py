@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from transfer_core.errors import UserError
-from transfer_core.files import folder_bytes, is_id, read_json, write_bytes, write_json
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.split import Split
+from transfer_core.errors import UserError
+from transfer_core.files import folder_bytes, is_id, read_json, write_bytes, write_json
 
 
 @dataclass(frozen=True)

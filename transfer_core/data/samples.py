@@ -6,10 +6,10 @@ import csv
 from importlib.util import find_spec
 from pathlib import Path
 
-from transfer_core.errors import UserError
 from transfer_core.data.ingest import Candidate, Progress, ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem
+from transfer_core.errors import UserError
 
 SOLAR_CELLS = "Solar cells"
 

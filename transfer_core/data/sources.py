@@ -7,10 +7,10 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
-from transfer_core.errors import UserError
 from transfer_core.data.images import SUFFIXES
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Problem
+from transfer_core.errors import UserError
 
 MAX_FILE_BYTES = 200_000_000
 MAX_RATIO = 200  # unpacked to packed size of a zip entry; images hardly shrink, bombs do

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfer_core.errors import UserError
 from transfer_core.data.manifest import PARTS, Manifest, Row
+from transfer_core.errors import UserError
 
 Rule = Literal["image", "group", "domain", "given"]
 RULES: tuple[Rule, ...] = ("image", "group", "domain", "given")

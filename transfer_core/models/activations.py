@@ -1,0 +1,195 @@
+"""Activations at the cut, for any images and views: from the cache, or computed on the spot.
+
+Both ways run the same code up to the stored stage and from there to the cut, so they give the same
+numbers; the cache only remembers the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from transfer_core.data.augment import make_view
+from transfer_core.data.images import Pixels, decode, to_pixels
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Reading
+from transfer_core.errors import UserError
+from transfer_core.models.backbones import Backbone
+from transfer_core.models.cache import ActivationCache, Shelf, ShelfKey
+from transfer_core.models.prefix import ENGINE, MICRO_BATCH, Prefix
+
+Rows = npt.NDArray[np.generic]
+ON_THE_FLY = -1  # as a view: a fresh random draw, never stored
+
+
+class Activations:
+    """Activations of a data set's images at a cut. Close it (or use `with`) to release the cache."""
+
+    def __init__(
+        self,
+        library: Library,
+        reading: Reading,
+        backbone: Backbone,
+        prefix: Prefix,
+        *,
+        weights: str,
+        geometry: str,
+        augment: str,
+        seed: int,
+        cache: ActivationCache | None,
+    ) -> None:
+        self._library, self._reading, self._backbone, self._prefix = library, reading, backbone, prefix
+        self._weights, self._geometry, self._augment, self._seed = weights, geometry, augment, seed
+        self._cache = cache
+        self._shelves: dict[int, Shelf] = {}
+
+    def fill(
+        self, images: Sequence[str], views: int, *, progress: Callable[[int, int], bool] | None = None
+    ) -> bool:
+        """Compute what the cache lacks of views 0..views-1; False where `progress` said to stop.
+
+        `progress(done, total)` is called after every micro-batch and returns whether to go on.
+        """
+        if self._cache is None:
+            return True
+        lacking = [(view, self._shelf(view).missing(images)) for view in range(views)]
+        total, done = sum(len(each) for _, each in lacking), 0
+        if total:
+            self._cache.make_room(total * self._key(0).row_bytes)
+        for view, missing in lacking:
+            for batch, pixels in self._pixels_ahead(missing, view):
+                self._shelf(view).append(batch, self._prefix.to_stored(pixels))
+                done += len(batch)
+                if progress and not progress(done, total):
+                    return False
+        return True
+
+    def at_cut(self, images: Sequence[str], views: Sequence[int] | None = None, draw: int = 0) -> Tensor:
+        """Return activations [n, ...] float32 on the device; `views[i]` is the view of image i.
+
+        `draw` seeds views that are ON_THE_FLY (an epoch's number).
+        """
+        wanted = list(views) if views is not None else [0] * len(images)
+        return self._prefix.from_stored(self._stored(images, wanted, draw))
+
+    def batches(
+        self, batches: Sequence[tuple[Sequence[str], Sequence[int]]], draw: int = 0
+    ) -> Iterator[Tensor]:
+        """Yield `at_cut` of each (images, views); with a cache the next rows are read ahead."""
+        if self._cache is None:  # computing ahead in a thread would only fight for the same cores
+            for images, views in batches:
+                yield self.at_cut(images, views, draw)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self._stored, *each, draw) for each in batches[:2]]
+            for index in range(len(batches)):
+                rows = waiting.pop(0).result()
+                if index + 2 < len(batches):
+                    waiting.append(pool.submit(self._stored, *batches[index + 2], draw))
+                yield self._prefix.from_stored(rows)
+
+    def _stored(self, images: Sequence[str], views: Sequence[int], draw: int) -> Rows:
+        parts: dict[int, Rows] = {}
+        for view in set(views):
+            own = [image for image, each in zip(images, views, strict=True) if each == view]
+            if self._cache is not None and view != ON_THE_FLY:
+                parts[view] = self._shelf(view).read(own)
+            else:
+                parts[view] = self._compute(own, view, draw)
+        if len(parts) == 1:
+            return next(iter(parts.values()))
+        first = next(iter(parts.values()))
+        out = np.empty((len(images), *first.shape[1:]), first.dtype)
+        for view, rows in parts.items():
+            out[np.asarray(views) == view] = rows
+        return out
+
+    def _compute(self, images: Sequence[str], view: int, draw: int) -> Rows:
+        batches = self._pixels_ahead(images, view, draw)
+        return np.concatenate([self._prefix.to_stored(pixels) for _, pixels in batches])
+
+    def _pixels_ahead(
+        self, images: Sequence[str], view: int, draw: int = 0
+    ) -> Iterator[tuple[list[str], Pixels]]:
+        """Yield micro-batches of decoded views, the next one being read while this one is used."""
+        chunks = [list(images[at : at + MICRO_BATCH]) for at in range(0, len(images), MICRO_BATCH)]
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self._pixels, chunk, view, draw) for chunk in chunks[:2]]
+            for index, chunk in enumerate(chunks):
+                pixels = waiting.pop(0).result()
+                if index + 2 < len(chunks):
+                    waiting.append(pool.submit(self._pixels, chunks[index + 2], view, draw))
+                yield chunk, pixels
+
+    def _pixels(self, images: Sequence[str], view: int, draw: int) -> Pixels:
+        return np.stack([self._one(image, view, draw) for image in images])
+
+    def _one(self, image: str, view: int, draw: int) -> Pixels:
+        path = self._library.image_path(image)
+        try:
+            decoded = decode(path.read_bytes(), self._reading)
+        except FileNotFoundError:
+            message = f"The stored image {path} is gone: bring the data set again, which puts it back."
+            raise UserError(message, "missing-image") from None
+        pixels = to_pixels(decoded, self._backbone.size, self._geometry, self._backbone.interpolation)
+        if view == ON_THE_FLY:
+            # Past every stored view; which one differs from epoch to epoch and image to image.
+            rng = np.random.default_rng([self._seed, draw, int(image[:12], 16)])
+            view = int(rng.integers(1 << 20))
+        return make_view(pixels, self._augment, view, image, self._seed)
+
+    def _key(self, view: int) -> ShelfKey:
+        stored = self._prefix.stored
+        shape = self._backbone.stages[stored - 1].shape if stored else (3, *[self._backbone.size] * 2)
+        fixed = view == 0 or self._augment == "none"
+        return ShelfKey(
+            reading=str(sorted(asdict(self._reading).items())),
+            geometry=self._geometry,
+            size=self._backbone.size,
+            weights=self._weights if stored else self._backbone.interpolation,
+            engine=ENGINE if stored else "pixels",
+            dtype=self._prefix.dtype(shape),
+            stage=stored,
+            shape=shape,
+            view="0" if fixed else f"{self._augment}-{view}-{self._seed}",
+        )
+
+    def _shelf(self, view: int) -> Shelf:
+        assert self._cache is not None
+        if view not in self._shelves:
+            self._shelves[view] = self._cache.open(self._key(view))
+        return self._shelves[view]
+
+    def close(self) -> None:
+        """Release the shelves of the cache."""
+        for shelf in self._shelves.values():
+            shelf.close()
+        self._shelves = {}
+
+    def __enter__(self) -> Activations:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def choose_stored(backbone: Backbone, cut: int, rows: int, budget: int) -> int:
+    """Return the stage count after which activations are kept: the deepest that fits and pays.
+
+    It fits when `rows` (images times views) of it stay within `budget` bytes. It pays when reading a
+    row (about 0.5 GB/s from a cold disk) takes less time than computing it (at about 20 GFLOP/s, a
+    slow CPU), counting from the pixels that are the alternative. 0 means: keep decoded pixels.
+    """
+    for stored in range(cut, 0, -1):
+        shape = backbone.stages[stored - 1].shape
+        size = int(np.prod(shape)) * (4 if len(shape) == 1 else 2)
+        gflops = sum(stage.gflops for stage in backbone.stages[:stored])
+        pays = (size - 3 * backbone.size**2) / 0.5e9 < gflops / 20
+        if pays and rows * size <= budget:
+            return stored
+    return 0

@@ -1,0 +1,91 @@
+"""Checkpoints: enough to go on after a kill as if nothing had happened, written atomically.
+
+In the run's folder: `last.pt` (state at an epoch's end; our own file, and even so read with
+`weights_only`) and `best-<epoch>.safetensors` (the weights of the chosen epoch). The epoch is in the
+name because a run may be stopped later than its last checkpoint: the best file that the checkpoint
+speaks of stays until the next checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from transfer_core.files import atomic_path
+
+LAST = "last.pt"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is and which epoch is the best so far."""
+
+    epoch: int = 0
+    seconds: float = 0.0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    best_val: dict[str, float] = field(default_factory=dict)
+
+    def after(self, epoch: int, seconds: float, val: dict[str, float]) -> Standing:
+        """Return the standing after an epoch: the lowest finite loss is best, ties to the earlier."""
+        now = replace(self, epoch=epoch, seconds=seconds)
+        loss = val.get("loss", math.nan)
+        if not loss < self.best_loss:  # NaN is never better
+            return now
+        return replace(now, best_epoch=epoch, best_loss=loss, best_val=val)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The whole state of a run at the end of an epoch."""
+
+    standing: Standing
+    model: dict[str, Tensor]
+    optimiser: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, best: dict[str, Tensor] | None) -> None:
+    """Write the best weights (where they changed), then the state; a kill between loses nothing."""
+    epoch = checkpoint.standing.best_epoch
+    if best is not None:
+        save_best(folder, epoch, best)
+    content = {
+        "standing": asdict(checkpoint.standing),
+        "model": checkpoint.model,
+        "optimiser": checkpoint.optimiser,
+    }
+    with atomic_path(folder / LAST) as part:
+        torch.save(content, part)
+    for other in folder.glob("best-*.safetensors"):
+        if other != _best_path(folder, epoch):
+            other.unlink()
+
+
+def save_best(folder: Path, epoch: int, weights: dict[str, Tensor]) -> None:
+    """Write the weights of the chosen epoch."""
+    with atomic_path(_best_path(folder, epoch)) as part:
+        save_file(weights, part)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the state to go on from, None where no epoch was finished yet."""
+    path = folder / LAST
+    if not path.exists():
+        return None
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    return Checkpoint(Standing(**content["standing"]), content["model"], content["optimiser"])
+
+
+def load_best(folder: Path, epoch: int) -> dict[str, Tensor]:
+    """Return the weights of the chosen epoch; FileNotFoundError where there are none."""
+    return load_file(_best_path(folder, epoch))
+
+
+def _best_path(folder: Path, epoch: int) -> Path:
+    return folder / f"best-{epoch:05d}.safetensors"

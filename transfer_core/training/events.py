@@ -1,0 +1,94 @@
+"""What a run tells while it goes: one frozen dataclass per kind of event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """Something before or after the epochs goes on: loading, caching, testing."""
+
+    doing: str
+    done: int
+    total: int
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class PhaseStarted:
+    """A phase begins; `epoch` epochs of the run are behind it."""
+
+    name: str
+    number: int
+    phases: int
+    cut: int
+    parameters: int  # that train in this phase
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Some steps of epoch `epoch` are done; told a few times a second at most."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    images_per_second: float
+    load: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """The figures of a whole epoch: loss terms and accuracy, of training and validation images."""
+
+    epoch: int
+    epochs: int
+    train: Mapping[str, float]
+    val: Mapping[str, float]
+    lr: float
+    seconds: float  # of training in this run so far
+    best: bool
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something the user should read, in a sentence."""
+
+    text: str
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The checkpoint of an epoch is safely on disk: a killed run goes on from here."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Training is over; `reason` is finished, stopped, early or diverged."""
+
+    reason: str
+    epoch: int
+    best: int
+
+
+Event = Progressed | PhaseStarted | Stepped | EpochEnded | Noted | Saved | Ended
+KINDS: dict[str, type[Event]] = {
+    each.__name__: each for each in (Progressed, PhaseStarted, Stepped, EpochEnded, Noted, Saved, Ended)
+}
+
+
+def to_record(event: Event) -> tuple[str, dict[str, Any]]:
+    """Return (kind, plain data); `from_record` is the inverse."""
+    return type(event).__name__, asdict(event)
+
+
+def from_record(kind: str, data: Mapping[str, Any]) -> Event:
+    """Return the event that `to_record` described."""
+    return KINDS[kind](**data)

@@ -1,0 +1,63 @@
+"""What the training part of an epoch measures while it goes."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor
+
+from transfer_core.strategies import StepLoss
+
+TELL_EVERY = 0.5  # seconds
+
+
+class Meter:
+    """Sums over the steps of one epoch, kept on the device so that a step need not wait for them."""
+
+    def __init__(self) -> None:
+        self._terms: dict[str, Tensor] = {}
+        self._hits: Tensor | None = None
+        self._seen = 0  # labelled images whose prediction was seen
+        self._calls = 0
+        self._images = 0
+        self._started = self._told = time.monotonic()
+        self._told_images = 0
+
+    @torch.no_grad()
+    def see(self, outcome: StepLoss, y: Tensor) -> None:
+        """Take in the loss of one evaluation and the predictions for labels [n]."""
+        for name, term in outcome.terms.items():
+            self._terms[name] = self._terms.get(name, torch.zeros_like(term)) + term.detach()
+        known = y >= 0
+        hits = ((outcome.logits.argmax(1) == y) & known).sum()
+        self._hits = hits if self._hits is None else self._hits + hits
+        self._seen += int(known.sum())
+        self._calls += 1
+
+    def count(self, images: int) -> None:
+        """Note that a step over some images is done."""
+        self._images += images
+
+    def is_due(self) -> bool:
+        """Tell whether the last telling is long enough ago."""
+        return time.monotonic() - self._told >= TELL_EVERY
+
+    def speed(self) -> float:
+        """Return images per second since the last telling, and begin counting anew."""
+        now = time.monotonic()
+        speed = (self._images - self._told_images) / max(now - self._told, 1e-9)
+        self._told, self._told_images = now, self._images
+        return speed
+
+    def mean_loss(self) -> float:
+        """Return the mean of the summed terms so far."""
+        return sum(self._mean_terms().values())
+
+    def figures(self) -> dict[str, float]:
+        """Return loss, its terms and the accuracy on the training images, as seen while training."""
+        accuracy = float(self._hits) / max(self._seen, 1) if self._hits is not None else 0.0
+        return {"loss": self.mean_loss(), "accuracy": accuracy, **self._mean_terms()}
+
+    def _mean_terms(self) -> dict[str, float]:
+        return {name: float(term) / max(self._calls, 1) for name, term in self._terms.items()}

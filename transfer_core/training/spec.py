@@ -1,0 +1,86 @@
+"""A run's specification: everything needed to repeat it. Its hash is the experiment's identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from transfer_core.data.augment import get_augmentation
+from transfer_core.data.images import GEOMETRIES
+from transfer_core.errors import UserError
+from transfer_core.knobs import Value, get_knobs, knob, make_from_knobs
+from transfer_core.models.backbones import get_backbone
+from transfer_core.models.device import PRECISIONS
+from transfer_core.strategies import Strategy, get_strategy
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What to train on what, how. Build it with `make_spec`, which fills in and checks."""
+
+    manifest: str
+    split: str
+    backbone: str = "lite0"
+    strategy: str = "feature_extraction"
+    knobs: Mapping[str, Value] = field(default_factory=dict)
+    cut: int = knob(0, "Frozen stages", "The stages before this one stay as they are.", low=0, high=64)
+    epochs: int = knob(10, "Epochs", "How often each image is seen.", low=1, high=10_000)
+    batch_size: int = knob(32, "Batch size", "Images per training step.", unit="images", low=2, high=4096)
+    lr: float = knob(5e-4, "Learning rate", "How far one step goes.", low=1e-8, high=10)
+    augment: str = "none"
+    views: int = knob(1, "Stored views", "Views of each image kept in the cache; 0: fresh ones each epoch.",
+                      low=0, high=64)  # fmt: skip
+    geometry: str = knob("whole", "Geometry", "How an image becomes a square.", choices=tuple(GEOMETRIES))
+    class_weights: str = knob("none", "Class weights", "balanced: rare classes count more in the loss.",
+                              choices=("none", "balanced"))  # fmt: skip
+    patience: int = knob(0, "Patience", "Stop after this many epochs without improvement; 0: never.",
+                         unit="epochs", low=0, high=10_000)  # fmt: skip
+    precision: str = knob("auto", "Precision", "mixed is faster on a GPU.", choices=PRECISIONS)
+    cache: bool = True
+    device: str = "cpu"
+    seed: int = knob(0, "Seed", "Another number gives another, equally good, run.", low=0, high=2**31 - 1)
+    source: str | None = None
+    target: str | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hex digits of the content."""
+        content = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; `from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
+        """Return the spec that `to_json` described."""
+        return cls(**data)
+
+    def make_strategy(self) -> Strategy:
+        """Return the strategy with this spec's knobs."""
+        return make_from_knobs(get_strategy(self.strategy), self.knobs)
+
+
+def check_spec(spec: RunSpec) -> RunSpec:
+    """Return the spec if every value is possible; UserError names the first that is not."""
+    for each in get_knobs(RunSpec):
+        each.parse(getattr(spec, each.name))
+    backbone = get_backbone(spec.backbone)
+    strategy = spec.make_strategy()
+    get_augmentation(spec.augment)
+    stages = len(backbone.stages)
+    if spec.cut > stages:
+        message = (
+            f"{backbone.title} has {stages} stages: the number of frozen ones must be from 0 to {stages}."
+        )
+        raise UserError(message)
+    if not strategy.chooses_cut and spec.cut != stages:
+        raise UserError(f"{strategy.title} freezes all {stages} stages: leave the cut out.")
+    if spec.augment != "none" and spec.views == 0 and not strategy.chooses_cut:
+        raise UserError(f"{strategy.title} needs stored views: choose 1 or more.")
+    return spec
