@@ -176,20 +176,3 @@ class Activations:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def choose_stored(backbone: Backbone, cut: int, rows: int, budget: int) -> int:
-    """Return the stage count after which activations are kept: the deepest that fits and pays.
-
-    It fits when `rows` (images times views) of it stay within `budget` bytes. It pays when reading a
-    row (about 0.5 GB/s from a cold disk) takes less time than computing it (at about 20 GFLOP/s, a
-    slow CPU), counting from the pixels that are the alternative. 0 means: keep decoded pixels.
-    """
-    for stored in range(cut, 0, -1):
-        shape = backbone.stages[stored - 1].shape
-        size = int(np.prod(shape)) * (4 if len(shape) == 1 else 2)
-        gflops = sum(stage.gflops for stage in backbone.stages[:stored])
-        pays = (size - 3 * backbone.size**2) / 0.5e9 < gflops / 20
-        if pays and rows * size <= budget:
-            return stored
-    return 0

@@ -32,6 +32,11 @@ class Classifier(nn.Module):
         out: Tensor = self.heads[head](self.features(x, cut))
         return out
 
+    def part(self, name: str) -> nn.Module:
+        """Return what a phase's `modules` names: "heads" or "stages.<number>"."""
+        kind, _, number = name.partition(".")
+        return self.stages[int(number)] if kind == "stages" else self.get_submodule(name)
+
     def freeze_below(self, cut: int) -> None:
         """Freeze the stages before `cut`, weights and batch-norm statistics alike; train the rest."""
         for index, stage in enumerate(self.stages):

@@ -63,8 +63,8 @@ class Noted:
 
 
 @dataclass(frozen=True)
-class Saved:
-    """The checkpoint of an epoch is safely on disk: a killed run goes on from here."""
+class Saving:
+    """A checkpoint is about to be written; all that was told so far has to be safe before it is."""
 
     epoch: int
 
@@ -78,9 +78,9 @@ class Ended:
     best: int
 
 
-Event = Progressed | PhaseStarted | Stepped | EpochEnded | Noted | Saved | Ended
+Event = Progressed | PhaseStarted | Stepped | EpochEnded | Noted | Saving | Ended
 KINDS: dict[str, type[Event]] = {
-    each.__name__: each for each in (Progressed, PhaseStarted, Stepped, EpochEnded, Noted, Saved, Ended)
+    each.__name__: each for each in (Progressed, PhaseStarted, Stepped, EpochEnded, Noted, Saving, Ended)
 }
 
 

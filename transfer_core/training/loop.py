@@ -28,7 +28,7 @@ from transfer_core.training.checkpoint import (
     save_best,
     save_checkpoint,
 )
-from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saved, Stepped
+from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saving, Stepped
 from transfer_core.training.meter import Meter
 from transfer_core.training.optimise import learning_rate, make_optimiser
 from transfer_core.training.setup import Setup
@@ -63,7 +63,7 @@ class Loop:
 
     def run(self) -> Ended:
         """Train all phases, from the checkpoint where there is one; the best epoch is on disk after."""
-        self.model.to(self.setup.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(self.setup.device).to(memory_format=torch.channels_last)
         checkpoint = load_checkpoint(self.folder)
         if checkpoint:
             self.standing = checkpoint.standing
@@ -247,7 +247,7 @@ class Loop:
             logits = torch.cat([self.model(x, cut) for x in activations.batches(plan)]).float()
         weights = logits.new_tensor(self.setup.task.class_weights)
         hits = (logits.argmax(1) == targets).float()
-        recalls = [hits[targets == each].mean().item() for each in targets.unique()]
+        recalls = [hits[targets == each].mean().item() for each in sorted(set(targets.tolist()))]
         return {
             "loss": cross_entropy(logits, targets, weights).item(),
             "accuracy": hits.mean().item(),
@@ -265,10 +265,10 @@ class Loop:
 
     def _save(self, optimiser: torch.optim.Optimizer) -> None:
         started = time.monotonic()
+        self.emit(Saving(self.standing.epoch))
         state = self.model.trained_state(self.spec.cut)
         checkpoint = Checkpoint(self.standing, state, optimiser.state_dict())
         save_checkpoint(self.folder, checkpoint, self._best)
         self._best = None
-        self.emit(Saved(self.standing.epoch))
         self._saved_at = time.monotonic()
         self._save_took = self._saved_at - started

@@ -31,7 +31,7 @@ def make_optimiser(phase: Phase, model: Classifier) -> tuple[torch.optim.Optimiz
     Each group carries the factor by which the scheduled rate is multiplied. Biases and norm weights
     are not decayed: pulling them to zero changes a layer's scale rather than its complexity.
     """
-    parts = [(model.get_submodule(name), factor) for name, factor in phase.modules.items()]
+    parts = [(model.part(name), factor) for name, factor in phase.modules.items()]
     parameters = [each for part, _ in parts for each in part.parameters()]
     if phase.optimiser == "lbfgs":
         lbfgs = torch.optim.LBFGS(

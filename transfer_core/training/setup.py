@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -12,9 +11,9 @@ from torch import nn
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
-from transfer_core.models.activations import Activations, choose_stored
+from transfer_core.models.activations import Activations
 from transfer_core.models.backbones import Backbone, get_backbone
-from transfer_core.models.cache import ActivationCache
+from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.device import make_device
 from transfer_core.models.loading import load_backbone
 from transfer_core.models.model import MAIN, Classifier
@@ -118,8 +117,3 @@ def class_weights(manifest: Manifest, split: Split, rule: str) -> tuple[float, .
         return (1.0,) * len(manifest.classes)
     total = sum(counts.values())
     return tuple(total / (len(manifest.classes) * counts[name]) for name in manifest.classes)
-
-
-def find_home_cache(home: Path) -> ActivationCache:
-    """Return the activation cache of a home folder."""
-    return ActivationCache(home / "cache")

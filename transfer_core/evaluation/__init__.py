@@ -1,0 +1,1 @@
+"""From probabilities per image to every figure a report shows."""

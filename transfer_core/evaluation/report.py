@@ -1,0 +1,98 @@
+"""A report: one row per image. Every figure is computed from these rows when it is asked for."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from transfer_core.data.manifest import Manifest, Row
+from transfer_core.evaluation.metrics import Metrics, make_metrics
+from transfer_core.files import atomic_path, read_json, write_json
+
+UNSPLIT = "unlabelled"  # the part of images that no split assigns
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run's chosen model says of every image of its data set.
+
+    `probabilities` [n, classes]; `parts[i]` is train, val, test or unlabelled. `grouped` tells that
+    the split kept groups apart, so that intervals resample groups. `about` holds plain facts:
+    selection rule, best epoch, validation figures, seconds, environment.
+    """
+
+    manifest: Manifest
+    images: tuple[str, ...]
+    parts: tuple[str, ...]
+    probabilities: npt.NDArray[np.float32]
+    grouped: bool
+    about: dict[str, Any]
+
+    def rows(self, part: str | None = None) -> list[tuple[Row, str, npt.NDArray[np.float32]]]:
+        """Return (manifest row, part, probabilities [classes]) of all images, or of one part's."""
+        rows = self.manifest.by_image
+        return [
+            (rows[image], own, self.probabilities[index])
+            for index, (image, own) in enumerate(zip(self.images, self.parts, strict=True))
+            if part in (None, own)
+        ]
+
+    def metrics(self, part: str = "test") -> Metrics:
+        """Return the figures of a part's labelled images."""
+        rows = [each for each in self.rows(part) if each[0].label is not None]
+        numbers = {name: index for index, name in enumerate(self.manifest.classes)}
+        truth = np.array([numbers[row.label or ""] for row, _, _ in rows], dtype=np.int64)
+        said = np.array([int(p.argmax()) for _, _, p in rows], dtype=np.int64)
+        groups = [row.group or row.image for row, _, _ in rows] if self.grouped else None
+        return make_metrics(truth, said, self.manifest.classes, groups)
+
+    def save(self, folder: Path) -> None:
+        """Write the rows and the facts; the facts last, because a report exists once they do."""
+        with atomic_path(folder / "predictions.npz") as part, part.open("wb") as out:
+            np.savez_compressed(
+                out,
+                images=np.array(self.images),
+                parts=np.array(self.parts),
+                probabilities=self.probabilities,
+            )
+        write_json(folder / "report.json", {"grouped": self.grouped, "about": self.about})
+
+
+def has_report(folder: Path) -> bool:
+    """Tell whether a run's folder holds a report."""
+    return (folder / "report.json").exists()
+
+
+def load_report(folder: Path, manifest: Manifest) -> Report:
+    """Return the report that `save` wrote."""
+    facts = read_json(folder / "report.json")
+    with np.load(folder / "predictions.npz", allow_pickle=False) as stored:
+        return Report(
+            manifest=manifest,
+            images=tuple(str(each) for each in stored["images"]),
+            parts=tuple(str(each) for each in stored["parts"]),
+            probabilities=stored["probabilities"],
+            grouped=facts["grouped"],
+            about=facts["about"],
+        )
+
+
+def write_csv(report: Report, out: TextIO) -> None:
+    """Write image, file, split, label, domain, group and one probability column per class."""
+    writer = csv.writer(out, lineterminator="\n")
+    head = ["image", "file", "split", "label", "domain", "group", *report.manifest.classes]
+    writer.writerow(safe_cells(head))
+    for row, part, probabilities in report.rows():
+        facts = [row.image, row.path, part, row.label, row.domain, row.group]
+        writer.writerow([*safe_cells(facts), *(f"{each:.6f}" for each in probabilities)])
+
+
+def safe_cells(cells: Iterable[str | None] | Sequence[str]) -> list[str]:
+    """Return cells that no spreadsheet takes for a formula (OWASP: CSV injection)."""
+    return [f"'{each}" if each and each[0] in "=+-@\t\r" else each or "" for each in cells]

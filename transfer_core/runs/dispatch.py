@@ -1,0 +1,27 @@
+"""Start what waits. Called when a run is added, when a worker ends and whenever somebody looks."""
+
+from __future__ import annotations
+
+from transfer_core.runs.executors import Executor
+from transfer_core.runs.liveness import Watcher
+from transfer_core.runs.store import ACTIVE, RunStore
+
+
+def dispatch(store: RunStore, executor: Executor) -> None:
+    """Start a worker for the oldest queued run of every device that is free."""
+    busy = {run.device for run in store.runs(states=ACTIVE)}
+    for run in reversed(store.runs(states=("queued",))):
+        if run.device in busy:
+            continue
+        if executor.could_not_start(run.id):
+            store.mark_unstartable(run.id)
+            continue
+        busy.add(run.device)
+        if not executor.is_busy(run.id):
+            executor.start(store.home, run.id)
+
+
+def reconcile(store: RunStore, executor: Executor, watcher: Watcher) -> None:
+    """Bring the store in line with what is alive, then start what waits."""
+    watcher.sweep(store)
+    dispatch(store, executor)

@@ -1,0 +1,78 @@
+"""A finished run's model, ready to say what it thinks of images it has never seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from transfer_core.data.images import decode, to_pixels
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Problem
+from transfer_core.data.sources import open_source
+from transfer_core.errors import UserError
+from transfer_core.models.cache import ActivationCache
+from transfer_core.models.prefix import Prefix
+from transfer_core.runs.store import Run, RunStore
+from transfer_core.training.checkpoint import load_best
+from transfer_core.training.setup import make_setup
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one file: the likeliest class, and the probability of each."""
+
+    file: str
+    label: str
+    probabilities: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, the label under the key `class`."""
+        return {"file": self.file, "class": self.label, "probabilities": self.probabilities}
+
+
+class Predictor:
+    """Reads files exactly as training did: same decoding, geometry, backbone and cut."""
+
+    def __init__(self, store: RunStore, run: Run, device: str = "cpu") -> None:
+        if not run.result:
+            raise UserError(
+                f"Run {run.id} is {run.state} and has no model yet: let it finish first.", "no-model"
+            )
+        spec = replace(run.spec, device=device)
+        self._setup = make_setup(spec, Library(store.home), ActivationCache(store.home / "cache"))
+        self._model = self._setup.model.eval().to(self._setup.device)
+        self._model.load_trained(load_best(store.folder(run.id), run.result["best_epoch"]))
+        self._prefix = Prefix(
+            self._model.stages, spec.cut, run.result["stored"], self._setup.backbone, self._setup.device
+        )
+
+    @torch.no_grad()
+    def predict_bytes(self, file: str, data: bytes) -> Prediction:
+        """Return the prediction for a file's content; UserError where it is no readable image."""
+        backbone, spec = self._setup.backbone, self._setup.spec
+        image = decode(data, self._setup.manifest.reading)
+        pixels = to_pixels(image, backbone.size, spec.geometry, backbone.interpolation)
+        x = self._prefix.from_stored(self._prefix.to_stored(pixels[np.newaxis]))
+        chances = self._model(x, spec.cut).float().softmax(1)[0].cpu().numpy()
+        classes = self._setup.manifest.classes
+        said = classes[int(chances.argmax())]
+        return Prediction(file, said, {name: float(p) for name, p in zip(classes, chances, strict=True)})
+
+    def predict_path(self, path: Path) -> tuple[list[Prediction], list[Problem]]:
+        """Return predictions for a file, folder or zip, and what could not be read."""
+        candidates, problems = open_source(path)
+        predictions: list[Prediction] = []
+        for each in candidates:
+            try:
+                predictions.append(self.predict_bytes(each.path, each.read()))
+            except UserError as error:
+                problems.append(Problem(each.path, error.kind, str(error)))
+            except OSError as error:
+                problems.append(
+                    Problem(each.path, "unreadable", f"the file cannot be read ({error.strerror})")
+                )
+        return predictions, problems

@@ -1,0 +1,257 @@
+"""The worker process: claims one run, trains it, tests it once, and says how it ended.
+
+    python -m transfer_core.runs.worker HOME RUN
+
+Everything is put together here. The run is claimed before torch is imported, which takes seconds, so
+that whoever watches sees at once that it has begun.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from transfer_core.errors import UserError
+from transfer_core.files import read_json, sweep_parts, write_json
+from transfer_core.runs.dispatch import dispatch
+from transfer_core.runs.executors import SubprocessExecutor
+from transfer_core.runs.liveness import lock_path
+from transfer_core.runs.store import Run, RunStore, Superseded
+from transfer_core.training.events import Ended, Event, Noted, PhaseStarted, Progressed, Saving
+
+if TYPE_CHECKING:
+    from transfer_core.training.setup import Setup
+
+FLUSH_EVERY = 0.5  # seconds that events may wait to be written together
+ASK_EVERY = 0.2  # seconds between looks at the stop flag
+
+
+class Teller:
+    """Writes events to the store, a few times a second, and at once where they must be safe."""
+
+    def __init__(self, store: RunStore, run: Run) -> None:
+        self._store, self._run = store, run
+        self._waiting: list[Event] = []
+        self._flushed = 0.0
+
+    def tell(self, event: Event) -> None:
+        """Take an event."""
+        self._waiting.append(event)
+        urgent = isinstance(event, (PhaseStarted, Saving, Noted, Ended)) and not _is_short(event)
+        if urgent or time.monotonic() - self._flushed >= FLUSH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            self._store.add_events(self._run.id, self._run.attempt, self._waiting)
+        self._waiting, self._flushed = [], time.monotonic()
+
+
+def _is_short(event: Event) -> bool:
+    """Tell whether a phase is one of many, as the points of a regularisation path are."""
+    return isinstance(event, PhaseStarted) and event.number > 1
+
+
+class Heart(threading.Thread):
+    """Raises the run's counter every second; ends the process when another attempt took over."""
+
+    def __init__(self, store: RunStore, run: Run) -> None:
+        super().__init__(daemon=True)
+        self._store, self._run, self._over = store, run, threading.Event()
+
+    def run(self) -> None:
+        """Beat until told to stop."""
+        while not self._over.wait(1.0):
+            try:
+                self._store.beat(self._run.id, self._run.attempt)
+            except Superseded:
+                os._exit(3)
+            except Exception:  # a full disk or a locked store for a moment: the next beat may go through
+                traceback.print_exc()
+
+    def stop(self) -> None:
+        """Stop beating."""
+        self._over.set()
+        self.join()
+
+
+def work(home: Path, run_id: str) -> None:
+    """Claim a run and see it through; returns at once where there is nothing to claim."""
+    store = RunStore(home)
+    run = store.claim(run_id)
+    if run is None:
+        return
+    folder = store.folder(run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock_path(folder, run.attempt)):
+        heart = Heart(store, run)
+        heart.start()
+        try:
+            state, error, result = _try(store, run)
+        except Superseded:
+            return
+        finally:
+            heart.stop()
+        try:
+            best = result["val"].get("accuracy") if result else None
+            store.finish(run.id, run.attempt, state, error=error, best=best, result=result)
+        except Superseded:
+            return
+    dispatch(store, SubprocessExecutor())
+
+
+def _try(store: RunStore, run: Run) -> tuple[str, str | None, dict[str, Any] | None]:
+    """Return (state, error, result) of an attempt; only Superseded escapes."""
+    try:
+        return _train_and_test(store, run)
+    except Superseded:
+        raise
+    except UserError as error:
+        return "failed", str(error), None
+    except MemoryError:
+        return "failed", "The memory is used up: choose a smaller batch size or a smaller backbone.", None
+    except Exception as error:
+        traceback.print_exc()
+        return "failed", _explain(error), None
+
+
+def _explain(error: Exception) -> str:
+    text = str(error)
+    if "out of memory" in text.lower():
+        return "The memory of the device is used up: choose a smaller batch size or freeze more stages."
+    if "enforce fail" in text or "inline_container" in text or "No space left" in text:
+        return "The disk is full: free some space, then resume the run."
+    return f"Training ended with an unexpected error ({type(error).__name__}); output.log has the details."
+
+
+def _train_and_test(store: RunStore, run: Run) -> tuple[str, str | None, dict[str, Any] | None]:
+    started = time.monotonic()
+    teller = Teller(store, run)
+    folder = store.folder(run.id)
+    sweep_parts(folder)
+    teller.tell(Progressed("Loading the software", 0, 1))
+    from transfer_core.data.library import Library
+    from transfer_core.models.cache import ActivationCache
+    from transfer_core.training.checkpoint import load_best, load_checkpoint
+    from transfer_core.training.loop import Loop
+    from transfer_core.training.setup import make_setup
+
+    checkpoint = load_checkpoint(folder)
+    store.drop_events_after(run.id, run.attempt, checkpoint.standing.epoch if checkpoint else 0)
+    if checkpoint:
+        text = f"Resumed after epoch {checkpoint.standing.epoch}."
+        teller.tell(Noted(text, checkpoint.standing.epoch))
+    teller.tell(Progressed("Loading the backbone", 0, 1))
+    teller.flush()
+    cache = ActivationCache(store.home / "cache")
+    cache.budget = _fixed_budget(folder, cache.budget)
+    setup = make_setup(run.spec, Library(store.home), cache)
+    loop = Loop(setup, folder, teller.tell, _make_should_stop(store, run))
+    ended = loop.run()
+    teller.flush()
+    if not ended.best:
+        if ended.reason == "diverged":
+            text = "The loss stopped being a number in the first epoch: choose a lower learning rate."
+            return "failed", text, None
+        return "stopped", "Stopped before the first epoch was over, so there is nothing to keep.", None
+    setup.model.load_trained(load_best(folder, ended.best))
+    seconds = {"cache": loop.cache_seconds, "train": loop.standing.seconds}
+    result = _test(setup, folder, ended, loop.standing.best_val, seconds, teller)
+    result["seconds"] = {"total": time.monotonic() - started, **seconds}
+    teller.flush()
+    if ended.reason == "diverged":
+        text = (
+            f"The loss stopped being a number after epoch {ended.epoch}; the best epoch before, "
+            f"{ended.best}, is kept. Choose a lower learning rate."
+        )
+        return "failed", text, result
+    return ("stopped" if ended.reason == "stopped" else "done"), None, result
+
+
+def _fixed_budget(folder: Path, budget: int) -> int:
+    """Return the cache budget of the first attempt: a resumed run must store what that one stored."""
+    path = folder / "plan.json"
+    if not path.exists():
+        write_json(path, {"budget": budget})
+    return int(read_json(path)["budget"])
+
+
+def _test(
+    setup: Setup, folder: Path, ended: Ended, val: dict[str, float], seconds: dict[str, float], teller: Teller
+) -> dict[str, Any]:
+    """Predict every image once with the chosen weights; the test part is read here for the first time."""
+    import numpy as np
+    import torch
+
+    from transfer_core.evaluation.predict import predict
+    from transfer_core.evaluation.report import UNSPLIT, Report
+    from transfer_core.training.estimate import remember
+
+    images = tuple(row.image for row in setup.manifest.rows)
+    parts = tuple(setup.split.assignment.get(image, UNSPLIT) for image in images)
+    with setup.activations(setup.spec.cut) as activations:
+
+        def tell(done: int, total: int) -> bool:
+            teller.tell(Progressed("Testing on unseen images", done, total, ended.epoch))
+            return True
+
+        activations.fill(images, 1, progress=tell)
+        probabilities = predict(setup.model, activations, images, setup.spec.cut, tell)
+    about = {
+        "selection_rule": "lowest validation loss, ties to the earlier epoch",
+        "best_epoch": ended.best,
+        "epoch": ended.epoch,
+        "epochs": setup.spec.epochs,
+        "reason": ended.reason,
+        "val": val,
+        "stored": setup.stored_stage(setup.spec.cut),
+        "weights": setup.weights,
+        "environment": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "device": setup.spec.device,
+            "threads": torch.get_num_threads(),
+        },
+    }
+    report = Report(setup.manifest, images, parts, probabilities, setup.split.rule == "group", about)
+    report.save(folder)
+    remember(setup, seconds)
+    return {**about, "test": report.metrics().to_json()}
+
+
+def _make_should_stop(store: RunStore, run: Run) -> Callable[[], bool]:
+    """Return a cheap question: the flag in the store is looked at a few times a second."""
+    asked = 0.0
+    wanted = False
+
+    def on_signal(_number: int, _frame: object) -> None:
+        nonlocal wanted
+        wanted = True
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_signal)
+
+    def should_stop() -> bool:
+        nonlocal asked, wanted
+        if not wanted and time.monotonic() - asked >= ASK_EVERY:
+            wanted = store.get(run.id).stop_requested
+            asked = time.monotonic()
+        return wanted
+
+    return should_stop
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]), sys.argv[2])

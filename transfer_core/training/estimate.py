@@ -1,0 +1,95 @@
+"""How long a run will take, learnt from the runs this machine has done.
+
+`timings.json` in the home folder keeps, per device and backbone, the seconds per billion multiply-adds
+of the frozen part and of the part that trains. Before the first run there is no estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transfer_core.files import read_json, write_json
+from transfer_core.models.backbones import Backbone, get_backbone
+from transfer_core.training.spec import RunSpec
+
+if TYPE_CHECKING:
+    from transfer_core.training.setup import Setup
+
+TRAIN = 3.0  # a training step costs about three forward passes: one forward, two backward
+OVERHEAD = 12.0  # seconds to load the software and the backbone, and to test
+HEAD_GFLOPS = 0.002  # what an image costs where only the head trains
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is about to cost. `seconds` is None before this machine has done a run."""
+
+    rows: int  # images times views whose activations are stored
+    bytes: int
+    trained: int  # parameters, the head included
+    total: int
+    seconds: float | None
+
+
+def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int, stored: int) -> Plan:
+    """Return the cost of a spec on a data set; `stored` as `choose_stored` says."""
+    backbone = get_backbone(spec.backbone)
+    rows = images + n_train * max(0, spec.views - 1)
+    head = (backbone.feature_dim + 1) * classes
+    shape = backbone.stages[stored - 1].shape if stored else (3, backbone.size, backbone.size)
+    bytes_each = int(np.prod(shape)) * (1 if not stored else 4 if len(shape) == 1 else 2)
+    speeds = _read(home).get(f"{spec.device}/{spec.backbone}", {})
+    seconds = None
+    if "frozen" in speeds and ("trained" in speeds or spec.cut == len(backbone.stages)):
+        frozen, trained = _work(backbone, spec, rows, n_train, stored)
+        seconds = OVERHEAD + frozen * speeds["frozen"] + trained * speeds.get("trained", 0.0)
+    return Plan(
+        rows=rows,
+        bytes=rows * bytes_each if spec.cache else 0,
+        trained=backbone.suffix_parameters(spec.cut) + head,
+        total=backbone.parameters + head,
+        seconds=seconds,
+    )
+
+
+def _work(backbone: Backbone, spec: RunSpec, rows: int, n_train: int, stored: int) -> tuple[float, float]:
+    """Return the billions of multiply-adds below and above the cut over the whole run."""
+    frozen = rows * sum(stage.gflops for stage in backbone.stages[:stored])
+    between = sum(stage.gflops for stage in backbone.stages[stored : spec.cut])
+    above = sum(stage.gflops for stage in backbone.stages[spec.cut :])
+    passes = n_train * spec.epochs
+    return frozen, passes * (TRAIN * above + between + (0 if above else HEAD_GFLOPS))
+
+
+def remember(setup: Setup, seconds: dict[str, float]) -> None:
+    """Take a finished run's seconds into the timings; half old, half new, so that they follow change."""
+    spec, backbone = setup.spec, setup.backbone
+    stored = setup.stored_stage(spec.cut)
+    n_train = len(setup.split.part("train"))
+    rows = len(setup.split.assignment) + n_train * max(0, spec.views - 1)
+    frozen, trained = _work(backbone, spec, rows, n_train, stored)
+    timings = _read(setup.library.home)
+    known = timings.setdefault(f"{spec.device}/{spec.backbone}", {})
+    # A cache that was mostly full already says nothing about computing it.
+    if stored and frozen and seconds["cache"] / frozen > 0.5 * known.get("frozen", 0.004):
+        known["frozen"] = _blend(known.get("frozen"), seconds["cache"] / frozen)
+    if spec.cut < len(backbone.stages) and trained:
+        known["trained"] = _blend(known.get("trained"), seconds["train"] / trained)
+    write_json(_path(setup.library.home), timings)
+
+
+def _blend(old: float | None, new: float) -> float:
+    return new if old is None else (old + new) / 2
+
+
+def _path(home: Path) -> Path:
+    return home / "timings.json"
+
+
+def _read(home: Path) -> dict[str, dict[str, float]]:
+    path = _path(home)
+    return read_json(path) if path.exists() else {}
