@@ -73,12 +73,13 @@ def make_split(
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     test_domain: str | None = None,
+    train_domain: str | None = None,
 ) -> Split:
     """Return a stratified, seeded split of the labelled images.
 
     `image`: every image on its own (identical pixels stay together); `group`: whole groups, for
-    images of one patient or part; `domain`: `test_domain` is the test part, the rest trains; and
-    `given`: as the upload's train, val and test folders say. The order of rows does not matter.
+    images of one patient or part; `domain`: `test_domain` is the test part, the rest trains (or
+    `train_domain` alone, where it is named); and `given`: as the upload's train, val and test folders say. The order of rows does not matter.
     """
     rows = sorted(manifest.labelled, key=lambda row: row.image)
     shares = _check_fractions(fractions)
@@ -87,7 +88,8 @@ def make_split(
     if rule == "given":
         assignment = _as_given(rows, shares, rng)
     elif rule == "domain":
-        assignment = _leave_domain_out(rows, test_domain, shares, rng)
+        wanted = [row for row in rows if train_domain in (None, row.domain) or row.domain == test_domain]
+        assignment = _leave_domain_out(wanted, test_domain, shares, rng)
     elif rule == "group":
         if not any(row.group for row in rows):
             raise UserError("This data set names no groups: split by image instead.", "no-groups")

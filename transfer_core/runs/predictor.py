@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,13 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import Problem
 from transfer_core.data.sources import open_source
 from transfer_core.errors import UserError
+from transfer_core.evaluation.export import export_weights
+from transfer_core.evaluation.report import safe_cells
+from transfer_core.models.backbones import get_backbone
 from transfer_core.models.cache import ActivationCache
+from transfer_core.models.loading import load_backbone
 from transfer_core.models.prefix import Prefix
+from transfer_core.models.weights import find_weights
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.training.checkpoint import load_best
 from transfer_core.training.setup import make_setup
@@ -76,3 +84,35 @@ class Predictor:
                     Problem(each.path, "unreadable", f"the file cannot be read ({error.strerror})")
                 )
         return predictions, problems
+
+
+def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
+    """Write file, class and one probability column per class, safe to open in a spreadsheet."""
+    classes = list(predictions[0].probabilities) if predictions else []
+    with path.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(safe_cells(["file", "class", *classes]))
+        for each in predictions:
+            chances = [f"{each.probabilities[name]:.6f}" for name in classes]
+            writer.writerow([*safe_cells([each.file, each.label]), *chances])
+
+
+def export_run(store: RunStore, run: Run, path: Path) -> None:
+    """Write a run's chosen weights, with what is needed to use them, as one safetensors file."""
+    if not run.result:
+        raise UserError(f"Run {run.id} is {run.state} and has no model yet: let it finish first.", "no-model")
+    backbone = get_backbone(run.spec.backbone)
+    about = {
+        "classes": json.dumps(Library(store.home).get(run.manifest).classes),
+        "backbone": backbone.key,
+        "size": str(backbone.size),
+        "mean": json.dumps(backbone.mean),
+        "std": json.dumps(backbone.std),
+        "interpolation": backbone.interpolation,
+        "geometry": run.spec.geometry,
+        "run": run.id,
+    }
+    trained = load_best(store.folder(run.id), run.result["best_epoch"])
+    export_weights(
+        load_backbone(backbone, find_weights(backbone, store.home), store.home), trained, path, about
+    )

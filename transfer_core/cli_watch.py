@@ -1,0 +1,96 @@
+"""Watching from a terminal: a progress bar on stderr, and what Ctrl-C means."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from transfer_core.runs.lab import Lab, standing
+from transfer_core.training.events import EpochEnded, Noted
+
+POLL = 0.25  # seconds
+
+
+class ProgressBar:
+    """One line on stderr; nothing where stderr is not a terminal."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._shown = title, 0.0
+        self._on = sys.stderr.isatty()
+
+    def update(self, done: int, total: int, title: str = "", left: float | None = None) -> None:
+        """Draw the bar, ten times a second at most."""
+        if not self._on or (time.monotonic() - self._shown < 0.1 and done < total):
+            return
+        self._shown = time.monotonic()
+        filled = round(24 * done / total) if total else 0
+        bar = "#" * filled + "." * (24 - filled)
+        rest = f"  {_clock(left)} left" if left is not None else ""
+        print(
+            f"\r\033[K{title or self._title}  [{bar}] {done}/{total}{rest}",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._on:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def watch(lab: Lab, run: str, *, stopping: bool = False) -> bool:
+    """Follow a run to its end; False where a second Ctrl-C said not to wait for it."""
+    seen = 0
+    with ProgressBar("") as bar:
+        while True:
+            try:
+                seen = _tell_new(lab, run, seen, bar)
+                found = lab.store.get(run)
+                if found.is_over:
+                    _tell_new(lab, run, seen, bar)
+                    return True
+                lab.look()
+                time.sleep(POLL)
+            except KeyboardInterrupt:
+                bar.clear()
+                if stopping:
+                    return False
+                stopping = True
+                lab.store.request_stop(run)
+                text = "Stopping; the best epoch is kept. Ctrl-C again leaves the run to end by itself."
+                print(text, file=sys.stderr)
+
+
+def _tell_new(lab: Lab, run: str, seen: int, bar: ProgressBar) -> int:
+    for seq, _, event in lab.store.events(run, after=seen, kinds=["EpochEnded", "Noted"]):
+        seen = seq
+        bar.clear()
+        if isinstance(event, EpochEnded):
+            print(_epoch_line(event), file=sys.stderr)
+        elif isinstance(event, Noted):
+            print(event.text, file=sys.stderr)
+    now: dict[str, Any] = standing(lab.store, lab.store.get(run))
+    bar.update(now["done"], now["total"], now["doing"], now["left"])
+    return seen
+
+
+def _epoch_line(event: EpochEnded) -> str:
+    star = "  best so far" if event.best else ""
+    return (
+        f"epoch {event.epoch:>3} of {event.epochs}  train loss {event.train['loss']:.4f} accuracy "
+        f"{event.train['accuracy']:.3f}  validation loss {event.val['loss']:.4f} accuracy "
+        f"{event.val['accuracy']:.3f}{star}"
+    )

@@ -1,0 +1,136 @@
+"""The lab: data sets, runs and whoever starts them, put together for the app and the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest
+from transfer_core.data.split import Split
+from transfer_core.errors import UserError
+from transfer_core.evaluation.report import Report, load_report
+from transfer_core.models.backbones import get_backbone
+from transfer_core.models.cache import ActivationCache, choose_stored
+from transfer_core.models.weights import find_weights, missing_weights_message
+from transfer_core.runs.dispatch import dispatch, reconcile
+from transfer_core.runs.executors import Executor, SubprocessExecutor
+from transfer_core.runs.liveness import Watcher
+from transfer_core.runs.store import Run, RunStore
+from transfer_core.strategies import get_strategy
+from transfer_core.training.estimate import Plan, make_plan
+from transfer_core.training.events import Ended, EpochEnded, PhaseStarted, Progressed, Stepped
+from transfer_core.training.spec import RunSpec
+
+
+class Lab:
+    """Everything below one home folder. One for each process that looks after runs."""
+
+    def __init__(self, home: Path, executor: Executor | None = None) -> None:
+        self.home = home
+        self.store = RunStore(home)
+        self.library = Library(home)
+        self.executor = executor or SubprocessExecutor()
+        self.watcher = Watcher()
+
+    def look(self) -> None:
+        """Mark dead runs as lost and start what waits. Cheap; whoever watches calls it now and then."""
+        reconcile(self.store, self.executor, self.watcher)
+
+    def start(
+        self, spec: RunSpec, *, name: str = "", token: str | None = None, parent: str | None = None
+    ) -> Run:
+        """Queue a run and start it if its device is free. UserError where it could not work."""
+        backbone = get_backbone(spec.backbone)
+        if find_weights(backbone, self.home) is None:
+            raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
+        run = self.store.add_run(spec, name=name or default_name(spec), token=token, parent=parent)
+        dispatch(self.store, self.executor)
+        return run
+
+    def resume(self, run: str) -> Run:
+        """Let a stopped, failed or lost run go on from its last checkpoint."""
+        found = self.store.requeue(run)
+        dispatch(self.store, self.executor)
+        return found
+
+    def plan(self, spec: RunSpec, manifest: Manifest, split: Split) -> Plan:
+        """Return what a run would cost, before it is started."""
+        backbone = get_backbone(spec.backbone)
+        budget = ActivationCache(self.home / "cache").budget
+        stored = choose_stored(backbone, spec.cut, len(manifest.rows) * max(1, spec.views), budget)
+        n_train = sum(split.receipt.counts["train"].values())
+        return make_plan(self.home, spec, len(split.assignment), n_train, len(manifest.classes), stored)
+
+    def report(self, run: Run) -> Report:
+        """Return a run's report; UserError where there is none yet."""
+        folder = self.store.folder(run.id)
+        if not run.result:
+            raise UserError(f"Run {run.id} is {run.state} and has no report yet.", "no-report")
+        return load_report(folder, self.library.get(run.manifest))
+
+
+def default_name(spec: RunSpec) -> str:
+    """Return what a run is called when nobody names it."""
+    backbone = get_backbone(spec.backbone)
+    strategy = get_strategy(spec.strategy)
+    frozen = f", {spec.cut} of {len(backbone.stages)} frozen" if strategy.chooses_cut else ""
+    return f"{strategy.title}, {backbone.title}{frozen}"
+
+
+def standing(store: RunStore, run: Run) -> dict[str, Any]:
+    """Return how far a run is, in plain data: what it does, epoch, epochs, seconds left if known."""
+    facts: dict[str, Any] = {
+        "doing": "",
+        "done": 0,
+        "total": 0,
+        "epoch": 0,
+        "epochs": run.spec.epochs,
+        "left": None,
+    }
+    ends = [
+        event for _, _, event in store.events(run.id, kinds=["EpochEnded"]) if isinstance(event, EpochEnded)
+    ]
+    if ends:
+        facts |= {"epoch": ends[-1].epoch, "epochs": ends[-1].epochs}
+        facts["left"] = (ends[-1].epochs - ends[-1].epoch) * ends[-1].seconds / ends[-1].epoch
+    last = store.last_event(run.id)
+    event = last[2] if last else None
+    if isinstance(event, Progressed):
+        facts |= {"doing": event.doing, "done": event.done, "total": event.total}
+    elif isinstance(event, Stepped):
+        facts |= {
+            "doing": f"Epoch {event.epoch} of {facts['epochs']}",
+            "done": event.step,
+            "total": event.steps,
+        }
+        if facts["left"] is not None and event.epoch > facts["epoch"]:
+            facts["left"] -= ends[-1].seconds / ends[-1].epoch * event.step / max(event.steps, 1)
+    elif isinstance(event, PhaseStarted):
+        facts["doing"] = f"Phase {event.number} of {event.phases}: {event.name}"
+    elif isinstance(event, Ended):
+        facts["doing"] = "Testing on unseen images"
+    elif event is not None:
+        facts["doing"] = f"Epoch {facts['epoch']} of {facts['epochs']} done"
+    return facts
+
+
+def run_object(store: RunStore, run: Run) -> dict[str, Any]:
+    """Return the one JSON object that train, show, resume and stop print."""
+    facts: dict[str, Any] = {
+        "run": run.id,
+        "name": run.name,
+        "note": run.note,
+        "state": run.state,
+        "data": run.manifest,
+        "created": run.created,
+        "device": run.device,
+        "spec": run.spec.to_json(),
+    }
+    if run.error:
+        facts["error"] = {"kind": run.state, "message": run.error}
+    if run.result:
+        keys = ("epoch", "epochs", "best_epoch", "seconds", "selection_rule", "val", "test", "environment")
+        return facts | {key: run.result[key] for key in keys}
+    now = standing(store, run)
+    return facts | {"epoch": now["epoch"], "epochs": now["epochs"], "doing": now["doing"]}
