@@ -46,8 +46,13 @@ def get_augmentation(name: str) -> Augmentation:
 
 
 def count_views(name: str, wanted: int | None = None) -> int:
-    """Return how many stored views a policy gets: as many as wanted, no more than differ."""
+    """Return how many stored views a policy gets: as many as wanted, no more than differ.
+
+    A policy that changes nothing has one view: there are no fresh ones to draw.
+    """
     policy = get_augmentation(name)
+    if policy.most == 1:
+        return 1
     views = policy.views if wanted is None else wanted
     return views if policy.most is None else min(views, policy.most)
 

@@ -87,15 +87,21 @@ class Shelf:
             self._hold.acquire()
         self._writing = FileLock(folder / "writing.lock")
         self._rows: dict[str, int] = {}
+        self._read_to = 0  # bytes of images.txt that are in _rows
         self._map: np.memmap[tuple[int, ...], np.dtype[np.generic]] | None = None
         self.refresh()
 
     def refresh(self) -> None:
         """Read the list of images again: another process may have added some."""
         names = self.folder / "images.txt"
-        lines = names.read_text().split("\n")[:-1] if names.exists() else []  # a torn last line is no line
-        self._rows = {name: row for row, name in enumerate(lines)}
-        self._map = None
+        if names.exists() and names.stat().st_size > self._read_to:
+            with names.open("rb") as lines:
+                lines.seek(self._read_to)
+                whole = lines.read().rpartition(b"\n")[0]  # a torn last line is no line
+            for name in whole.decode().split("\n") if whole else ():
+                self._rows[name] = len(self._rows)
+            self._read_to += len(whole) + bool(whole)
+            self._map = None
         (self.folder / "key.json").touch()  # the time of last use, for eviction
 
     def missing(self, images: Iterable[str]) -> list[str]:
@@ -114,6 +120,7 @@ class Shelf:
                 out.write(np.ascontiguousarray(rows[new], dtype=self.key.dtype).tobytes())
                 _sync(out.fileno())
             with (self.folder / "images.txt").open("a") as out:
+                out.truncate(self._read_to)
                 out.write("".join(f"{images[index]}\n" for index in new))
                 _sync(out.fileno())
             self.refresh()

@@ -13,12 +13,12 @@ def dispatch(store: RunStore, executor: Executor) -> None:
     for run in reversed(store.runs(states=("queued",))):
         if run.device in busy:
             continue
-        if executor.could_not_start(run.id):
+        if executor.could_not_start(run.id, run.attempt):
             store.mark_unstartable(run.id)
             continue
         busy.add(run.device)
-        if not executor.is_busy(run.id):
-            executor.start(store.home, run.id)
+        if not executor.is_busy(run.id, run.attempt):
+            executor.start(store.home, run.id, run.attempt)
 
 
 def reconcile(store: RunStore, executor: Executor, watcher: Watcher) -> None:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from transfer_core.runs.store import ACTIVE, Run, RunStore
 
 PATIENCE = 15.0  # seconds
+GRACE = 2.0  # seconds in which a worker that has just claimed takes its lock
 
 
 def lock_path(folder: Path, attempt: int) -> Path:
@@ -50,8 +51,12 @@ class Watcher:
         self._seen = {run.id: self._seen[run.id] for run in active if run.id in self._seen}
         lost = []
         for run in active:
-            dead = is_lock_free(lock_path(store.folder(run.id), run.attempt))
-            if (dead or self.standstill(run) > PATIENCE) and store.mark_lost(run.id, run.attempt, run.beat):
+            still = self.standstill(run)
+            # Between claim and first beat the lock's file may be there and its lock not taken yet.
+            dead = (run.beat > 0 or still > GRACE) and is_lock_free(
+                lock_path(store.folder(run.id), run.attempt)
+            )
+            if (dead or still > PATIENCE) and store.mark_lost(run.id, run.attempt, run.beat):
                 lost.append(run.id)
         return lost
 

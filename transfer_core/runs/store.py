@@ -66,7 +66,9 @@ class RunStore:
         self.path = home / "store.sqlite"
         with self._open() as db:
             if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'").fetchone()[0] == 0:
-                db.executescript((Path(__file__).parent / "schema.sql").read_text())
+                # Not executescript: it would commit halfway.
+                for statement in (Path(__file__).parent / "schema.sql").read_text().split(";\n"):
+                    db.execute(statement)
 
     def folder(self, run: str) -> Path:
         """Return the folder of a run's files."""
@@ -110,8 +112,9 @@ class RunStore:
         """Return the run that an id, an unambiguous beginning of one, or a name means."""
         with self._read() as db:
             rows = db.execute(
-                "SELECT * FROM runs WHERE id = ? OR name = ? OR (length(?) >= 3 AND substr(id, 1, length(?)) = ?)",
-                (ref, ref, ref, ref, ref),
+                "SELECT * FROM runs WHERE id = ?1 OR (name = ?1 AND name <> '') "
+                "OR (length(?1) >= 3 AND substr(id, 1, length(?1)) = ?1)",
+                (ref,),
             ).fetchall()
         exact = [row for row in rows if row["id"] == ref]
         if not rows:
@@ -136,7 +139,8 @@ class RunStore:
         with self._open() as db:
             taken = db.execute(
                 "UPDATE runs SET state = 'running', attempt = attempt + 1, beat = 0, stop_requested = 0, "
-                "started = ?, ended = NULL, error = NULL WHERE id = ? AND state = 'queued' AND NOT EXISTS "
+                "started = ?, ended = NULL, error = NULL, best = NULL, result = NULL "
+                "WHERE id = ? AND state = 'queued' AND NOT EXISTS "
                 "(SELECT 1 FROM runs AS other WHERE other.device = runs.device "
                 "AND other.state IN ('running', 'stopping'))",
                 (time.time(), run),
@@ -315,6 +319,8 @@ def _explain(error: sqlite3.OperationalError, path: Path) -> Exception:
         )
     if "readonly" in text:
         return UserError(f"{path} cannot be written: give this user the right to write there.", "read-only")
+    if "locked" in text:
+        return UserError(f"Another program keeps {path} locked: try again in a moment.", "busy")
     return error
 
 

@@ -86,18 +86,17 @@ class Loop:
         first = 0
         for number, phase in enumerate(phases, start=1):
             last = first + phase.epochs
-            if self.standing.epoch < last:
+            if self.standing.epoch < last and not self._patience_is_over():
                 state = checkpoint.optimiser if checkpoint and self.standing.epoch > first else None
                 checkpoint = None
-                if self._play_phase(phase, number, len(phases), last, total, state):
-                    return "early"
+                self._play_phase(phase, number, len(phases), last, total, state)
             first = last
-        return "finished"
+        return "finished" if self.standing.epoch == total else "early"
 
     def _play_phase(
         self, phase: Phase, number: int, phases: int, last: int, total: int, state: dict[str, object] | None
-    ) -> bool:
-        """Play a phase up to epoch `last`; True where patience ran out."""
+    ) -> None:
+        """Play a phase up to epoch `last`, or until patience runs out."""
         self.model.freeze_below(phase.cut)
         if phase.before:
             phase.before(self.model)
@@ -110,13 +109,12 @@ class Loop:
             self._fill(activations)
             for epoch in range(self.standing.epoch + 1, last + 1):
                 self._play_epoch(phase, epoch, total, optimiser, parameters, activations)
-                self._save_if_due(optimiser, last=epoch == total)
-                if self._patience_is_over():
-                    self._save(optimiser)
-                    return True
+                over = self._patience_is_over()
+                self._save_if_due(optimiser, last=over or epoch == total)
+                if over:
+                    return
         if phase.after:
             phase.after(self.model)
-        return False
 
     def _fill(self, activations: Activations) -> None:
         started = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -67,11 +67,16 @@ class RunSpec:
 
 
 def check_spec(spec: RunSpec) -> RunSpec:
-    """Return the spec if every value is possible; UserError names the first that is not."""
-    for each in get_knobs(RunSpec):
-        each.parse(getattr(spec, each.name))
-    backbone = get_backbone(spec.backbone)
+    """Return the spec with each value in its own type and every knob named; UserError for an impossible one.
+
+    The same experiment then has the same id, however its values were written, and a knob's default
+    may change later without changing what an older spec means.
+    """
+    values: dict[str, Any] = {each.name: each.parse(getattr(spec, each.name)) for each in get_knobs(RunSpec)}
     strategy = spec.make_strategy()
+    values["knobs"] = {each.name: getattr(strategy, each.name) for each in get_knobs(type(strategy))}
+    spec = replace(spec, **values)
+    backbone = get_backbone(spec.backbone)
     get_augmentation(spec.augment)
     stages = len(backbone.stages)
     if spec.cut > stages:
@@ -81,6 +86,6 @@ def check_spec(spec: RunSpec) -> RunSpec:
         raise UserError(message)
     if not strategy.chooses_cut and spec.cut != stages:
         raise UserError(f"{strategy.title} freezes all {stages} stages: leave the cut out.")
-    if spec.augment != "none" and spec.views == 0 and not strategy.chooses_cut:
+    if spec.views == 0 and not strategy.chooses_cut:
         raise UserError(f"{strategy.title} needs stored views: choose 1 or more.")
     return spec
