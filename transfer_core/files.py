@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,12 @@ def sweep_parts(folder: Path) -> None:
 
 def folder_bytes(folder: Path) -> int:
     """Return the bytes that the files below a folder occupy."""
-    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+    total = 0
+    for root, _, names in os.walk(folder):  # unlike rglob, it does not mind what vanishes meanwhile
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(root, name).stat().st_size
+    return total
 
 
 def free_bytes(folder: Path) -> int:

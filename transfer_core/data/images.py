@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import warnings
 
 import numpy as np
@@ -33,13 +34,12 @@ def decode(data: bytes, reading: Reading) -> Image.Image:
     """
     if not data:
         raise UserError("the file is empty", "empty")
+    _hush_pillow()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of things that the checks here decide
-            with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-                _refuse_giants(opened)
-                opened.load()  # verify() passes truncated files; only a full load does not
-                return _to_rgb(ImageOps.exif_transpose(opened), reading)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            _refuse_giants(opened)
+            opened.load()  # verify() passes truncated files; only a full load does not
+            return _to_rgb(ImageOps.exif_transpose(opened), reading)
     except UserError:
         raise
     except Image.DecompressionBombError:
@@ -48,6 +48,15 @@ def decode(data: bytes, reading: Reading) -> Image.Image:
         raise UserError("not an image in PNG, JPEG, TIFF, BMP or WebP format", "wrong-type") from None
     except Exception as error:  # decoders raise many kinds; each means that the file is damaged
         raise UserError(f"the image is damaged and cannot be read ({error})", "damaged") from None
+
+
+def _hush_pillow() -> None:
+    """Ignore Pillow's warnings, which are of things that the checks here decide.
+
+    For good: `catch_warnings` belongs to the whole process, and images are decoded in several threads.
+    """
+    if ("ignore", None, Warning, re.compile("PIL"), 0) not in warnings.filters:
+        warnings.filterwarnings("ignore", module="PIL")
 
 
 def _refuse_giants(image: Image.Image) -> None:

@@ -117,7 +117,7 @@ def _settle_duplicates(rows: list[Row]) -> tuple[list[Row], list[Problem]]:
             text = f"the same image stands under {names}; it is left out until only one is right"
             problems += [Problem(row.path, "conflict", text) for row in same]
             continue
-        best = next((row for row in same if row.label is not None), same[0])
+        best = min(same, key=lambda row: (row.label is None, row.path))  # whatever the upload's order
         kept.append(best)
         if {row.given for row in same} - {best.given}:
             text = f"the same image is in two parts; it is kept in {best.given} ({best.path}) only"
@@ -141,4 +141,10 @@ def _class_problems(rows: list[Row], classes: tuple[str, ...]) -> list[Problem]:
                 f"the class has {counts[name]} image(s); at least 4 are needed for train, validation and test"
             )
             found.append(Problem(name, "small-class", text))
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        spellings[name.casefold()].append(name)
+    for same in (each for each in spellings.values() if len(each) > 1):
+        text = f"{' and '.join(same)} differ only in capitals; give them one name if they mean the same"
+        found.append(Problem(same[0], "similar-classes", text))
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from transfer_core.data.images import SUFFIXES
@@ -37,7 +38,7 @@ def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
     elif zipfile.is_zipfile(path) and path.suffix.lower() not in SUFFIXES:
         entries, problems = _zip_entries(path)
     elif path.suffix.lower() in SUFFIXES and path.exists():
-        entries, problems = [(path.name, path.read_bytes)], []
+        entries, problems = [(path.name, _make_file_reader(path))], []
     elif path.exists():
         message = f"{path.name} is neither a folder nor a complete zip: pack the class folders as .zip."
         raise UserError(message, "wrong-type")
@@ -54,8 +55,17 @@ def _folder_entries(folder: Path) -> list[Entry]:
     for each in sorted(folder.rglob("*")):
         # A link may point out of the folder; what it points to was not offered.
         if each.is_file() and each.resolve().is_relative_to(root):
-            entries.append((each.relative_to(folder).as_posix(), each.read_bytes))
+            entries.append((each.relative_to(folder).as_posix(), _make_file_reader(each)))
     return entries
+
+
+def _make_file_reader(path: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UserError("the file is larger than an image can be", "too-large")
+        return path.read_bytes()
+
+    return read
 
 
 def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
@@ -63,11 +73,15 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
     problems: list[Problem] = []
     try:
         archive = zipfile.ZipFile(path)  # stays open for the readers; reading is thread-safe
-    except zipfile.BadZipFile:
+    except Exception:  # a damaged list of entries can fail in any way inside the reader
         message = f"{path.name} is not a complete zip file: pack or upload it again."
         raise UserError(message, "damaged") from None
-    for info in (each for each in archive.infolist() if not each.is_dir()):
+    seen: set[str] = set()
+    for info in (each for each in archive.infolist() if not each.filename.endswith("/")):
         trouble = _entry_trouble(info)
+        if info.filename in seen:
+            trouble = "double-name", "the archive holds another file of this name; this one is left out"
+        seen.add(info.filename)
         if trouble:
             problems.append(Problem(info.filename, *trouble))
         else:
@@ -77,7 +91,7 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
 
 def _entry_trouble(info: zipfile.ZipInfo) -> tuple[str, str] | None:
     parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-    if ".." in parts or info.filename.startswith(("/", "\\")) or ":" in parts[0]:
+    if not parts or ".." in parts or re.match(r"[/\\]|[A-Za-z]:[/\\]", info.filename):
         return "unsafe-path", "the entry points outside the archive"
     if info.external_attr >> 28 == 0xA:  # S_IFLNK
         return "link", "the entry is a link, not a file"
@@ -93,7 +107,7 @@ def _make_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[]
         try:
             with archive.open(info) as entry:
                 return entry.read(MAX_FILE_BYTES)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+        except Exception as error:  # each way of packing fails in its own ways
             raise UserError(f"the entry is damaged ({error})", "damaged") from None
 
     return read
@@ -110,9 +124,9 @@ def arrange(
     found = list(problems)
     images: list[tuple[tuple[str, ...], str, Callable[[], bytes]]] = []
     for name, read in entries:
-        parts = tuple(
-            unicodedata.normalize("NFC", each) for each in name.replace("\\", "/").split("/") if each
-        )
+        name = name.encode("utf-8", "replace").decode()  # a file's name need not be text
+        whole = unicodedata.normalize("NFC", name).replace("\\", "/")
+        parts = tuple(each for each in whole.split("/") if each not in ("", "."))
         if any(each.lower() in _JUNK or each.startswith("._") for each in parts):
             continue
         if not parts[-1].lower().endswith(SUFFIXES):
@@ -120,7 +134,9 @@ def arrange(
             continue
         images.append((parts[:-1], name, read))
     root = _shared_root([folders for folders, _, _ in images])
-    return [_place(folders[root:], name, read) for folders, name, read in images], found
+    images = [(folders[root:], name, read) for folders, name, read in images]
+    parts_named = _PARTS if _has_parts([folders for folders, _, _ in images]) else {}
+    return [_place(*each, parts_named) for each in images], found
 
 
 def _shared_root(folders: list[tuple[str, ...]]) -> int:
@@ -140,12 +156,20 @@ def _means_something(folder: str) -> bool:
     return folder.lower() in _PARTS or folder.lower() == UNLABELLED
 
 
-def _place(folders: tuple[str, ...], name: str, read: Callable[[], bytes]) -> Candidate:
+def _has_parts(folders: list[tuple[str, ...]]) -> bool:
+    """Tell whether train, val and test are parts here, and not classes, as `valid` beside `invalid`."""
+    above_classes = any(name.lower() in _PARTS for each in folders for name in each[:2][: len(each) - 1])
+    return above_classes or all(_means_something(each[-1]) for each in folders if each)
+
+
+def _place(
+    folders: tuple[str, ...], name: str, read: Callable[[], bytes], parts: Mapping[str, str]
+) -> Candidate:
     given = None
     rest = list(folders)
     for position, folder in enumerate(rest[:2]):  # train/domain/class or domain/train/class
-        if folder.lower() in _PARTS:
-            given = _PARTS[rest.pop(position).lower()]
+        if folder.lower() in parts:
+            given = parts[rest.pop(position).lower()]
             break
     label = rest.pop() if rest else None
     if label is not None and label.lower() == UNLABELLED:

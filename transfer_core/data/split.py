@@ -93,7 +93,7 @@ def make_split(
     elif rule == "group":
         if not any(row.group for row in rows):
             raise UserError("This data set names no groups: split by image instead.", "no-groups")
-        assignment = _by_unit(rows, [row.group or row.pixels for row in rows], shares, rng)
+        assignment = _by_unit(rows, _together(rows), shares, rng)
     elif rule == "image":
         assignment = _by_unit(rows, [row.pixels for row in rows], shares, rng)
     else:
@@ -129,6 +129,26 @@ def _check_parts(assignment: Mapping[str, str], manifest: Manifest) -> None:
     if unseen:
         message = f"No image of {', '.join(unseen)} would be trained on: bring more images or split by another rule."
         raise UserError(message, "untrained-class")
+
+
+def _together(rows: Sequence[Row]) -> list[str]:
+    """Return a unit for each row: rows of one group share it, and so do rows with the same pixels.
+
+    Both at once, because an image that stands in two groups would otherwise be on two sides.
+    """
+    above: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while above.setdefault(key, key) != key:
+            above[key] = above[above[key]]
+            key = above[key]
+        return key
+
+    for row in rows:
+        if row.group:
+            first, second = sorted((find(f"pixels {row.pixels}"), find(f"group {row.group}")))
+            above[second] = first
+    return [find(f"pixels {row.pixels}") for row in rows]
 
 
 def _by_unit(
@@ -169,9 +189,8 @@ def _leave_domain_out(
         message = f"Name the domain to test on, one of {', '.join(domains)}."
         raise UserError(message, "no-such-domain")
     outside = [row for row in rows if row.domain != test_domain]
-    units = [row.group or row.pixels for row in outside]
     both = shares[0] + shares[1]
-    assignment = _by_unit(outside, units, (shares[0] / both, shares[1] / both, 0.0), rng)
+    assignment = _by_unit(outside, _together(outside), (shares[0] / both, shares[1] / both, 0.0), rng)
     return assignment | {row.image: "test" for row in rows if row.domain == test_domain}
 
 
@@ -186,7 +205,7 @@ def _as_given(rows: Sequence[Row], shares: Sequence[float], rng: np.random.Gener
         own = [row for row in rows if assignment[row.image] == "train"]
         both = shares[0] + shares[1]
         parts = (shares[0] / both, shares[1] / both, 0.0)
-        assignment |= _by_unit(own, [row.group or row.pixels for row in own], parts, rng)
+        assignment |= _by_unit(own, _together(own), parts, rng)
     return assignment
 
 

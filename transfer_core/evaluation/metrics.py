@@ -134,14 +134,11 @@ def _resample(
     rng: np.random.Generator,
 ) -> Counts:
     """Return RESAMPLES confusion matrices, drawn by image or by group."""
+    if not len(truth):
+        return np.zeros((0, classes, classes))
     if groups is None:
         cells = make_confusion(truth, predicted, classes).ravel()
-        total = int(cells.sum())
-        drawn = (
-            rng.multinomial(total, cells / max(total, 1), size=RESAMPLES)
-            if total
-            else np.zeros((1, len(cells)))
-        )
+        drawn = rng.multinomial(len(truth), cells / len(truth), size=RESAMPLES)
         return np.asarray(drawn, np.float64).reshape(-1, classes, classes)
     names, number = np.unique(np.asarray(groups), return_inverse=True)
     own = np.zeros((len(names), classes * classes))

@@ -17,12 +17,13 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from transfer_core.files import folder_bytes, free_bytes, plain_words, write_json
+from transfer_core.files import folder_bytes, free_bytes, plain_words, read_json, write_bytes, write_json
 from transfer_core.models.backbones import Backbone
 
 Rows = npt.NDArray[np.generic]  # [n, ...], the dtype of the shelf
@@ -118,11 +119,11 @@ class Shelf:
             with (self.folder / "rows.bin").open("ab") as out:
                 out.truncate(len(self._rows) * self.key.row_bytes)  # rows without a name, from a crash
                 out.write(np.ascontiguousarray(rows[new], dtype=self.key.dtype).tobytes())
-                _sync(out.fileno())
+                _sync(out)
             with (self.folder / "images.txt").open("a") as out:
                 out.truncate(self._read_to)
                 out.write("".join(f"{images[index]}\n" for index in new))
-                _sync(out.fileno())
+                _sync(out)
             self.refresh()
 
     def read(self, images: Sequence[str]) -> Rows:
@@ -145,8 +146,9 @@ class Shelf:
         self.close()
 
 
-def _sync(handle: int) -> None:
-    os.fsync(handle)
+def _sync(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 class ActivationCache:
@@ -155,6 +157,8 @@ class ActivationCache:
     def __init__(self, folder: Path, budget: int | None = None) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        # Nobody opens a shelf while another looks whether it is held and takes it away.
+        self._moving = FileLock(folder / "moving.lock")
         self.budget = budget if budget is not None else self._default_budget()
 
     def _default_budget(self) -> int:
@@ -164,7 +168,8 @@ class ActivationCache:
 
     def open(self, key: ShelfKey) -> Shelf:
         """Return the shelf of a key, made if it is not there."""
-        return Shelf(self.folder / key.id, key)
+        with self._moving:
+            return Shelf(self.folder / key.id, key)
 
     def bytes_used(self) -> int:
         """Return the bytes that all shelves occupy."""
@@ -173,38 +178,61 @@ class ActivationCache:
     def make_room(self, wanted: int) -> int:
         """Evict shelves that nobody holds, least recently used first, until `wanted` bytes fit."""
         freed = 0
-        for folder in sorted(self._shelves(), key=lambda each: (each / "key.json").stat().st_mtime):
-            if self.bytes_used() + wanted <= self.budget:
-                break
-            freed += self._evict(folder)
+        with self._moving:
+            for folder in sorted(self._shelves(), key=lambda each: (each / "key.json").stat().st_mtime):
+                if self.bytes_used() + wanted <= self.budget:
+                    break
+                freed += self._evict(folder)
         return freed
 
     def clear(self) -> int:
         """Remove every shelf that nobody holds; return the bytes freed."""
-        return sum(self._evict(folder) for folder in self._shelves())
+        with self._moving:
+            return sum(self._evict(folder) for folder in self._shelves())
 
     def forget(self, images: Iterable[str]) -> int:
-        """Remove the rows of images (their data set was deleted); return the bytes freed."""
+        """Remove the rows of images (their data set was deleted); return the bytes freed.
+
+        Rows lie in one file, so a shelf goes as a whole and is refilled. Where a run of another data
+        set holds it, the rows are blanked where they stand.
+        """
         doomed = set(images)
         freed = 0
-        for folder in self._shelves():
-            names = (folder / "images.txt").read_text().split() if (folder / "images.txt").exists() else []
-            if doomed.intersection(names):
-                # Rows lie in one file; the shelf is a cache, so it goes as a whole and is refilled.
-                freed += self._evict(folder, even_held=True)
+        with self._moving:
+            for folder in self._shelves():
+                names = folder / "images.txt"
+                if names.exists() and doomed.intersection(names.read_text().split("\n")):
+                    freed += self._evict(folder)
+                    if folder.exists():
+                        _blank(folder, doomed)
         return freed
 
     def _shelves(self) -> list[Path]:
         return [each.parent for each in self.folder.glob("*/key.json")]
 
-    def _evict(self, folder: Path, *, even_held: bool = False) -> int:
-        if not even_held and any(_is_held(hold) for hold in folder.glob("*.hold")):
+    def _evict(self, folder: Path) -> int:
+        if any(_is_held(hold) for hold in folder.glob("*.hold")):
             return 0
         size = folder_bytes(folder)
         doomed = folder.with_name(f".{folder.name}.{time.monotonic_ns()}.gone")
         folder.rename(doomed)  # first out of sight, whole; then away
         shutil.rmtree(doomed, ignore_errors=True)
         return size
+
+
+def _blank(folder: Path, doomed: set[str]) -> None:
+    """Overwrite rows and their names; every other row and name keeps its place for those who read."""
+    row_bytes = ShelfKey(**read_json(folder / "key.json")).row_bytes
+    with FileLock(folder / "writing.lock"), plain_words(folder):
+        names = (folder / "images.txt").read_text().split("\n")
+        with (folder / "rows.bin").open("rb+") as rows:
+            for row, name in enumerate(names):
+                if name in doomed:
+                    rows.seek(row * row_bytes)
+                    rows.write(bytes(row_bytes))
+                    names[row] = f"{row:->{len(name)}}"
+            _sync(rows)
+        write_bytes(folder / "images.txt", "\n".join(names).encode())
 
 
 def _is_held(hold: Path) -> bool:

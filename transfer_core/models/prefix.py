@@ -9,6 +9,7 @@ training are then the same to the last bit.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,7 +86,8 @@ class Prefix:
             part = x[start : start + MICRO_BATCH]
             missing = MICRO_BATCH - len(part)
             if missing:
-                part = torch.cat([part, part.new_zeros(missing, *part.shape[1:])])
+                # Not torch.cat, which would give up channels-last, and with it the last bits.
+                part = nn.functional.pad(part, (0, 0) * (part.ndim - 1) + (0, missing))
             outs.append(stages(part)[: MICRO_BATCH - missing])
         return torch.cat(outs) if outs else x
 
@@ -113,28 +115,41 @@ def _replace(root: nn.Module, name: str, new: nn.Module) -> None:
 
 
 def _find_pairs(stages: nn.Sequential, size: int) -> list[tuple[str, str]]:
-    """Return (convolution, batch-norm) names where the norm's input is the convolution's output."""
-    made: dict[int, tuple[str, Any]] = {}  # id of an output -> its maker; the tensor is kept alive
+    """Return (convolution, batch-norm) names where the norm's input is the convolution's output.
+
+    Not where something changed the output in place before the norm saw it, nor where one of the two
+    is used more than once.
+    """
+    # id of an output -> its maker and version; the tensor is kept alive
+    made: dict[int, tuple[str, Tensor, int]] = {}
     pairs: list[tuple[str, str]] = []
+    calls: Counter[str] = Counter()
     handles = []
     for name, module in stages.named_modules():
         if isinstance(module, nn.Conv2d):
 
             def after(_: nn.Module, __: Any, out: Tensor, name: str = name) -> None:
-                made[id(out)] = (name, out)
+                calls[name] += 1
+                made[id(out)] = (name, out, out._version)
 
             handles.append(module.register_forward_hook(after))
         elif isinstance(module, nn.BatchNorm2d):
 
             def before(_: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:
-                if id(args[0]) in made:
-                    pairs.append((made[id(args[0])][0], name))
+                calls[name] += 1
+                found = made.get(id(args[0]))
+                if found and args[0]._version == found[2]:
+                    pairs.append((found[0], name))
 
             handles.append(module.register_forward_pre_hook(before))
     try:
         with torch.no_grad():
-            stages(torch.zeros(1, 3, size, size))
+            stages(torch.zeros(1, 3, size, size, device=_device_of(stages)))
     finally:
         for handle in handles:
             handle.remove()
-    return pairs
+    return [pair for pair in pairs if calls[pair[0]] == calls[pair[1]] == 1]
+
+
+def _device_of(module: nn.Module) -> torch.device:
+    return next((each.device for each in module.parameters()), torch.device("cpu"))

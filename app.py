@@ -1,0 +1,46 @@
+"""The ASGI application: `streamlit run app.py`.
+
+Pages are in `pages/`, everything they do in `transfer_core/`. Here are only what belongs to the server:
+start, routes and headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse
+from starlette.routing import Route
+
+from pages.ui.headers import SecurityHeaders
+from transfer_core.files import get_home
+from transfer_core.runs.lab import Lab
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Once per server: find runs that were killed while nobody looked, and start what waits."""
+    Lab(get_home()).look()
+    yield
+
+
+async def plotly_js(_request: Any) -> FileResponse:
+    """Plotly's own bundle, from the installed package, for the live curves: nothing is fetched outside."""
+    spec = find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    path = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    return FileResponse(path, headers={"Cache-Control": "max-age=604800"})
+
+
+app = st.App(
+    "pages/main.py",
+    lifespan=lifespan,
+    routes=[Route("/plotly.min.js", plotly_js)],
+    middleware=[Middleware(SecurityHeaders)],
+)

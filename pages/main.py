@@ -1,0 +1,44 @@
+"""The pages' frame: title, navigation, the chosen data set and run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1])] if str(Path(__file__).parents[1]) not in sys.path else []
+
+import streamlit as st  # noqa: E402
+
+from pages.ui.sidebar import show_sidebar  # noqa: E402
+from transfer_core.errors import UserError  # noqa: E402
+
+HERE = Path(__file__).parent
+st.set_page_config(
+    page_title="Transfer Lab", page_icon=str(HERE / "static" / "icon.png"), layout="wide", menu_items={}
+)
+PAGES = {
+    "": [st.Page("study/home.py", title="Start", icon=":material/home:", default=True)],
+    "Study": [
+        st.Page("study/data.py", title="Data", icon=":material/photo_library:"),
+        st.Page("study/split.py", title="Split", icon=":material/call_split:"),
+    ],
+    "Train": [
+        st.Page("train/new_run.py", title="New run", icon=":material/tune:", url_path="new-run"),
+        st.Page("train/live.py", title="Live", icon=":material/monitoring:"),
+    ],
+    "Results": [
+        st.Page("results/runs.py", title="Runs", icon=":material/list:"),
+        st.Page("results/report.py", title="Report", icon=":material/fact_check:"),
+        st.Page("results/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("results/predict.py", title="Predict", icon=":material/image_search:"),
+        st.Page(
+            "results/take_home.py", title="Take home", icon=":material/inventory_2:", url_path="take-home"
+        ),
+    ],
+}
+page = st.navigation(PAGES, position="hidden")
+show_sidebar(PAGES)
+try:
+    page.run()
+except UserError as problem:
+    st.error(str(problem), icon=":material/error:")

@@ -1,0 +1,99 @@
+"""Data: what have I got?"""
+
+import streamlit as st
+
+from pages.ui.parts import arrivals, bring_cards, class_colours, gallery, settle_arrival, title
+from pages.ui.state import choose, current_data, get_lab, go
+from pages.ui.text import escape, plural, size
+from transfer_core.runs.housekeeping import delete_dataset, dependents
+
+lab = get_lab()
+settle_arrival()
+if st.session_state.get("arrival"):
+    title("What have I got?")
+    arrivals()
+    st.caption("You may leave this page or close the browser: reading goes on.")
+    st.stop()
+manifest = current_data()
+if manifest is None:
+    title("What have I got?", "Nothing yet. Train an image classifier on your own pictures; no code.")
+    bring_cards()
+    st.stop()
+
+about = lab.library.about(manifest.id)
+title(escape(about.name))
+facts = st.columns(5)
+facts[0].metric("Images", f"{len(manifest.rows):,}", border=True)
+facts[1].metric("Classes", len(manifest.classes), border=True)
+facts[2].metric("Domains", len(manifest.domains) or "none", border=True)
+facts[3].metric("Groups", len(manifest.groups) or "none", border=True)
+facts[4].metric("Problems", len(about.problems), border=True)
+
+if len(manifest.classes) < 2:
+    st.warning(
+        "Training needs images of at least two classes: bring one folder per class.",
+        icon=":material/warning:",
+    )
+elif st.button("Continue to the split", type="primary", icon=":material/arrow_forward:"):
+    go("study/split.py")
+
+from transfer_core.figures import class_bars  # noqa: E402 - plotly is slow to import
+
+colours = class_colours(manifest.classes)
+if manifest.classes:
+    st.plotly_chart(
+        class_bars(manifest, colours), config={"displayModeBar": False}, alt="Images per class and domain"
+    )
+
+st.markdown("#### Images")
+chosen_filters = st.columns(3)
+label = chosen_filters[0].selectbox("Class", ["all", *manifest.classes, "unlabelled"])
+domain = chosen_filters[1].selectbox("Domain", ["all", *manifest.domains], disabled=not manifest.domains)
+group = chosen_filters[2].selectbox("Group", ["all", *manifest.groups], disabled=not manifest.groups)
+rows = [
+    row
+    for row in manifest.rows
+    if label in ("all", row.label or "unlabelled")
+    and domain in ("all", row.domain)
+    and group in ("all", row.group)
+]
+PER_PAGE = 18
+pages = max(1, -(-len(rows) // PER_PAGE))
+st.caption(plural(len(rows), "image"))
+number = st.pagination(pages, key=f"gallery-{manifest.id}-{label}-{domain}-{group}") if pages > 1 else 1
+shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
+gallery(
+    shown,
+    [escape(" · ".join(filter(None, [row.label or "unlabelled", row.domain, row.group]))) for row in shown],
+)
+
+if about.problems:
+    st.markdown("#### Problems")
+    st.caption("The rest was taken in. Mend these files and bring the folder again; nothing is lost by it.")
+    table = [{"File": each.file, "What is wrong": each.message} for each in about.problems]
+    st.dataframe(table, hide_index=True)
+
+with st.expander("Rename, delete, bring another", icon=":material/more_horiz:"):
+    name = st.text_input("Name", about.name)
+    if st.button("Rename", disabled=name.strip() in ("", about.name)):
+        lab.library.rename(manifest.id, name)
+        st.rerun()
+    st.divider()
+    runs = dependents(lab.store, manifest.id)
+    what = (
+        f"{plural(len(manifest.rows), 'image')}, {plural(len(runs), 'run')} and what the cache holds of them"
+    )
+    st.markdown(f"Deleting removes for good: {what}.")
+    for run in runs:
+        st.markdown(f"- {escape(run.name)}")
+    sure = st.checkbox("I want to delete all of this")
+    if st.button("Delete the data set", icon=":material/delete:", disabled=not sure):
+        receipt = delete_dataset(lab.store, lab.library, manifest.id)
+        choose(data=None, split=None, run=None)
+        st.session_state["receipt"] = (
+            f"Deleted {escape(receipt.what)}: {plural(len(receipt.runs), 'run')}, "
+            f"{plural(receipt.images, 'image')}, {size(receipt.bytes)} freed."
+        )
+        st.rerun()
+    st.divider()
+    bring_cards()

@@ -1,0 +1,77 @@
+"""Start: what to do next."""
+
+import streamlit as st
+
+from pages.ui.parts import bring_cards, run_line, state_badge
+from pages.ui.state import choose, get_lab, go
+from pages.ui.text import escape, plural, size
+from transfer_core.runs.housekeeping import disk_use
+
+lab = get_lab()
+datasets, runs = lab.library.datasets(), lab.store.runs()
+
+st.title("Train an image classifier on your own pictures", anchor=False)
+st.markdown(":gray[No code; nothing leaves this machine.]")
+
+if not datasets:
+    bring_cards()
+    st.stop()
+
+active = [run for run in runs if not run.is_over]
+finished = [run for run in runs if run.result]
+with st.container(border=True):
+    st.markdown("#### Next step")
+    if active:
+        st.markdown(f"**{escape(active[0].name)}** is training.")
+        if st.button("Watch it", type="primary", icon=":material/monitoring:"):
+            choose(run=active[0].id)
+            go("train/live.py")
+    elif finished:
+        st.markdown(f"**{escape(finished[0].name)}**: {escape(run_line(finished[0]))}")
+        if st.button("See the report", type="primary", icon=":material/fact_check:"):
+            choose(run=finished[0].id)
+            go("results/report.py")
+    else:
+        st.markdown(f"**{escape(datasets[0].name)}** is here: {plural(datasets[0].images, 'image')}.")
+        if st.button("Continue with this data set", type="primary", icon=":material/arrow_forward:"):
+            choose(data=datasets[0].id)
+            go("study/data.py")
+
+left, right = st.columns(2, gap="medium")
+with left:
+    st.markdown("#### Recent runs")
+    if not runs:
+        st.caption("None yet.")
+    for run in runs[:5]:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            state_badge(run)
+            st.markdown(f"**{escape(run.name)}**  \n:gray[{escape(run_line(run))}]", width="stretch")
+            if st.button("Open", key=f"open-{run.id}"):
+                choose(run=run.id)
+                go("results/report.py" if run.result else "train/live.py")
+with right:
+    st.markdown("#### Data sets")
+    for each in datasets[:5]:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"**{escape(each.name)}**  \n:gray[{plural(each.images, 'image')}, "
+                f"{plural(len(each.classes), 'class', 'classes')}]",
+                width="stretch",
+            )
+            if st.button("Open", key=f"open-{each.id}"):
+                choose(data=each.id, split=None)
+                go("study/data.py")
+
+with st.expander("Bring another data set", icon=":material/add:"):
+    bring_cards()
+use = disk_use(lab.store)
+with st.expander(f"Disk use: {size(use.total)}", icon=":material/hard_drive:"):
+    st.markdown(
+        f"Images {size(use.images)}, data sets {size(use.datasets)}, runs {size(use.runs)}, "
+        f"activation cache {size(use.cache)}, downloaded weights {size(use.weights)}."
+    )
+    st.caption(f"All of it lies in {escape(lab.home)}.")
+    if st.button("Empty the activation cache", disabled=not use.cache, icon=":material/delete_sweep:"):
+        from transfer_core.models.cache import ActivationCache
+
+        st.toast(f"{size(ActivationCache(lab.home / 'cache').clear())} freed; it refills by itself.")

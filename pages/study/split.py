@@ -1,0 +1,95 @@
+"""Split: what will it be tested on?"""
+
+import streamlit as st
+
+from pages.ui.parts import missing, title
+from pages.ui.state import choose, current_data, current_split, get_lab, go
+from pages.ui.text import plural
+from transfer_core.data.split import FRACTIONS, Rule, make_split
+from transfer_core.errors import UserError
+
+RULES: dict[Rule, tuple[str, str]] = {
+    "image": ("By image", "Every image on its own. Right when images have nothing to do with each other."),
+    "group": (
+        "By group",
+        "All images of one patient, part or module stay together. Tells how well it does on new ones.",
+    ),
+    "domain": (
+        "By domain",
+        "One site or device is kept for the test. Tells how well it does somewhere else.",
+    ),
+    "given": ("As given", "As your train, val and test folders say."),
+}
+
+manifest = current_data()
+if manifest is None:
+    title("What will it be tested on?")
+    missing("There is no data set yet.", "Bring images", "study/data.py")
+    st.stop()
+title(
+    "What will it be tested on?",
+    "Part of the images is put aside and never shown in training; only they say how good the classifier is.",
+)
+possible: list[Rule] = ["image"]
+possible += ["group"] if manifest.groups else []
+possible += ["domain"] if len(manifest.domains) > 1 else []
+possible += ["given"] if {"train", "test"} <= {row.given for row in manifest.rows} else []
+known = current_split(manifest)
+default: Rule = (
+    known.rule if known else "given" if "given" in possible else "group" if "group" in possible else "image"
+)
+left, right = st.columns([2, 3], gap="large")
+with left:
+    rule = st.radio(
+        "Kept apart",
+        possible,
+        index=possible.index(default) if default in possible else 0,
+        format_func=lambda each: RULES[each][0],
+        captions=[RULES[each][1] for each in possible],
+    )
+    domain = None
+    if rule == "domain":
+        names = list(manifest.domains)
+        at = names.index(known.test_domain) if known and known.test_domain in names else 0
+        domain = st.selectbox("Test on", names, index=at)
+    fractions, seed = FRACTIONS, 0
+    if rule != "given":
+        with st.expander("Sizes and seed", icon=":material/tune:"):
+            shares = known.fractions if known else FRACTIONS
+            ends = (round(100 * shares[0]), round(100 * (shares[0] + shares[1])))
+            first, second = st.slider("Training, validation and test", 5, 95, ends, step=5, format="%d %%")
+            first, second = min(first, second - 5), max(second, first + 5)
+            fractions = (first / 100, (second - first) / 100, 1 - second / 100)
+            seed = int(st.number_input("Seed", 0, 10_000, known.seed if known else 0,
+                                       help="Another number draws another, equally good, split."))  # fmt: skip
+try:
+    split = make_split(manifest, rule, fractions=fractions, seed=seed, test_domain=domain)
+except UserError as error:
+    right.error(str(error), icon=":material/error:")
+    st.stop()
+
+from pages.ui.parts import class_colours  # noqa: E402
+from transfer_core.figures import split_bars  # noqa: E402 - plotly is slow to import
+
+receipt = split.receipt
+with right:
+    chart = split_bars(receipt.counts, class_colours(manifest.classes))
+    st.plotly_chart(chart, config={"displayModeBar": False}, alt="Images per part and class")
+    with st.container(border=True):
+        st.markdown("**Receipt**")
+        sides = "on both sides"
+        if manifest.groups:
+            icon = ":material/check:" if not receipt.groups_shared else ":material/warning:"
+            st.markdown(f"{icon} {plural(receipt.groups_shared, 'group')} {sides}")
+        st.markdown(f":material/check: {plural(receipt.pixels_shared, 'identical image')} {sides}")
+        icon = ":material/check:" if not receipt.near_duplicates else ":material/info:"
+        pairs = plural(receipt.near_duplicates, "pair") + " of images that look nearly the same"
+        st.markdown(f"{icon} {pairs} {sides}")
+        if rule == "image" and receipt.groups_shared:
+            st.caption(
+                "Images of one group are on both sides, so the result may be too good. "
+                "Split by group to see how well it does on new groups."
+            )
+if left.button("Continue to training", type="primary", icon=":material/arrow_forward:"):
+    choose(split=get_lab().library.add_split(split).id)
+    go("train/new_run.py")

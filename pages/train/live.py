@@ -1,0 +1,148 @@
+"""Live: is it going well?"""
+
+import time
+
+import streamlit as st
+
+from pages.ui.live_curves import live_curves
+from pages.ui.parts import missing, state_badge, title
+from pages.ui.state import choose, current_run, get_lab, go
+from pages.ui.text import ago, duration, escape, percent
+from transfer_core.runs.lab import standing
+from transfer_core.runs.store import Run
+from transfer_core.training.events import EpochEnded, Noted, PhaseStarted, Stepped
+
+BLUE, ORANGE = "#56B4E9", "#D55E00"
+lab = get_lab()
+run = current_run()
+if run is None:
+    title("Is it going well?")
+    missing("Nothing is training yet.", "Set up a run", "train/new_run.py")
+    st.stop()
+
+
+def curves(found: Run) -> None:
+    """Show loss and accuracy of every epoch so far."""
+    events = [each for _, _, each in lab.store.events(found.id, kinds=["EpochEnded"])]
+    ends = [each for each in events if isinstance(each, EpochEnded)]
+    x = [each.epoch for each in ends]
+    best = max((each.epoch for each in ends if each.best), default=None)
+    left, right = st.columns(2)
+    with left:
+        live_curves(
+            "Loss: lower is better",
+            {"training": (x, [e.train["loss"] for e in ends]), "validation": (x, [e.val["loss"] for e in ends])},
+            key=f"loss-{found.id}", colours=[BLUE, ORANGE], mark=best, y_title="loss",
+        )  # fmt: skip
+    with right:
+        live_curves(
+            "Accuracy: higher is better",
+            {"training": (x, [e.train["accuracy"] for e in ends]),
+             "validation": (x, [e.val["accuracy"] for e in ends])},
+            key=f"accuracy-{found.id}", colours=[BLUE, ORANGE], mark=best, format=".0%", y_title="accuracy",
+        )  # fmt: skip
+    if ends and best:
+        chosen = next(each for each in ends if each.epoch == best)
+        st.caption(
+            f"Best so far: epoch {best}, validation accuracy {percent(chosen.val['accuracy'])} "
+            f"(lowest validation loss, {chosen.val['loss']:.3f})."
+        )
+
+
+def numbers(found: Run) -> None:
+    """Show speed and load of the machine, and the phase."""
+    steps = lab.store.events(found.id, kinds=["Stepped"])[-1:]
+    phases = lab.store.events(found.id, kinds=["PhaseStarted"])[-1:]
+    places = st.columns(4)
+    places[0].metric("Running for", duration(time.time() - (found.started or time.time())))
+    if steps and isinstance(steps[0][2], Stepped):
+        step = steps[0][2]
+        places[1].metric("Images per second", f"{step.images_per_second:,.0f}")
+        if "gpu_percent" in step.load:
+            places[2].metric("GPU in use", f"{step.load['gpu_percent']:.0f} %")
+            places[3].metric("GPU memory", f"{step.load.get('gpu_memory_mb', 0) / 1e3:.1f} GB")
+        else:
+            places[2].metric("Processor in use", f"{step.load.get('cpu_percent', 0):.0f} %")
+            places[3].metric("Memory", f"{step.load.get('memory_mb', 0) / 1e3:.1f} GB")
+    if phases and isinstance(phases[0][2], PhaseStarted):
+        phase = phases[0][2]
+        st.caption(
+            f"Device {found.device}. Phase {phase.number} of {phase.phases}: {escape(phase.name)}; "
+            f"{phase.parameters:,} parameters train, {phase.cut} stages frozen."
+        )
+
+
+def active(found: Run) -> None:
+    """Show a run that waits or works."""
+    if found.state == "queued":
+        ahead = [each for each in lab.store.runs(states=("queued", "running", "stopping"))
+                 if each.device == found.device and each.created < found.created]  # fmt: skip
+        words = f"Waiting for {len(ahead)} other run(s) on {found.device}" if ahead else "Starting"
+        st.progress(0.0, words)
+    else:
+        now = standing(lab.store, found)
+        inner = now["done"] / now["total"] if now["total"] else 0.0
+        share = (now["epoch"] + (inner if now["doing"].startswith("Epoch") else 0.0)) / max(now["epochs"], 1)
+        share = share if now["epoch"] or now["doing"].startswith("Epoch") else inner
+        count = f" ({now['done']} of {now['total']})" if now["total"] > 1 else ""
+        rest = f" · about {duration(now['left'])} left" if now["left"] is not None else ""
+        st.progress(min(share, 1.0), f"{now['doing'] or 'Starting'}{count}{rest}")
+    if found.state == "stopping":
+        st.caption("Stopping after this step; the best epoch is kept.")
+    elif st.button("Stop and keep the best", type="primary", icon=":material/stop:"):
+        lab.store.request_stop(found.id)
+        st.rerun(scope="fragment")
+
+
+def over(found: Run) -> None:
+    """Show how a run ended and what can be done."""
+    if found.error:
+        box = st.warning if found.state == "lost" else st.error
+        box(found.error, icon=":material/info:")
+    with st.container(horizontal=True):
+        if found.result and st.button("See the report", type="primary", icon=":material/fact_check:"):
+            go("results/report.py")
+        if found.state in ("stopped", "failed", "lost"):
+            kind = "secondary" if found.result else "primary"
+            if st.button("Go on from the last checkpoint", type=kind, icon=":material/resume:"):
+                lab.resume(found.id)
+                st.rerun()
+        if st.button("Run again with changes", icon=":material/replay:"):
+            st.session_state["again"] = found.spec.to_json()
+            st.session_state["again-parent"] = found.id
+            for key in ("backbone", "strategy", "cut"):
+                st.session_state.pop(key, None)
+            choose(data=found.manifest, split=found.spec.split)
+            go("train/new_run.py")
+
+
+def show(run_id: str, *, ticking: bool) -> None:
+    """Show everything of a run; a finished one stops ticking."""
+    lab.look()
+    found = lab.store.get(run_id)
+    if found.is_over and ticking:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        state_badge(found)
+        st.caption(f"started {ago(found.created)}")
+        if found.state in ("running", "stopping") and lab.watcher.standstill(found) > 4:
+            st.caption(":material/hourglass: not heard of for some seconds")
+    (over if found.is_over else active)(found)
+    curves(found)
+    if not found.is_over:
+        numbers(found)
+    for _, _, event in lab.store.events(found.id, kinds=["Noted"]):
+        if isinstance(event, Noted):
+            st.caption(f":material/info: {escape(event.text)}")
+
+
+title(escape(run.name))
+if run.is_over:
+    show(run.id, ticking=False)
+else:
+    st.fragment(show, run_every=1.0)(run.id, ticking=True)
+waiting = [each for each in lab.store.runs(states=("queued",)) if each.id != run.id]
+if waiting:
+    st.markdown("#### Waiting")
+    for each in reversed(waiting):
+        st.markdown(f"- {escape(each.name)}, {ago(each.created)}")

@@ -1,0 +1,1 @@
+"""What pages share: state, parts, forms, the live chart."""

@@ -1,0 +1,102 @@
+"""Curves that grow while one looks: zoom and hidden lines survive every update.
+
+`st.plotly_chart` builds a new chart whenever its data change; this component hands new data to the
+chart that is there (`Plotly.react` with a constant `uirevision`). Plotly comes from the server itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+_JS = """
+const load = () => window.Plotly ? Promise.resolve() : (window.__plotly ||= new Promise((done, fail) => {
+  const tag = document.createElement('script');
+  tag.src = 'plotly.min.js'; tag.onload = done; tag.onerror = fail;
+  tag.src = new URL('plotly.min.js', document.baseURI.replace(/[^/]*$/, '')).href;
+  document.head.appendChild(tag);
+}));
+export default async function (component) {
+  const { data, parentElement } = component;
+  let box = parentElement.querySelector('.curves');
+  if (!box) {
+    box = document.createElement('div');
+    box.className = 'curves';
+    box.style.height = data.height + 'px';
+    box.setAttribute('role', 'img');
+    parentElement.appendChild(box);
+  }
+  box.setAttribute('aria-label', data.alt);
+  await load();
+  const style = getComputedStyle(parentElement.host || parentElement);
+  const css = (name, other) => style.getPropertyValue(name).trim() || other;
+  const text = css('--st-text-color', '#222'), line = css('--st-border-color', '#ddd');
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+  const layout = {
+    uirevision: data.revision, autosize: true, height: data.height,
+    paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+    font: { family: css('--st-font', 'sans-serif'), color: text, size: 13 },
+    margin: { l: 48, r: 12, t: 40, b: 40 }, hovermode: 'x unified',
+    title: { text: data.title, x: 0, xanchor: 'left', font: { size: 15 } },
+    legend: { orientation: 'h', y: -0.22 },
+    xaxis: { ...axis, title: { text: data.x_title }, rangemode: 'tozero' },
+    yaxis: { ...axis, tickformat: data.format, title: { text: data.y_title } },
+    shapes: data.mark ? [{ type: 'line', x0: data.mark, x1: data.mark, yref: 'paper', y0: 0, y1: 1,
+      line: { color: text, width: 1, dash: 'dot' } }] : [],
+    annotations: data.mark ? [{ x: data.mark, yref: 'paper', y: 1.0, text: 'best', showarrow: false,
+      xanchor: 'left', yanchor: 'top', font: { size: 12 } }] : [],
+  };
+  window.Plotly.react(box, data.lines, layout, {
+    displaylogo: false, responsive: true, modeBarButtonsToRemove: ['sendChartToCloud', 'lasso2d', 'select2d'],
+  });
+}
+"""
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component("live_curves", js=_JS, isolate_styles=False)
+
+
+def live_curves(
+    title: str,
+    series: dict[str, tuple[Sequence[float], Sequence[float | None]]],
+    *,
+    key: str,
+    colours: Sequence[str],
+    y_title: str,
+    mark: float | None = None,
+    format: str = "",  # noqa: A002 - plotly's word
+    height: int = 300,
+) -> None:
+    """Show curves (x, y) by name; `mark` is where a dotted line says "best"."""
+    lines = [
+        {
+            "x": list(x),
+            "y": list(y),
+            "name": name,
+            "mode": "lines+markers" if len(x) < 60 else "lines",
+            "line": {
+                "color": colours[index % len(colours)],
+                "width": 2.5,
+                "dash": "solid" if index else "dash",
+            },
+        }
+        for index, (name, (x, y)) in enumerate(series.items())
+    ]
+    _component()(
+        key=key,
+        data={
+            "title": title,
+            "lines": lines,
+            "revision": key,
+            "mark": mark,
+            "format": format,
+            "x_title": "epoch",
+            "y_title": y_title,
+            "height": height,
+            "alt": title,
+        },
+    )

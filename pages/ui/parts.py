@@ -1,0 +1,161 @@
+"""Pieces that several pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui.state import choose, get_intake, get_lab, go
+from pages.ui.text import ago, escape, percent
+from transfer_core.data.manifest import Row
+from transfer_core.data.samples import has_solar_cells
+from transfer_core.errors import UserError
+from transfer_core.runs.store import Run
+
+# Okabe and Ito 2008: told apart by every kind of colour vision. The same class, the same colour.
+PALETTE = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#888888")
+STATES = {
+    "queued": (":material/schedule:", "gray", "Waiting"),
+    "running": (":material/play_circle:", "blue", "Training"),
+    "stopping": (":material/stop_circle:", "blue", "Stopping"),
+    "done": (":material/check_circle:", "green", "Done"),
+    "stopped": (":material/stop_circle:", "gray", "Stopped"),
+    "failed": (":material/error:", "red", "Failed"),
+    "lost": (":material/link_off:", "orange", "Interrupted"),
+}
+
+
+def class_colours(classes: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each class; beyond eight they repeat, so labels always stand beside them."""
+    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(classes)}
+
+
+def title(question: str, about: str = "") -> None:
+    """Show the page's one question, and a sentence on it."""
+    st.title(question, anchor=False)
+    if about:
+        st.markdown(f":gray[{about}]")
+
+
+def missing(sentence: str, label: str, page: str, icon: str = ":material/arrow_back:") -> None:
+    """Say what is missing here, offer the button that gets it, and end the page."""
+    with st.container(border=True):
+        st.markdown(sentence)
+        if st.button(label, type="primary", icon=icon):
+            go(page)
+    st.stop()
+
+
+def state_badge(run: Run) -> None:
+    """Show a run's state."""
+    icon, colour, word = STATES[run.state]
+    st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
+
+
+def run_line(run: Run) -> str:
+    """Return a run in one line of markdown: accuracy or state, and how long ago."""
+    if run.result:
+        return f"{percent(run.result['test']['accuracy'])} of unseen images right, {ago(run.created)}"
+    return f"{STATES[run.state][2].lower()}, {ago(run.created)}"
+
+
+def gallery(rows: Sequence[Row], captions: Sequence[str] | None = None, columns: int = 6) -> None:
+    """Show thumbnails in a grid, each with a caption (markdown, already escaped)."""
+    library = get_lab().library
+    for start in range(0, len(rows), columns):
+        for offset, column in enumerate(st.columns(columns)):
+            index = start + offset
+            if index >= len(rows):
+                break
+            path = library.thumb_path(rows[index].image)
+            label = rows[index].label or "unlabelled"
+            if path.exists():
+                column.image(
+                    path.read_bytes(), width="stretch", alt=f"{Path(rows[index].path).name}, {label}"
+                )
+            if captions:
+                column.caption(captions[index])
+
+
+def bring_cards() -> None:
+    """Show the two ways to get images: the sample, and one's own."""
+    left, right = st.columns(2, gap="medium")
+    with left.container(border=True, height="stretch"):
+        st.markdown("#### :material/solar_power: Try it on solar cells")
+        st.markdown(
+            "2,624 real electroluminescence images of solar cells, sound or defective, of two kinds. "
+            "Ready in about ten seconds."
+        )
+        if has_solar_cells():
+            if st.button("Try it on solar cells", type="primary", icon=":material/play_arrow:"):
+                st.session_state["arrival"] = get_intake().add_sample().id
+                go("study/data.py")
+        else:
+            st.info("Not installed here: run `uv sync --group samples` or `pip install elpv-dataset`.")
+    with right.container(border=True, height="stretch"):
+        st.markdown("#### :material/add_photo_alternate: Bring images")
+        st.markdown(
+            "A folder or zip with one folder per class. `site/class/image` gives domains, "
+            "`train`, `val`, `test` give a split, `unlabelled` gives images without a label."
+        )
+        _uploaders()
+
+
+def _uploaders() -> None:
+    kind = st.segmented_control(
+        "What to bring",
+        ["Zip file", "Folder"],
+        default="Zip file",
+        label_visibility="collapsed",
+        required=True,
+    )
+    number = st.session_state.setdefault("upload-number", 0)
+    if kind == "Zip file":
+        packed = st.file_uploader("Zip of class folders", type=["zip"], key=f"zip-{number}")
+        files = [packed] if packed else []
+    else:
+        files = st.file_uploader(
+            "Folder of class folders", accept_multiple_files="directory", key=f"folder-{number}",
+            help="For more than about 500 files a zip is much faster.",
+        )  # fmt: skip
+    if not files:
+        return
+    first = files[0].name
+    name = Path(first).stem if kind == "Zip file" else first.split("/")[0]
+    try:
+        arrival = get_intake().add_upload(name, {each.name: each.getbuffer() for each in files})
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.session_state["upload-number"] += 1  # an emptied uploader, so that this upload is not read twice
+    st.session_state["arrival"] = arrival.id
+    go("study/data.py")
+
+
+@st.fragment(run_every=0.5)
+def arrivals() -> None:
+    """Show what is on its way into the library, until it is there."""
+    over = False
+    for arrival in get_intake().arrivals():
+        if not arrival.is_over:
+            share = arrival.done / arrival.total if arrival.total else 0.0
+            words = f"{arrival.done:,} of {arrival.total:,}" if arrival.total else "opening"
+            st.progress(share, f"Reading {escape(arrival.name)}: {words} images")
+        elif st.session_state.get("arrival") == arrival.id:
+            over = True
+    if over:
+        st.rerun()
+
+
+def settle_arrival() -> None:
+    """Open the data set this session waited for, or say why it did not arrive."""
+    arrival = get_intake().get(st.session_state.get("arrival", ""))
+    if arrival is None or not arrival.is_over:
+        return
+    del st.session_state["arrival"]
+    if arrival.dataset:
+        choose(data=arrival.dataset, split=None)
+    else:
+        st.error(arrival.error or "", icon=":material/error:")

@@ -1,0 +1,118 @@
+"""What a page works on: the lab, the chosen data set, split and run.
+
+The choice lives in the URL, so that a refresh, another browser or a colleague sees the same; the
+session remembers it across pages.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from transfer_core.data.manifest import Manifest
+from transfer_core.data.split import Split
+from transfer_core.errors import UserError
+from transfer_core.files import get_home
+from transfer_core.runs.intake import Intake
+from transfer_core.runs.lab import Lab
+from transfer_core.runs.store import Run
+
+KEYS = ("data", "split", "run")
+
+
+@st.cache_resource(show_spinner=False)
+def get_lab() -> Lab:
+    """Return the one lab of this server."""
+    return Lab(get_home())
+
+
+@st.cache_resource(show_spinner=False)
+def get_intake() -> Intake:
+    """Return the one intake of this server; uploads that a killed server left go on."""
+    intake = Intake(get_lab().library)
+    intake.recover()
+    return intake
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _manifest(home: str, dataset: str) -> Manifest:
+    return get_lab().library.get(dataset)
+
+
+def get_manifest(dataset: str) -> Manifest:
+    """Return a manifest, kept in memory: it never changes."""
+    return _manifest(str(get_lab().home), dataset)
+
+
+def chosen(key: str) -> str | None:
+    """Return the chosen data, split or run: from the URL, else as this session chose last."""
+    value = st.query_params.get(key) or st.session_state.get(f"chosen-{key}")
+    if value:
+        st.session_state[f"chosen-{key}"] = value
+        st.query_params[key] = value
+    return value
+
+
+def choose(**values: str | None) -> None:
+    """Choose data, split or run for this session and in the URL; None forgets."""
+    for key, value in values.items():
+        if value is None:
+            st.session_state.pop(f"chosen-{key}", None)
+            st.query_params.pop(key, None)
+        else:
+            st.session_state[f"chosen-{key}"] = value
+            st.query_params[key] = value
+
+
+def link_params() -> dict[str, str]:
+    """Return the choice as query parameters for a link to another page."""
+    return {key: value for key in KEYS if (value := st.session_state.get(f"chosen-{key}"))}
+
+
+def go(page: str) -> None:
+    """Open another page with the same choice."""
+    st.switch_page(page, query_params=link_params())
+
+
+def current_data() -> Manifest | None:
+    """Return the chosen data set, the newest where none is chosen, None where there is none."""
+    library = get_lab().library
+    wanted = chosen("data")
+    if wanted:
+        try:
+            return get_manifest(library.find(wanted).id)
+        except UserError as error:
+            choose(data=None, split=None)
+            st.warning(str(error), icon=":material/search_off:")
+    known = library.datasets()
+    if not known:
+        return None
+    choose(data=known[0].id)
+    return get_manifest(known[0].id)
+
+
+def current_split(manifest: Manifest) -> Split | None:
+    """Return the chosen split where it belongs to the data set."""
+    wanted = chosen("split")
+    if not wanted:
+        return None
+    try:
+        return get_lab().library.get_split(manifest.id, wanted)
+    except UserError:
+        choose(split=None)
+        return None
+
+
+def current_run(*, finished: bool = False) -> Run | None:
+    """Return the chosen run; where none is chosen, the newest (that has a report, if asked)."""
+    store = get_lab().store
+    wanted = chosen("run")
+    if wanted:
+        try:
+            return store.find(wanted)
+        except UserError as error:
+            choose(run=None)
+            st.warning(str(error), icon=":material/search_off:")
+    known = [run for run in store.runs() if run.result or not finished]
+    if known:
+        choose(run=known[0].id)
+    return known[0] if known else None

@@ -1,0 +1,56 @@
+"""Words and numbers on the screen. Every text a user brought goes through `escape`."""
+
+from __future__ import annotations
+
+import re
+import time
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])")
+_TURNERS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # change the direction of text
+
+
+def escape(text: object) -> str:
+    """Return a text that markdown shows letter by letter: no links, images, colours or formulas."""
+    shown = "".join(c if c.isprintable() and c not in _TURNERS else "\ufffd" for c in str(text))
+    return _MARKS.sub(r"\\\1", shown)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share as percent, with the thin space typography asks for."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def interval(bounds: tuple[float, float] | list[float]) -> str:
+    """Return a 95 % interval of a share."""
+    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds in words: 40 seconds, 3 minutes, 1.5 hours."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(number: float) -> str:
+    """Return bytes in MB or GB."""
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
+def ago(moment: float) -> str:
+    """Return how long ago a time (seconds since 1970) was."""
+    seconds = time.time() - moment
+    if seconds < 60:
+        return "just now"
+    if seconds < 86_400:
+        return f"{duration(seconds)} ago"
+    return time.strftime("%d %b %Y", time.localtime(moment))
+
+
+def plural(n: int, noun: str, many: str = "") -> str:
+    """Return "1 image", "2 images"; thousands separated."""
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"

@@ -1,0 +1,105 @@
+"""Plotly figures from plain data. Colours of classes are given, so that they are the same everywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from transfer_core.data.manifest import PARTS, Manifest
+
+PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
+
+
+def class_bars(manifest: Manifest, colours: Mapping[str, str]) -> go.Figure:
+    """Images per domain (one bar each), stacked by class, with the numbers inside."""
+    domains = [*manifest.domains] or [""]
+    counts = Counter((row.domain or "", row.label) for row in manifest.rows)
+    if any(row.domain is None for row in manifest.rows) and "" not in domains:
+        domains.append("")
+    names = [each or ("no domain" if len(domains) > 1 else "all images") for each in domains]
+    series = {name: [counts[domain, name] for domain in domains] for name in manifest.classes}
+    return _stacked(names, series, colours, "Images per class")
+
+
+def split_bars(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
+    """Images per part, stacked by class."""
+    names = [f"{PART_NAMES[part]} ({sum(counts[part].values()):,})" for part in PARTS]
+    series = {name: [counts[part][name] for part in PARTS] for name in colours}
+    return _stacked(names, series, colours, "How the images are divided")
+
+
+def _stacked(
+    names: Sequence[str], series: Mapping[str, Sequence[int]], colours: Mapping[str, str], title: str
+) -> go.Figure:
+    figure = go.Figure()
+    for name, values in series.items():
+        bar: dict[str, Any] = {"color": colours[name], "line": {"width": 0}}
+        texts = [f"{value:,}" if value else "" for value in values]
+        figure.add_bar(y=names, x=list(values), name=_plain(name), orientation="h", marker=bar, text=texts)
+    figure.update_layout(
+        barmode="stack", title=title, height=130 + 44 * len(names), margin={"l": 8, "r": 8, "t": 48, "b": 36},
+        legend={"orientation": "h", "y": -0.18, "traceorder": "normal"}, xaxis_title="images", bargap=0.35,
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed")
+    figure.update_traces(textposition="inside", insidetextanchor="middle")
+    return figure
+
+
+def class_intervals(per_class: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> go.Figure:
+    """Recall of each class as a point with its 95 % interval."""
+    figure = go.Figure()
+    for each in per_class:
+        low, high = each["recall_ci"]
+        figure.add_scatter(
+            x=[each["recall"]], y=[_plain(each["class"])], mode="markers", showlegend=False,
+            marker={"size": 13, "color": colours[each["class"]]},
+            error_x={"type": "data", "symmetric": False, "array": [high - each["recall"]],
+                     "arrayminus": [each["recall"] - low], "thickness": 2.5, "width": 6,
+                     "color": colours[each["class"]]},
+        )  # fmt: skip
+    figure.update_layout(
+        title="Found among all that are there (recall, 95 % interval)", height=110 + 44 * len(per_class),
+        margin={"l": 8, "r": 8, "t": 48, "b": 36}, xaxis={"range": [0, 1.02], "tickformat": ".0%"},
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def race(curves: Mapping[str, Sequence[tuple[float, float]]], colours: Sequence[str], over: str) -> go.Figure:
+    """Validation accuracy of several runs over epochs or seconds, each labelled at its end."""
+    figure = go.Figure()
+    for index, (name, points) in enumerate(curves.items()):
+        x, y = [each[0] for each in points], [each[1] for each in points]
+        colour = colours[index % len(colours)]
+        figure.add_scatter(
+            x=x, y=y, mode="lines+markers", name=_plain(name), line={"color": colour, "width": 2.5}
+        )
+    figure.update_layout(
+        title="Validation accuracy while training", height=380, margin={"l": 8, "r": 8, "t": 48, "b": 36},
+        xaxis_title=over, yaxis={"tickformat": ".0%"}, legend={"orientation": "h", "y": -0.2},
+    )  # fmt: skip
+    return figure
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
+    """The confusion matrix as a heat map, shaded by the share of the true class."""
+    shares = [[cell / max(sum(row), 1) for cell in row] for row in matrix]
+    names = [_plain(each) for each in classes]
+    figure = go.Figure(
+        go.Heatmap(z=shares, x=names, y=names, text=matrix, texttemplate="%{text}", colorscale="Teal",
+                   showscale=False, hovertemplate="is %{y}, said %{x}: %{text}<extra></extra>")
+    )  # fmt: skip
+    figure.update_layout(
+        title="What each class was taken for", height=180 + 26 * len(classes), xaxis_title="said",
+        yaxis_title="is", margin={"l": 8, "r": 8, "t": 48, "b": 36},
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def _plain(text: str) -> str:
+    """Return a text plotly shows letter by letter: it reads a little HTML in labels."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,124 @@
+"""Bringing images in the background, so that a refresh or a page change loses nothing.
+
+An upload is first written to `uploads/<token>/`; a thread then reads it into the library. What a
+killed server left there is read again at the next start: images are stored by content, so the
+work already done is not done twice.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import traceback
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transfer_core.data.ingest import Progress, ingest
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest, Problem
+from transfer_core.data.samples import SOLAR_CELLS, add_solar_cells
+from transfer_core.data.sources import arrange, open_source
+from transfer_core.errors import UserError
+from transfer_core.files import atomic_path, read_json, write_json
+
+Job = Callable[[Progress], tuple[Manifest, list[Problem]]]
+
+
+@dataclass
+class Arrival:
+    """One set of images on its way in. `dataset` or `error` is set at the end."""
+
+    name: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    done: int = 0
+    total: int = 0
+    dataset: str | None = None
+    error: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has arrived or failed."""
+        return self.dataset is not None or self.error is not None
+
+
+class Intake:
+    """The arrivals of one server process."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._folder = library.home / "uploads"
+        self._arrivals: dict[str, Arrival] = {}
+
+    def arrivals(self) -> list[Arrival]:
+        """Return what is on its way or ended since the server started."""
+        return list(self._arrivals.values())
+
+    def get(self, arrival: str) -> Arrival | None:
+        """Return an arrival by id."""
+        return self._arrivals.get(arrival)
+
+    def add_sample(self) -> Arrival:
+        """Bring the solar cells."""
+        return self._begin(SOLAR_CELLS, lambda tell: add_solar_cells(self._library, tell))
+
+    def add_upload(self, name: str, files: dict[str, bytes | memoryview]) -> Arrival:
+        """Bring an uploaded zip, or uploaded files under their relative paths.
+
+        The files are on disk under made-up names when this returns; the paths are kept as text.
+        """
+        token = uuid.uuid4().hex
+        folder = self._folder / token
+        names: dict[str, str] = {}
+        for number, (path, content) in enumerate(files.items()):
+            names[path] = f"{number:06d}"
+            with atomic_path(folder / names[path]) as part:
+                part.write_bytes(content)
+        write_json(folder / "upload.json", {"name": name, "files": names})
+        return self._read_upload(folder)
+
+    def recover(self) -> list[Arrival]:
+        """Go on with whole uploads that a killed server left, and clear away torn ones."""
+        found = []
+        for folder in self._folder.glob("*"):
+            if (folder / "upload.json").exists():
+                found.append(self._read_upload(folder))
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        return found
+
+    def _read_upload(self, folder: Path) -> Arrival:
+        about = read_json(folder / "upload.json")
+
+        def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
+            try:
+                files = {path: folder / name for path, name in about["files"].items()}
+                if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
+                    candidates, problems = open_source(next(iter(files.values())))
+                else:
+                    candidates, problems = arrange([(path, at.read_bytes) for path, at in files.items()])
+                return ingest(candidates, about["name"], self._library, problems=problems, progress=tell)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+        return self._begin(about["name"], job)
+
+    def _begin(self, name: str, job: Job) -> Arrival:
+        arrival = Arrival(name)
+        self._arrivals[arrival.id] = arrival
+
+        def tell(done: int, total: int) -> None:
+            arrival.done, arrival.total = done, total
+
+        def work() -> None:
+            try:
+                arrival.dataset = job(tell)[0].id
+            except UserError as error:
+                arrival.error = str(error)
+            except Exception:
+                traceback.print_exc()
+                arrival.error = "The images could not be read; the server's output has the details."
+
+        threading.Thread(target=work, daemon=True).start()
+        return arrival
