@@ -158,7 +158,7 @@ def _means_something(folder: str) -> bool:
 
 def _has_parts(folders: list[tuple[str, ...]]) -> bool:
     """Tell whether train, val and test are parts here, and not classes, as `valid` beside `invalid`."""
-    above_classes = any(name.lower() in _PARTS for each in folders for name in each[:2][: len(each) - 1])
+    above_classes = any(name.lower() in _PARTS for each in folders for name in each[:-1][:2])
     return above_classes or all(_means_something(each[-1]) for each in folders if each)
 
 
