@@ -38,6 +38,8 @@ PAGES = {
 }
 page = st.navigation(PAGES, position="hidden")
 show_sidebar(PAGES)
+if receipt := st.session_state.pop("receipt", None):
+    st.success(receipt, icon=":material/receipt_long:")
 try:
     page.run()
 except UserError as problem:

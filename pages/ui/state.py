@@ -12,6 +12,7 @@ from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.files import get_home
+from transfer_core.runs.helper import Helper
 from transfer_core.runs.intake import Intake
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.store import Run
@@ -31,6 +32,12 @@ def get_intake() -> Intake:
     intake = Intake(get_lab().library)
     intake.recover()
     return intake
+
+
+@st.cache_resource(show_spinner=False)
+def get_helper() -> Helper:
+    """Return the one helper of this server; its process starts on first need."""
+    return Helper(get_lab().home)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

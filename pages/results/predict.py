@@ -1,0 +1,91 @@
+"""Predict: what does it say about these?"""
+
+import csv
+import io
+
+import streamlit as st
+
+from pages.ui.parts import class_colours, missing, title
+from pages.ui.state import current_run, get_helper, get_manifest
+from pages.ui.text import escape, percent, plural
+from transfer_core.data.images import SUFFIXES
+from transfer_core.errors import UserError
+from transfer_core.evaluation.report import safe_cells
+
+run = current_run(finished=True)
+title("What does it say about these?")
+if run is None or not run.result:
+    missing("There is no finished model yet.", "Set up a run", "train/new_run.py")
+    st.stop()
+manifest = get_manifest(run.manifest)
+colours = class_colours(manifest.classes)
+st.markdown(
+    f"The model of **{escape(run.name)}**, right on {percent(run.result['test']['accuracy'])} of unseen images."
+)
+types = [each.lstrip(".") for each in SUFFIXES]
+files = st.file_uploader("Drop images here", type=types, accept_multiple_files=True)
+if not files:
+    st.caption("The images are only looked at, not kept.")
+    st.stop()
+
+helper = get_helper()
+words = "Looking" if helper.is_warm else "Starting the helper, which takes some ten seconds the first time"
+contents = {each.name: each.getvalue() for each in files}
+try:
+    with st.spinner(words, show_time=True):
+        answer = helper.predict(run.id, contents)
+except UserError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
+for problem in answer["problems"]:
+    st.warning(f"{escape(problem['file'])}: {escape(problem['message'])}.", icon=":material/broken_image:")
+
+predictions = answer["predictions"]
+
+
+def bars(probabilities: dict[str, float]) -> str:
+    """Return the classes as horizontal bars, the likeliest first."""
+    from html import escape as escape_html
+
+    rows = sorted(probabilities.items(), key=lambda each: -each[1])[:6]
+    return "".join(
+        f"<div style='margin:6px 0'><div style='display:flex;justify-content:space-between'>"
+        f"<span>{escape_html(name)}</span><span style='font-variant-numeric:tabular-nums'>{percent(p)}</span></div>"
+        f"<div style='height:8px;border-radius:4px;background:var(--st-border-color)'><div style='height:8px;"
+        f"border-radius:4px;width:{100 * p:.1f}%;background:{colours[name]}'></div></div></div>"
+        for name, p in rows
+    )
+
+
+for prediction in predictions[:12]:
+    with st.container(border=True):
+        picture, words_column = st.columns([1, 3], gap="medium", vertical_alignment="center")
+        label = prediction["class"]
+        try:
+            picture.image(contents[prediction["file"]], width=180, alt=f"{prediction['file']}, said {label}")
+        except Exception:  # some formats the model reads, the browser part does not; the answer stands
+            picture.caption(escape(prediction["file"]))
+        words_column.markdown(f"#### {escape(label)}  \n:gray[{escape(prediction['file'])}]")
+        words_column.html(bars(prediction["probabilities"]))
+if len(predictions) > 12:
+    st.caption(f"The first 12 of {plural(len(predictions), 'image')}; the table has all.")
+if predictions:
+    table = [
+        {
+            "File": each["file"],
+            "Class": each["class"],
+            **{name: round(p, 4) for name, p in each["probabilities"].items()},
+        }
+        for each in predictions
+    ]
+    if len(predictions) > 1:
+        st.dataframe(table, hide_index=True, alt="Every prediction")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(safe_cells(list(table[0])))
+    writer.writerows(
+        [[*safe_cells([str(row["File"]), str(row["Class"])]), *list(row.values())[2:]] for row in table]
+    )
+    st.download_button(
+        "All as CSV", text.getvalue(), f"predictions-{run.id}.csv", "text/csv", icon=":material/download:"
+    )

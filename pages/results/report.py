@@ -1,0 +1,171 @@
+"""Report: can I trust it, where does it fail?"""
+
+import io
+
+import streamlit as st
+
+from pages.ui.cells import MOST, confusion_buttons
+from pages.ui.parts import class_colours, gallery, missing, state_badge, title
+from pages.ui.state import current_run, get_lab, go
+from pages.ui.text import ago, escape, interval, percent, plural
+from transfer_core.evaluation.report import write_csv
+from transfer_core.models.backbones import get_backbone
+from transfer_core.strategies import get_strategy
+
+lab = get_lab()
+run = current_run(finished=True)
+if run is None:
+    title("Can I trust it, where does it fail?")
+    missing("No run has a report yet.", "Set up a run", "train/new_run.py")
+    st.stop()
+if not run.result:
+    title(escape(run.name))
+    state_badge(run)
+    missing("This run has no report: it did not come to an end with a model.", "Open it", "train/live.py")
+    st.stop()
+
+report = lab.report(run)
+manifest, test = report.manifest, run.result["test"]
+colours = class_colours(manifest.classes)
+split = lab.library.get_split(run.manifest, run.spec.split)
+
+title(escape(run.name))
+low, high = test["accuracy_ci"]
+st.markdown(
+    f"### Right on {percent(test['accuracy'])} of {plural(test['n'], 'unseen image')}  \n"
+    f"95 % interval {interval((low, high))} %"
+)
+kinds = {
+    "image": "single images, drawn at random",
+    "group": "whole groups that training never saw",
+    "domain": f"the domain {escape(split.test_domain)}, which training never saw",
+    "given": "your own test folder",
+}
+units = f"{test['groups']} groups" if test["resampled"] == "groups" else "single images"
+st.markdown(
+    f"Held out: {kinds[split.rule]}. Model chosen by {escape(run.result['selection_rule'])} "
+    f"(epoch {run.result['best_epoch']} of {run.result['epoch']}). Intervals treat {units} as independent."
+)
+if split.rule == "image" and split.receipt.groups_shared:
+    st.info(
+        f"Images of {plural(split.receipt.groups_shared, 'group')} were on both sides, so this figure may be too "
+        "good for new groups. A split by group tells.",
+        icon=":material/info:",
+    )
+with st.container(horizontal=True):
+    if st.button("Compare", type="primary", icon=":material/compare_arrows:"):
+        go("results/compare.py")
+    if st.button("Predict new images", icon=":material/image_search:"):
+        go("results/predict.py")
+
+facts = st.columns(4)
+majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)
+ba, f1 = test["balanced_accuracy_ci"], test["macro_f1_ci"]
+facts[0].metric("Balanced accuracy", percent(test["balanced_accuracy"]), border=True,
+                help="The mean of how many of each class were found.")  # fmt: skip
+facts[0].caption(f"95 % interval {interval(ba)}")
+facts[1].metric(
+    "Macro-F1",
+    percent(test["macro_f1"]),
+    border=True,
+    help="Precision and recall in one, averaged over classes.",
+)
+facts[1].caption(f"95 % interval {interval(f1)}")
+facts[2].metric(
+    "Always saying the commonest",
+    percent(majority),
+    border=True,
+    help="What no classifier at all would reach.",
+)
+facts[3].metric("Validation accuracy", percent(run.result["val"]["accuracy"]), border=True)
+
+from transfer_core.figures import class_intervals, confusion  # noqa: E402 - plotly is slow to import
+
+left, right = st.columns(2, gap="large")
+with left:
+    st.markdown("#### Each class")
+    st.plotly_chart(
+        class_intervals(test["per_class"], colours),
+        config={"displayModeBar": False},
+        alt="Recall of each class",
+    )
+    table = [
+        {
+            "Class": each["class"],
+            "Found (recall)": 100 * each["recall"],
+            "interval": interval(each["recall_ci"]),
+            "Right when said (precision)": 100 * each["precision"],
+            "interval ": interval(each["precision_ci"]),
+            "F1": 100 * each["f1"],
+            "interval  ": interval(each["f1_ci"]),
+            "n": each["support"],
+        }
+        for each in test["per_class"]
+    ]
+    number = st.column_config.NumberColumn(format="%.1f %%")
+    columns = {"Found (recall)": number, "Right when said (precision)": number, "F1": number}
+    st.dataframe(table, hide_index=True, column_config=columns, alt="Recall, precision and F1 of each class")
+with right:
+    st.markdown("#### What was taken for what")
+    st.caption("Open a cell to see its images.")
+    if len(manifest.classes) <= MOST:
+        cell = confusion_buttons(test["confusion"], manifest.classes, run.id)
+    else:
+        st.plotly_chart(confusion(test["confusion"], manifest.classes), alt="Confusion matrix")
+        a, b = st.columns(2)
+        is_class = a.selectbox("is", manifest.classes)
+        said_class = b.selectbox("said", manifest.classes, index=1)
+        cell = (manifest.classes.index(is_class), manifest.classes.index(said_class))
+
+rows = [(row, p) for row, _, p in report.rows("test") if row.label is not None]
+names = {name: index for index, name in enumerate(manifest.classes)}
+if cell:
+    true, said = cell
+    inside = [(row, p) for row, p in rows if names[row.label or ""] == true and int(p.argmax()) == said]
+    inside.sort(key=lambda each: -each[1][said])
+    st.markdown(
+        f"#### Is {escape(manifest.classes[true])}, said {escape(manifest.classes[said])}: {plural(len(inside), 'image')}"
+    )
+    PER_PAGE = 18
+    pages = max(1, -(-len(inside) // PER_PAGE))
+    number_shown = st.pagination(pages, key=f"cell-page-{run.id}-{true}-{said}") if pages > 1 else 1
+    part = inside[(number_shown - 1) * PER_PAGE : number_shown * PER_PAGE]
+    gallery(
+        [row for row, _ in part],
+        [f"{percent(float(p[said]), 0)} sure · {escape(row.path)}" for row, p in part],
+    )
+
+wrong = sorted(
+    ((row, p) for row, p in rows if int(p.argmax()) != names[row.label or ""]), key=lambda e: -e[1].max()
+)
+st.markdown("#### Worst mistakes")
+if wrong:
+    st.caption("Wrong and most sure of it, first. Some may be wrong labels.")
+    captions = [
+        f"is {escape(row.label)}, said {escape(manifest.classes[int(p.argmax())])} ({percent(float(p.max()), 0)})"
+        for row, p in wrong[:12]
+    ]
+    gallery([row for row, _ in wrong[:12]], captions)
+else:
+    st.caption("None on the unseen images.")
+
+with st.expander("How this came about", icon=":material/info:"):
+    backbone, spec = get_backbone(run.spec.backbone), run.spec
+    seconds = run.result["seconds"]
+    st.markdown(
+        f"- Data set {escape(manifest.name)} ({manifest.id}), split {split.id} by {split.rule}, seed {split.seed}\n"
+        f"- {get_strategy(spec.strategy).title} of {escape(backbone.title)}, {spec.cut} of {len(backbone.stages)} stages frozen, "
+        f"geometry {spec.geometry}, augmentation {spec.augment}, seed {spec.seed}\n"
+        f"- {seconds['total']:.0f} s in all, {seconds['cache']:.0f} s for the frozen part, {seconds['train']:.0f} s training; {ago(run.created)}\n"
+        f"- "
+        + ", ".join(f"{escape(key)} {escape(value)}" for key, value in run.result["environment"].items())
+    )
+text = io.StringIO()
+write_csv(report, text)
+st.download_button(
+    "Predictions of every image (CSV)",
+    text.getvalue(),
+    f"predictions-{run.id}.csv",
+    "text/csv",
+    icon=":material/download:",
+)

@@ -1,0 +1,54 @@
+"""Take home: how do I use it elsewhere?"""
+
+import io
+
+import streamlit as st
+
+from pages.ui.parts import missing, title
+from pages.ui.state import current_run, get_helper, get_lab
+from pages.ui.text import escape, percent, size
+from transfer_core.errors import UserError
+from transfer_core.evaluation.report import write_csv
+from transfer_core.models.backbones import get_backbone
+
+lab = get_lab()
+run = current_run(finished=True)
+title("How do I use it elsewhere?")
+if run is None or not run.result:
+    missing("There is no finished model yet.", "Set up a run", "train/new_run.py")
+    st.stop()
+st.markdown(f"**{escape(run.name)}**, right on {percent(run.result['test']['accuracy'])} of unseen images.")
+backbone = get_backbone(run.spec.backbone)
+with st.container(border=True):
+    st.markdown("#### Weights (safetensors)")
+    st.markdown(
+        "All weights in one file that holds numbers only and cannot run code. Its header names the classes, "
+        f"the backbone ({escape(backbone.title)}), the input size ({backbone.size} px), the normalisation "
+        f"and the geometry ({escape(run.spec.geometry)})."
+    )
+    path = lab.store.folder(run.id) / f"{run.id}.safetensors"
+    if not path.exists() and st.button("Prepare the file", type="primary", icon=":material/inventory_2:"):
+        try:
+            with st.spinner("Putting the weights together", show_time=True):
+                get_helper().export(run.id, path)
+            st.rerun()
+        except UserError as error:
+            st.error(str(error), icon=":material/error:")
+    if path.exists():
+        label = f"Download ({size(path.stat().st_size)})"
+        st.download_button(label, path.read_bytes, path.name, type="primary", icon=":material/download:")
+with st.container(border=True):
+    st.markdown("#### Predictions (CSV)")
+    st.markdown("Every image of the data set with its part, label and the probability of each class.")
+    text = io.StringIO()
+    write_csv(lab.report(run), text)
+    st.download_button(
+        "Download the table",
+        text.getvalue(),
+        f"predictions-{run.id}.csv",
+        "text/csv",
+        icon=":material/download:",
+    )
+with st.container(border=True):
+    st.markdown("#### On the command line")
+    st.code(f"transfer-lab predict {run.id} IMAGE...\ntransfer-lab show {run.id} --json", language="bash")

@@ -1,0 +1,47 @@
+"""The confusion matrix as buttons: each cell opens the images in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.ui.text import escape
+
+MOST = 8  # classes; beyond that a heat map and two pickers
+
+
+def confusion_buttons(
+    matrix: Sequence[Sequence[int]], classes: Sequence[str], key: str
+) -> tuple[int, int] | None:
+    """Show the matrix, rows true and columns predicted; return the cell that was opened last."""
+    st.html(_shades(matrix, key))
+    head = st.columns([2] + [1] * len(classes), vertical_alignment="bottom")
+    head[0].caption("is ↓  said →")
+    for column, name in zip(head[1:], classes, strict=True):
+        column.markdown(f"**{escape(name)}**")
+    for true, row in enumerate(matrix):
+        places = st.columns([2] + [1] * len(classes), vertical_alignment="center")
+        places[0].markdown(f"**{escape(classes[true])}**")
+        for said, count in enumerate(row):
+            with places[said + 1], st.container(key=f"cell-{key}-{true}-{said}"):
+                about = f"is {classes[true]}, said {classes[said]}"
+                if st.button(f"{count:,}", key=f"open-{key}-{true}-{said}", width="stretch", help=escape(about),
+                             disabled=not count):  # fmt: skip
+                    st.session_state[f"cell-{key}"] = (true, said)
+    cell: tuple[int, int] | None = st.session_state.get(f"cell-{key}")
+    return cell
+
+
+def _shades(matrix: Sequence[Sequence[int]], key: str) -> str:
+    """Return styles that shade each cell by its share of the true class: right ones teal, wrong ones orange."""
+    rules = []
+    for true, row in enumerate(matrix):
+        for said, count in enumerate(row):
+            share = round(8 + 62 * count / max(sum(row), 1)) if count else 0
+            colour = "#0b8f97" if true == said else "#d55e00"
+            rules.append(
+                f".st-key-cell-{key}-{true}-{said} button{{background:color-mix(in srgb,{colour} {share}%,transparent);"
+                "font-variant-numeric:tabular-nums;min-height:3.2rem}"
+            )
+    return f"<style>{''.join(rules)}</style>"
