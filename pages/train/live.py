@@ -51,12 +51,12 @@ def curves(found: Run) -> None:
 
 def numbers(found: Run) -> None:
     """Show speed and load of the machine, and the phase."""
-    steps = lab.store.events(found.id, kinds=["Stepped"])[-1:]
-    phases = lab.store.events(found.id, kinds=["PhaseStarted"])[-1:]
+    last_step = lab.store.last_event(found.id, "Stepped")
+    last_phase = lab.store.last_event(found.id, "PhaseStarted")
     places = st.columns(4)
     places[0].metric("Running for", duration(time.time() - (found.started or time.time())))
-    if steps and isinstance(steps[0][2], Stepped):
-        step = steps[0][2]
+    if last_step and isinstance(last_step[2], Stepped):
+        step = last_step[2]
         places[1].metric("Images per second", f"{step.images_per_second:,.0f}")
         if "gpu_percent" in step.load:
             places[2].metric("GPU in use", f"{step.load['gpu_percent']:.0f} %")
@@ -64,8 +64,8 @@ def numbers(found: Run) -> None:
         else:
             places[2].metric("Processor in use", f"{step.load.get('cpu_percent', 0):.0f} %")
             places[3].metric("Memory", f"{step.load.get('memory_mb', 0) / 1e3:.1f} GB")
-    if phases and isinstance(phases[0][2], PhaseStarted):
-        phase = phases[0][2]
+    if last_phase and isinstance(last_phase[2], PhaseStarted):
+        phase = last_phase[2]
         st.caption(
             f"Device {found.device}. Phase {phase.number} of {phase.phases}: {escape(phase.name)}; "
             f"{phase.parameters:,} parameters train, {phase.cut} stages frozen."

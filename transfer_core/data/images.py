@@ -127,6 +127,7 @@ _DCT = _make_dct()
 def make_thumbnail(image: Image.Image, edge: int = 192) -> bytes:
     """Return a small JPEG for galleries, without any of the original's metadata."""
     small = image.copy()
+    small.info = {}  # Pillow would write a comment on
     small.thumbnail((edge, edge))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=85)

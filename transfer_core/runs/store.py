@@ -258,11 +258,13 @@ class RunStore:
             ).fetchall()
         return [(row["seq"], row["at"], from_record(row["kind"], json.loads(row["body"]))) for row in rows]
 
-    def last_event(self, run: str) -> tuple[int, float, Event] | None:
-        """Return the newest event of a run."""
+    def last_event(self, run: str, kind: str = "") -> tuple[int, float, Event] | None:
+        """Return the newest event of a run, of a kind where asked."""
         with self._read() as db:
             row = db.execute(
-                "SELECT seq, at, kind, body FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)
+                "SELECT seq, at, kind, body FROM events WHERE run = ? AND ? IN ('', kind) "
+                "ORDER BY seq DESC LIMIT 1",
+                (run, kind),
             ).fetchone()
         return (row["seq"], row["at"], from_record(row["kind"], json.loads(row["body"]))) if row else None
 

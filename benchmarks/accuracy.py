@@ -1,0 +1,147 @@
+"""How good it is on the real solar cells, beside what is published and beside scikit-learn.
+
+    uv run python benchmarks/accuracy.py probe          5 seeds, by image and by group, beside scikit-learn
+    uv run python benchmarks/accuracy.py fine_tuning    3 seeds by image, 1 by group (hours on 2 cores)
+
+Every finished run is one line of `results/accuracy-*.jsonl`; what is there is not run again, so a
+long matrix may be interrupted. Test part: 25 %. Published for a CNN on such a split: 0.8842
+(Deitsch et al. 2019).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import RESULTS, Check, finish
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest
+from transfer_core.data.samples import add_solar_cells
+from transfer_core.data.split import Rule, Split, make_split
+from transfer_core.evaluation.predict import predict
+from transfer_core.models.cache import ActivationCache
+from transfer_core.training.checkpoint import load_best
+from transfer_core.training.events import EpochEnded, Event
+from transfer_core.training.loop import Loop
+from transfer_core.training.rules import make_spec
+from transfer_core.training.setup import Setup, make_setup
+
+FINE_TUNING: dict[str, Any] = {
+    "strategy": "fine_tuning",
+    "backbone": "lite0",
+    "cut": 4,
+    "augment": "turns",
+    "views": 4,
+    "epochs": 15,
+    "lr": 1e-3,
+    "patience": 0,
+}
+Row = dict[str, Any]
+
+
+def run(library: Library, manifest: Manifest, split: Split, wishes: dict[str, Any]) -> tuple[Setup, Row]:
+    """Train once; return the setup with the chosen weights, and validation and test accuracy."""
+    spec = make_spec(manifest, split, wishes | {"device": "cpu"})
+    setup = make_setup(spec, library, ActivationCache(library.home / "cache", budget=20_000_000_000))
+    ends: list[EpochEnded] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            ends.append(event)
+            print(f"  epoch {event.epoch}: {event.val}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        best = Loop(setup, Path(folder), emit, lambda: False).run().best
+        setup.model.load_trained(load_best(Path(folder), best))
+    images = split.part("test")
+    with setup.activations(spec.cut) as activations:
+        activations.fill(images, 1)
+        said = predict(setup.model, activations, images, spec.cut).argmax(1)
+    truth = setup.targets(images).numpy()
+    recalls = [float(np.mean(said[truth == each] == each)) for each in set(truth.tolist())]
+    val = next(each.val["accuracy"] for each in ends if each.epoch == best)
+    row = {
+        "accuracy": float(np.mean(said == truth)),
+        "balanced": float(np.mean(recalls)),
+        "val": val,
+        "best": best,
+    }
+    return setup, row
+
+
+def sklearn_accuracy(setup: Setup, split: Split) -> float:
+    """Return LogisticRegression's accuracy: same features, same training images, C chosen inside them."""
+    from sklearn.linear_model import LogisticRegressionCV
+
+    stages = len(setup.backbone.stages)
+    parts = {}
+    with setup.activations(stages) as activations:
+        for part in ("train", "test"):
+            images = split.part(part)
+            parts[part] = activations.at_cut(images).numpy(), setup.targets(images).numpy()
+    model = LogisticRegressionCV(
+        Cs=np.geomspace(1e-4, 1e2, 13), cv=5, scoring="neg_log_loss", max_iter=5000, l1_ratios=(0,),
+        use_legacy_attributes=False,
+    )  # fmt: skip
+    model.fit(*parts["train"])
+    return float(model.score(*parts["test"]))
+
+
+def remembered(path: Path) -> dict[str, Row]:
+    """Return the rows that are done, by key."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {row["key"]: row for row in map(json.loads, lines)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["probe", "fine_tuning"])
+    parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "transfer-lab-benchmark")
+    options = parser.parse_args()
+    library = Library(options.home)
+    manifest, _ = add_solar_cells(library)
+    probe = options.what == "probe"
+    wishes = {"strategy": "feature_extraction"} if probe else FINE_TUNING
+    matrix: list[tuple[Rule, int]] = [("image", seed) for seed in range(5 if probe else 3)]
+    matrix += [("group", seed) for seed in range(5 if probe else 1)]
+    path = RESULTS / f"accuracy-{options.what}.jsonl"
+    RESULTS.mkdir(exist_ok=True)
+    done = remembered(path)
+    rows = []
+    for rule, seed in matrix:
+        split = library.add_split(make_split(manifest, rule, seed=seed))
+        key = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"}).id
+        if key not in done:
+            setup, row = run(library, manifest, split, wishes | {"seed": seed})
+            if probe:
+                row["sklearn"] = sklearn_accuracy(setup, split)
+            done[key] = {"key": key, "rule": rule, "seed": seed} | row
+            with path.open("a") as out:
+                out.write(json.dumps(done[key]) + "\n")
+                os.fsync(out.fileno())
+        rows.append({k: v for k, v in done[key].items() if k != "key"})
+        print(rows[-1], flush=True)
+    by_image = [row for row in rows if row["rule"] == "image"]
+    mean = statistics.mean(row["accuracy"] for row in by_image)
+    if probe:
+        gap = mean - statistics.mean(row["sklearn"] for row in by_image)
+        checks = [Check("linear probe minus scikit-learn, |mean accuracy|", abs(gap), 0.005, at_least=False)]
+    else:
+        checks = [Check("fine-tuning by image, mean accuracy", mean, 0.885)]
+    by_group = [row["accuracy"] for row in rows if row["rule"] == "group"]
+    print(f"mean by image {mean:.4f}, by group {statistics.mean(by_group):.4f}")
+    finish(f"accuracy-{options.what}", rows, checks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What every benchmark does: print a table, keep the figures as JSON, fail where a bound is missed."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A figure and the bound it has to keep."""
+
+    what: str
+    value: float
+    bound: float
+    at_least: bool = True
+
+    @property
+    def kept(self) -> bool:
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+
+def finish(name: str, rows: Sequence[Mapping[str, Any]], checks: Sequence[Check]) -> None:
+    """Print rows and checks, write `results/NAME.json`, exit with 1 where a check is missed."""
+    _print_table(rows)
+    for check in checks:
+        sign = ">=" if check.at_least else "<="
+        word = "kept" if check.kept else "MISSED"
+        print(f"{word}: {check.what} = {check.value:.4g} (wanted {sign} {check.bound:g})")
+    RESULTS.mkdir(exist_ok=True)
+    content = {
+        "date": time.strftime("%Y-%m-%d"),
+        "command": " ".join(["python", *sys.argv]),
+        "python": platform.python_version(),
+        "rows": list(rows),
+        "checks": [check.__dict__ | {"kept": check.kept} for check in checks],
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1, default=float) + "\n")
+    sys.exit(0 if all(check.kept for check in checks) else 1)
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    keys = list(rows[0])
+    cells = [[_text(row[key]) for key in keys] for row in rows]
+    widths = [max(len(line[index]) for line in [keys, *cells]) for index in range(len(keys))]
+    for line in [keys, *cells]:
+        print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
