@@ -1,0 +1,359 @@
+"""The store: nothing lost, nothing twice, one winner, and no word from the past."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from transfer_core.errors import UserError
+from transfer_core.runs import store as store_module
+from transfer_core.runs.store import OVER, Run, RunStore, Superseded
+from transfer_core.training.events import Ended, EpochEnded, Noted, Progressed, Saving
+from transfer_core.training.spec import RunSpec
+
+SPEC = RunSpec("0123456789abcdef", "fedcba9876543210", cut=9)
+T = TypeVar("T")
+
+
+@pytest.fixture
+def store(home: Path) -> RunStore:
+    return RunStore(home)
+
+
+def claimed(store: RunStore, run: str) -> Run:
+    found = store.claim(run)
+    assert found is not None
+    return found
+
+
+def at_once(count: int, do: Callable[[int], T]) -> list[T]:
+    """What `do(0..count-1)` return, all let loose at the same moment in threads."""
+    gate, results, errors = threading.Barrier(count), [None] * count, []
+
+    def run(number: int) -> None:
+        try:
+            gate.wait()
+            results[number] = do(number)  # type: ignore[call-overload]
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert not errors
+    return results  # type: ignore[return-value]
+
+
+def test_a_run_comes_back_as_it_was_put_in(store: RunStore) -> None:
+    spec = replace(SPEC, knobs={"strongest": 2.0}, device="cuda:1")
+    run = store.add_run(spec, name="![x](http://a)", parent="beef")
+    assert store.get(run.id) == run
+    assert (run.spec, run.manifest, run.device, run.name) == (spec, spec.manifest, "cuda:1", "![x](http://a)")
+    assert (run.state, run.attempt, run.parent, run.result) == ("queued", 0, "beef", None)
+    assert RunStore(store.home).runs() == [run], "a second store on the same home sees it"
+
+
+def test_eight_stores_may_be_made_at_once(home: Path) -> None:
+    stores = at_once(8, lambda _: RunStore(home))
+    run = stores[0].add_run(SPEC)
+    assert all(each.get(run.id) == run for each in stores)
+
+
+def test_five_clicks_make_one_run(store: RunStore) -> None:
+    runs = at_once(5, lambda _: store.add_run(SPEC, token="click"))
+    assert len({run.id for run in runs}) == 1
+    assert len(store.runs()) == 1
+    assert store.add_run(SPEC).id != store.add_run(SPEC).id, "on purpose, the same again is another run"
+
+
+def test_many_claimers_one_winner(store: RunStore) -> None:
+    for _ in range(5):
+        run = store.add_run(SPEC)
+        winners = [each for each in at_once(8, lambda _, run=run: store.claim(run.id)) if each]
+        assert [(each.id, each.state, each.attempt) for each in winners] == [(run.id, "running", 1)]
+        store.finish(run.id, 1, "done")
+
+
+CLAIM = """
+import sys
+from pathlib import Path
+from transfer_core.runs.store import RunStore
+store = RunStore(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+print(sum(store.claim(run) is not None for run in sys.argv[2:]))
+"""
+
+
+def test_claimers_in_other_processes_share_fairly(store: RunStore) -> None:
+    """Ten runs, each on a device of its own: claimed exactly once between three processes."""
+    runs = [store.add_run(replace(SPEC, device=f"cuda:{number}")).id for number in range(10)]
+    command = [sys.executable, "-c", CLAIM, str(store.home), *runs]
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    said = [child.communicate("go\n")[0] for child in children]
+    assert sum(map(int, said)) == 10
+    assert all(run.attempt == 1 and run.state == "running" for run in store.runs())
+
+
+def test_one_active_run_per_device(store: RunStore) -> None:
+    runs = [store.add_run(SPEC) for _ in range(8)]
+    winners = [run for run in at_once(8, lambda number: store.claim(runs[number].id)) if run]
+    assert len(winners) == 1
+    store.request_stop(winners[0].id)
+    other = next(run for run in runs if run.id != winners[0].id)
+    assert store.claim(other.id) is None, "stopping is active, too"
+    assert store.claim(store.add_run(replace(SPEC, device="cuda:0")).id), "another device is free"
+    store.finish(winners[0].id, 1, "stopped")
+    assert store.claim(other.id)
+
+
+def test_events_come_back_in_order_none_twice_while_others_read_and_write(store: RunStore) -> None:
+    run = claimed(store, store.add_run(SPEC).id)
+    seen: list[list[tuple[int, float, Any]]] = [[] for _ in range(4)]
+    over = threading.Event()
+
+    def read(mine: list[tuple[int, float, Any]]) -> None:
+        while True:
+            last_look = over.is_set()
+            mine += store.events(run.id, after=mine[-1][0] if mine else 0)
+            if last_look:
+                return
+
+    def act(number: int) -> None:
+        if number < 4:
+            read(seen[number])
+            return
+        for start in range(0, 120, 3):
+            store.add_events(run.id, 1, [Noted(str(each), each) for each in range(start, start + 3)])
+        over.set()
+
+    at_once(5, act)
+    for mine in seen:
+        assert [event.text for _, _, event in mine] == [str(each) for each in range(120)]
+        assert [seq for seq, _, _ in mine] == list(range(1, 121))
+    assert store.last_event(run.id) == seen[0][-1]
+    assert store.events(run.id, after=118) == seen[0][-2:]
+
+
+def test_events_are_added_all_or_none(store: RunStore) -> None:
+    run = claimed(store, store.add_run(SPEC).id)
+
+    def events() -> Any:
+        yield Noted("a")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        store.add_events(run.id, 1, events())
+    assert store.events(run.id) == []
+    assert store.last_event(run.id) is None
+
+
+def test_kinds_are_chosen_and_numbers_that_json_lacks_become_none(store: RunStore) -> None:
+    run = claimed(store, store.add_run(SPEC).id)
+    end = EpochEnded(1, 9, {"loss": math.nan}, {"loss": math.inf, "accuracy": 0.5}, 1e-3, 2.0, False)
+    store.add_events(run.id, 1, [Noted("a"), end, Saving(1)])
+    ((seq, _, event),) = store.events(run.id, kinds=["EpochEnded"])
+    assert seq == 2
+    assert event == replace(end, train={"loss": None}, val={"loss": None, "accuracy": 0.5})
+
+
+def test_a_resumed_run_forgets_what_it_will_tell_again(store: RunStore) -> None:
+    run = claimed(store, store.add_run(SPEC).id)
+    told = [
+        Progressed("Loading", 0, 1),
+        Noted("one", 1),
+        Noted("two", 2),
+        Noted("three", 3),
+        Ended("early", 1, 1),
+    ]
+    store.add_events(run.id, 1, told)
+    store.drop_events_after(run.id, 1, 1)
+    assert [event for _, _, event in store.events(run.id)] == told[:2]
+    store.add_events(run.id, 1, [Noted("again", 2)])
+    assert [seq for seq, _, _ in store.events(run.id)] == [1, 2, 3]
+
+
+def test_an_older_attempt_cannot_write(store: RunStore) -> None:
+    run = claimed(store, store.add_run(SPEC).id)
+    store.beat(run.id, 1)
+    assert store.get(run.id).beat == 1
+    assert store.mark_lost(run.id, 1, 1)
+    lost = store.get(run.id)
+
+    def refused() -> None:
+        before = store.get(run.id), store.events(run.id)
+        for write in (
+            lambda: store.beat(run.id, 1),
+            lambda: store.add_events(run.id, 1, [Noted("from the grave")]),
+            lambda: store.drop_events_after(run.id, 1, 0),
+            lambda: store.finish(run.id, 1, "done", result={}),
+        ):
+            with pytest.raises(Superseded):
+                write()
+        assert (store.get(run.id), store.events(run.id)) == before
+
+    refused()  # lost, and nobody has taken over yet
+    store.requeue(run.id)
+    refused()
+    assert claimed(store, run.id).attempt == 2
+    refused()
+    store.beat(run.id, 2)
+    store.finish(run.id, 2, "done")
+    refused()
+    assert lost.error is not None
+    assert "without a word" in lost.error
+
+
+def test_a_heart_that_moved_meanwhile_is_not_lost(store: RunStore) -> None:
+    run = claimed(store, store.add_run(SPEC).id)
+    store.beat(run.id, 1)
+    assert not store.mark_lost(run.id, 1, 0)
+    assert not store.mark_lost(run.id, 2, 1)
+    assert store.get(run.id).state == "running"
+
+
+def test_a_new_attempt_starts_without_the_figures_of_the_old(store: RunStore) -> None:
+    """Its checkpoints replace the weights that the old figures speak of."""
+    run = claimed(store, store.add_run(SPEC).id)
+    store.finish(run.id, 1, "stopped", best=0.5, result={"best_epoch": 3})
+    assert store.requeue(run.id).result == {"best_epoch": 3}, "still true while it waits"
+    again = claimed(store, run.id)
+    assert (again.result, again.best, again.error, again.ended) == (None, None, None, None)
+
+
+def test_stop(store: RunStore) -> None:
+    waiting = store.add_run(SPEC)
+    store.request_stop(waiting.id)
+    stopped = store.get(waiting.id)
+    assert (stopped.state, stopped.is_over) == ("stopped", True)
+    assert stopped.ended is not None
+    assert store.claim(waiting.id) is None
+    run = claimed(store, store.add_run(SPEC).id)
+    assert not run.stop_requested
+    for _ in range(2):
+        store.request_stop(run.id)
+        assert (store.get(run.id).state, store.get(run.id).stop_requested) == ("stopping", True)
+    store.finish(run.id, 1, "stopped")
+    store.request_stop(run.id)
+    assert store.get(run.id).state == "stopped"
+    store.requeue(run.id)
+    assert not store.get(run.id).stop_requested
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "stopping", *OVER])
+def test_only_what_ended_short_can_be_resumed(store: RunStore, state: str) -> None:
+    run = store.add_run(SPEC)
+    if state != "queued":
+        claimed(store, run.id)
+    if state == "stopping":
+        store.request_stop(run.id)
+    if state in OVER:
+        store.finish(run.id, 1, state)
+    if state in ("stopped", "failed", "lost"):
+        assert store.requeue(run.id).state == "queued"
+    else:
+        with pytest.raises(UserError, match=f"is {state}: there is nothing to resume"):
+            store.requeue(run.id)
+        assert store.get(run.id).state == state
+
+
+def test_a_worker_that_cannot_start_fails_only_what_still_waits(store: RunStore) -> None:
+    run = store.add_run(SPEC)
+    store.mark_unstartable(run.id)
+    assert store.get(run.id).state == "failed"
+    assert "output.log" in (store.get(run.id).error or "")
+    running = claimed(store, store.add_run(SPEC).id)
+    store.mark_unstartable(running.id)
+    assert store.get(running.id) == running
+
+
+def test_an_unknown_run_is_told_in_a_sentence(store: RunStore) -> None:
+    store.add_run(SPEC)  # it has no name
+    for ask in (store.get, store.find, store.requeue):
+        for ref in ("", "no", "' OR 1=1 --", "%", "x" * 1000):
+            with pytest.raises(UserError, match="There is no run"):
+                ask(ref)
+    assert store.claim("no") is None
+
+
+def test_runs_are_found_by_id_beginning_or_name(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = iter(["aaaa11111111", "aaaa22222222", "bbbb00000000"])
+    hexes = type("Hex", (), {"hex": property(lambda _: next(ids))})
+    monkeypatch.setattr(store_module.uuid, "uuid4", hexes)
+    names = ("one", "two", "two")
+    first, second, third = (store.add_run(SPEC, name=name, token=str(n)) for n, name in enumerate(names))
+    assert store.find("aaaa1") == store.find("one") == store.find(first.id) == first
+    assert store.find("bbb") == third
+    with pytest.raises(UserError, match="There is no run 'bb'"):
+        store.find("bb")
+    with pytest.raises(UserError, match="could mean any of aaaa11111111, aaaa22222222"):
+        store.find("aaaa")
+    with pytest.raises(UserError, match="could mean any of"):
+        store.find("two")
+    store.rename(third.id, name=second.id, note="named like another's id")
+    assert store.find(second.id) == second, "a whole id comes before a name"
+
+
+def test_runs_are_listed_newest_first_by_state_and_data_set(store: RunStore) -> None:
+    runs = [store.add_run(replace(SPEC, manifest=f"{number % 2}")) for number in range(4)]
+    store.claim(runs[0].id)
+    assert [each.id for each in store.runs()] == [each.id for each in reversed(runs)]
+    assert [each.id for each in store.runs(states=["running", "done"])] == [runs[0].id]
+    assert [each.id for each in store.runs(manifest="1")] == [runs[3].id, runs[1].id]
+
+
+def test_a_deleted_run_takes_its_events_along(store: RunStore) -> None:
+    gone, stays = store.add_run(SPEC), store.add_run(replace(SPEC, device="cuda:0"))
+    for run in (gone, stays):
+        claimed(store, run.id)
+        store.add_events(run.id, 1, [Noted("a")])
+    store.delete(gone.id)
+    assert store.events(gone.id) == []
+    assert len(store.events(stays.id)) == 1
+    with pytest.raises(Superseded):
+        store.add_events(gone.id, 1, [Noted("b")])
+
+
+def test_a_full_disk_is_told_in_plain_words_and_loses_nothing(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = claimed(store, store.add_run(SPEC).id)
+    store.add_events(run.id, 1, [Noted("before", 1)])
+    real = sqlite3.connect
+
+    def connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        db = real(*args, **kwargs)
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(
+            f"PRAGMA max_page_count = {pages}"
+        )  # what SQLite then says is what a full disk makes it say
+        return db
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.sqlite3, "connect", connect)
+        with pytest.raises(UserError, match=r"The disk that holds .* is full: free some space") as caught:
+            store.add_events(run.id, 1, [Noted("x" * 4000, 2) for _ in range(50)])
+    assert caught.value.kind == "disk-full"
+    store.add_events(run.id, 1, [Noted("after", 2)])
+    assert [event.text for _, _, event in store.events(run.id)] == ["before", "after"]  # type: ignore[union-attr]
+
+
+def test_a_home_that_cannot_be_opened_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"run store .* cannot be opened"):
+        RunStore(tmp_path / "nowhere")

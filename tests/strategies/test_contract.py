@@ -1,0 +1,266 @@
+"""The laws that every strategy keeps."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import Lab, Outcome, candidates, make_tiny, same_tensors, without_times
+from PIL import Image
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from sample_data.shapes import Drawing
+from transfer_core.data.ingest import ingest
+from transfer_core.data.split import make_split
+from transfer_core.errors import UserError
+from transfer_core.knobs import get_knobs, make_from_knobs
+from transfer_core.strategies import STRATEGIES, Strategy, get_strategy
+from transfer_core.training import loop
+from transfer_core.training.checkpoint import load_checkpoint
+from transfer_core.training.events import EpochEnded, Event, Saving
+from transfer_core.training.spec import RunSpec
+
+TERMS = {  # as each strategy's documentation names them
+    "feature_extraction": {"cross-entropy", "penalty"},
+    "fine_tuning": {"cross-entropy"},
+}
+every = pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each.name)
+
+
+class Kill(Exception):
+    """Stands for `kill -9`: nothing in the loop catches it."""
+
+
+def cuts(strategy: type[Strategy]) -> dict[str, int]:
+    return {"cut": 2} if strategy.chooses_cut else {}
+
+
+@every
+def test_losses_are_finite_named_and_add_up(lab: Lab, strategy: type[Strategy]) -> None:
+    outcome = lab.train(lab.spec(strategy.name, **cuts(strategy)))
+    assert [each.epoch for each in outcome.log] == [1, 2, 3]
+    for each in outcome.log:
+        assert set(each.train) == {"loss", "accuracy"} | TERMS[strategy.name]
+        assert set(each.val) == {"loss", "accuracy", "balanced_accuracy"}
+        assert all(math.isfinite(value) for value in [*each.train.values(), *each.val.values()])
+        assert each.train["loss"] == pytest.approx(sum(each.train[name] for name in TERMS[strategy.name]))
+
+
+@every
+@pytest.mark.parametrize("cut", range(5))
+def test_frozen_stages_stay_bit_identical(lab: Lab, strategy: type[Strategy], cut: int) -> None:
+    if not strategy.chooses_cut and cut < 4:
+        with pytest.raises(UserError, match="freezes all 4 stages"):
+            lab.spec(strategy.name, cut=cut)
+        return
+    outcome = lab.train(lab.spec(strategy.name, cut=cut, epochs=2))
+    before, after = make_tiny(), outcome.setup.model.stages
+    for index, (old, new) in enumerate(zip(before, after, strict=True)):
+        assert same_tensors(old.state_dict(), new.state_dict()) == (index < cut), index
+    assert outcome.setup.model.heads["main"].weight.any()
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_batch_norm_statistics_move_only_where_they_may(lab: Lab, freeze: bool) -> None:
+    outcome = lab.train(lab.spec(cut=1, epochs=1, knobs={"freeze_batch_norm": freeze}))
+    old, new = make_tiny().state_dict(), outcome.setup.model.stages.state_dict()
+    means = [name for name in old if name.endswith("running_mean") and not name.startswith("stem")]
+    assert len(means) == 4
+    assert all(torch.equal(old[name], new[name]) == freeze for name in means)
+
+
+@every
+@pytest.mark.parametrize("budget", [None, 0], ids=["activations", "pixels"])
+def test_cached_equals_uncached(lab: Lab, strategy: type[Strategy], budget: int | None) -> None:
+    """With stored views, whatever is stored: what follows from the numbers is equal to the last bit."""
+
+    def train(cache: bool) -> Outcome:
+        spec = lab.spec(strategy.name, **cuts(strategy), augment="flips", cache=cache)
+        assert spec.views == 4
+        return lab.train(spec, setup=lab.setup(spec, budget=budget))
+
+    first, again, uncached = train(True), train(True), train(False)
+    assert (lab.home / "cache-1").exists()
+    assert first.setup.stored_stage(first.setup.spec.cut) == (0 if budget == 0 else first.setup.spec.cut)
+    for other in (again, uncached):  # `again` finds all in the cache that `first` filled
+        assert other.log == first.log
+        assert same_tensors(other.last, first.last)
+
+
+def train_through_kills(
+    lab: Lab, spec: RunSpec, kills: Iterator[Callable[[Event], bool]], folder: str
+) -> tuple[Outcome, list[EpochEnded]]:
+    """Train in one folder through kills; what was told is kept as the store keeps it."""
+    where = lab.home / folder
+    told: list[Event] = []
+    while True:
+        checkpoint = load_checkpoint(where)
+        reached = checkpoint.standing.epoch if checkpoint else 0
+        told = [each for each in without_times(told) if each.epoch <= reached]
+        is_deadly = next(kills, lambda _: False)
+
+        def emit(
+            event: Event, told: list[Event] = told, is_deadly: Callable[[Event], bool] = is_deadly
+        ) -> None:
+            told.append(event)
+            if is_deadly(event):
+                raise Kill
+
+        try:
+            outcome = lab.train(spec, folder=where, emit=emit)
+        except Kill:
+            continue
+        return outcome, without_times(told)
+
+
+def at(index: int) -> Callable[[Event], bool]:
+    """Deadly is the event of this number."""
+    count = iter(range(1000))
+    return lambda _: next(count) == index
+
+
+@every
+@pytest.mark.parametrize("share", [math.inf, 0.0], ids=["saved each epoch", "saved at the end"])
+@pytest.mark.parametrize("patience", [0, 1], ids=["to the end", "early"])
+def test_resumed_equals_uninterrupted(
+    lab: Lab, strategy: type[Strategy], share: float, patience: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at any event: the same end, weights and history as if nothing had happened."""
+    monkeypatch.setattr(loop, "SAVE_SHARE", share)
+    knobs: dict[str, Any] = {"lr": 0.1} if strategy.chooses_cut else {}
+    spec = lab.spec(strategy.name, **cuts(strategy), **knobs, epochs=5, patience=patience)
+    whole = lab.train(spec)
+    if patience:
+        assert whole.ended.reason == "early"
+    points = [index for index, each in enumerate(whole.events) if isinstance(each, (Saving, EpochEnded))]
+    points.append(len(whole.events) - 1)  # after the last word, before anybody tested the model
+    for point in points:
+        resumed, told = train_through_kills(lab, spec, iter([at(point)]), f"killed-{point}")
+        assert resumed.ended == whole.ended, point
+        assert told == whole.log, point
+        assert same_tensors(resumed.best, whole.best), point
+        assert same_tensors(resumed.last, whole.last), point
+
+
+@every
+def test_many_kills_in_a_row_change_nothing(
+    lab: Lab, strategy: type[Strategy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SAVE_SHARE", math.inf)
+    spec = lab.spec(strategy.name, **cuts(strategy), augment="mirror", epochs=4)
+    whole = lab.train(spec)
+
+    def second_saving() -> Callable[[Event], bool]:
+        count = iter(range(1000))
+        return lambda event: isinstance(event, Saving) and next(count) == 1
+
+    resumed, told = train_through_kills(lab, spec, (second_saving() for _ in range(3)), "killed")
+    assert (resumed.ended, told) == (whole.ended, whole.log)
+    assert same_tensors(resumed.best, whole.best)
+
+
+@every
+def test_stops_within_one_step_and_goes_on_as_if_it_had_not(lab: Lab, strategy: type[Strategy]) -> None:
+    spec = lab.spec(strategy.name, **cuts(strategy))
+    whole = lab.train(spec)
+    for wanted_at in (1, 2, 5, 10):
+        answers: list[bool] = []
+        late: list[bool] = []  # for each step of the optimiser: was it after the stop was asked for?
+
+        def should_stop(answers: list[bool] = answers, wanted_at: int = wanted_at) -> bool:
+            answers.append(len(answers) + 1 >= wanted_at)
+            return answers[-1]
+
+        def count(*_: object, answers: list[bool] = answers, late: list[bool] = late) -> None:
+            late.append(answers[-1])
+
+        folder = lab.home / f"stopped-{wanted_at}"
+        handle = register_optimizer_step_post_hook(count)
+        try:
+            stopped = lab.train(spec, folder=folder, should_stop=should_stop)
+        finally:
+            handle.remove()
+        assert stopped.ended.reason == "stopped"
+        assert (len(late), sum(late)) == (wanted_at - 1, 0), "one question before each step, and none after"
+        assert stopped.ended.epoch < 3
+        if stopped.ended.epoch:
+            assert stopped.log == whole.log[: stopped.ended.epoch]
+            assert stopped.best.keys() == whole.best.keys()
+        resumed = lab.train(spec, folder=folder)
+        assert resumed.ended == whole.ended
+        assert same_tensors(resumed.last, whole.last)
+
+
+@every
+def test_a_spec_survives_json(lab: Lab, strategy: type[Strategy]) -> None:
+    knobs = {each.name: each.default for each in get_knobs(strategy)}
+    spec = lab.spec(strategy.name, augment="light", knobs=knobs)
+    back = RunSpec.from_json(json.loads(json.dumps(spec.to_json())))
+    assert back == spec
+    assert back.id == spec.id
+    assert back.make_strategy() == make_from_knobs(strategy, knobs)
+
+
+@every
+def test_knobs_are_described_and_read_back_from_text(strategy: type[Strategy]) -> None:
+    knobs = get_knobs(strategy)
+    assert knobs
+    for each in knobs:
+        assert each.label
+        assert each.help.endswith(".")
+        assert each.parse(each.default) == each.default
+        for bad in ("what", math.nan, *(value * 10 + 1 for value in [each.high] if value is not None)):
+            with pytest.raises(UserError, match=f"{each.name}.*must be"):
+                each.parse(bad)
+    text = {each.name: str(each.default) for each in knobs}
+    assert make_from_knobs(strategy, text) == strategy()
+    with pytest.raises(UserError, match="no setting called 'colour'"):
+        make_from_knobs(strategy, {"colour": 1})
+
+
+@every
+def test_is_known_by_its_name_and_explained(strategy: type[Strategy]) -> None:
+    assert get_strategy(strategy.name) is strategy
+    assert strategy.title
+    assert strategy.about.count(".") == 2
+
+
+@every
+def test_learns_a_toy_set(lab: Lab, strategy: type[Strategy]) -> None:
+    """Noise, each class with more of one colour."""
+    rng = np.random.default_rng(0)
+    files = []
+    for number in range(36):
+        pixels = rng.uniform(60, 160, (32, 32, 3))
+        pixels[..., number % 3] += rng.uniform(40, 90)
+        files.append(
+            Drawing(Image.fromarray(pixels.astype(np.uint8)), "rgb"[number % 3], "", "", "", str(number))
+        )
+    manifest, _ = ingest(candidates(files), "Colours", lab.library)
+    split = lab.library.add_split(make_split(manifest, fractions=(0.4, 0.3, 0.3)))
+    colours = Lab(lab.home, manifest, split)
+    outcome = colours.train(colours.spec(strategy.name, **cuts(strategy), epochs=8))
+    best = outcome.log[outcome.ended.best - 1]
+    assert best.best
+    assert best.val["balanced_accuracy"] >= 0.8, "chance is a third"
+
+
+@every
+def test_never_reads_labels_it_may_not(lab: Lab, strategy: type[Strategy]) -> None:
+    """Other labels for test images and for those outside the split leave training bit-identical."""
+    wishes = {**cuts(strategy), "class_weights": "balanced", "augment": "mirror"}
+    hidden = {row.image: lab.manifest.classes[0] for row in lab.manifest.rows if row.label is None}
+    assert hidden
+    told = lab.train(lab.spec(strategy.name, **wishes))
+    for other in (lab.permuted("test"), lab.relabelled(dict(hidden))):
+        assert other.manifest.id != lab.manifest.id
+        outcome = other.train(other.spec(strategy.name, **wishes))
+        assert outcome.log == told.log
+        assert same_tensors(outcome.last, told.last)
+    other = lab.permuted("train")
+    assert other.train(other.spec(strategy.name, **wishes)).log != told.log, "or this test could not fail"

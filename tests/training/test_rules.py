@@ -1,0 +1,80 @@
+"""Defaults from the size of the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from conftest import Lab
+
+from transfer_core.data.split import Split
+from transfer_core.errors import UserError
+from transfer_core.models.backbones import BACKBONES
+from transfer_core.strategies import STRATEGIES
+from transfer_core.training.rules import make_spec
+from transfer_core.training.spec import check_spec
+
+
+def sized(split: Split, *counts: int) -> Split:
+    """The split as if its training part had these counts per class."""
+    parts = {**split.receipt.counts, "train": {str(index): n for index, n in enumerate(counts)}}
+    return replace(split, receipt=replace(split.receipt, counts=parts))
+
+
+@pytest.mark.parametrize("n", [4, 100, 1_500, 30_000])
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each.name)
+def test_defaults_are_possible_at_any_size_and_for_any_backbone(lab: Lab, n: int, strategy: Any) -> None:
+    for backbone in BACKBONES:
+        wishes = {"backbone": backbone.key, "strategy": strategy.name, "device": "cpu"}
+        spec = make_spec(lab.manifest, sized(lab.split, n, n), wishes)
+        assert check_spec(spec) == spec
+        assert (spec.cut == len(backbone.stages)) == (not strategy.chooses_cut)
+
+
+def test_more_images_mean_fewer_epochs_larger_batches_and_less_frozen(lab: Lab) -> None:
+    wishes = {"strategy": "fine_tuning", "device": "cpu"}
+    specs = [make_spec(lab.manifest, sized(lab.split, n, n), wishes) for n in (20, 200, 2_000, 20_000)]
+    for less, more in pairwise(specs):
+        assert less.epochs >= more.epochs
+        assert less.batch_size <= more.batch_size
+        assert less.cut >= more.cut
+    assert specs[0] != specs[-1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "rule"), [((40, 10), "none"), ((41, 10), "balanced"), ((10, 41, 30), "balanced")]
+)
+def test_classes_are_weighed_where_they_are_uneven(lab: Lab, counts: tuple[int, ...], rule: str) -> None:
+    split = sized(lab.split, *counts)
+    assert make_spec(lab.manifest, split, {"device": "cpu"}).class_weights == rule
+    wishes = {"device": "cpu", "class_weights": "none"}
+    assert make_spec(lab.manifest, split, wishes).class_weights == "none", "a wish comes first"
+
+
+def test_wishes_are_granted_none_is_no_wish_and_unknown_ones_are_refused(lab: Lab) -> None:
+    plain = make_spec(lab.manifest, lab.split, {"device": "cpu"})
+    assert make_spec(lab.manifest, lab.split, {"device": "cpu", "lr": None, "views": None}) == plain
+    wished = make_spec(lab.manifest, lab.split, {"device": "cpu", "lr": "0.25", "seed": 7})
+    assert (wished.lr, wished.seed) == (0.25, 7)
+    with pytest.raises(UserError, match="no setting called 'learning_rate'"):
+        make_spec(lab.manifest, lab.split, {"learning_rate": 1})
+    with pytest.raises(UserError, match=r"no device 'cuda:77' on this machine; choose one of .*cpu"):
+        make_spec(lab.manifest, lab.split, {"device": "cuda:77"})
+
+
+@pytest.mark.parametrize(
+    ("augment", "wanted", "views"),
+    [
+        ("none", None, 1),
+        ("none", 0, 1),
+        ("mirror", None, 2),
+        ("mirror", 9, 2),
+        ("light", 9, 9),
+        ("turns", 0, 0),
+    ],
+)
+def test_no_more_views_than_differ(lab: Lab, augment: str, wanted: int | None, views: int) -> None:
+    wishes = {"strategy": "fine_tuning", "augment": augment, "views": wanted, "device": "cpu"}
+    assert make_spec(lab.manifest, lab.split, wishes).views == views
