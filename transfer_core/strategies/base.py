@@ -74,6 +74,7 @@ class Phase:
     optimiser: Literal["adamw", "lbfgs"] = "adamw"
     weight_decay: float = 0.0
     freeze_batch_norm: bool = False
+    average: float = 0.0  # decay of the running average of the weights; 0: none
     before: Hook | None = None
     after: Hook | None = None
 

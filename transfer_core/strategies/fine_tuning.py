@@ -48,6 +48,11 @@ class FineTuning:
         False, "Freeze batch-norm statistics", "Keeps the pretrained statistics; steadier with small batches."
     )
 
+    average: float = knob(
+        0.98, "Weight averaging", "Decay per step of the running average that is validated and kept; 0: none.",
+        low=0, high=0.9999,
+    )  # fmt: skip
+
     def phases(self, task: Task) -> list[Phase]:
         """Return the one phase."""
         trained = range(task.cut, task.stages)
@@ -67,6 +72,7 @@ class FineTuning:
                 modules=factors | {"heads": self.head_factor},
                 weight_decay=self.weight_decay,
                 freeze_batch_norm=self.freeze_batch_norm,
+                average=self.average,
             )
         ]
 

@@ -48,6 +48,7 @@ class Checkpoint:
     standing: Standing
     model: dict[str, Tensor]
     optimiser: dict[str, Any]
+    average: dict[str, Tensor] = field(default_factory=dict)  # of the weights, where a phase keeps one
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, best: dict[str, Tensor] | None) -> None:
@@ -59,6 +60,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, best: dict[str, Tensor
         "standing": asdict(checkpoint.standing),
         "model": checkpoint.model,
         "optimiser": checkpoint.optimiser,
+        "average": checkpoint.average,
     }
     with atomic_path(folder / LAST) as part:
         torch.save(content, part)
@@ -79,7 +81,9 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     content = torch.load(path, map_location="cpu", weights_only=True)
-    return Checkpoint(Standing(**content["standing"]), content["model"], content["optimiser"])
+    return Checkpoint(
+        Standing(**content["standing"]), content["model"], content["optimiser"], content["average"]
+    )
 
 
 def load_best(folder: Path, epoch: int) -> dict[str, Tensor]:

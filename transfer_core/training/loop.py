@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from transfer_core.models.activations import Activations
 from transfer_core.models.device import autocast, describe_load
 from transfer_core.models.model import freeze_batch_norm
 from transfer_core.strategies import Batch, Phase
+from transfer_core.training.average import WeightAverage
 from transfer_core.training.checkpoint import (
     Checkpoint,
     Standing,
@@ -55,6 +57,7 @@ class Loop:
         self.standing = Standing()
         self.cache_seconds = 0.0
         self._best: dict[str, Tensor] | None = None  # not yet written
+        self._average: WeightAverage | None = None
         self._full: dict[int, Tensor] = {}
         self._saved_at, self._save_took = time.monotonic(), 0.0
         self._images = {part: setup.split.part(part) for part in ("train", "val")}
@@ -87,22 +90,25 @@ class Loop:
         for number, phase in enumerate(phases, start=1):
             last = first + phase.epochs
             if self.standing.epoch < last and not self._patience_is_over():
-                state = checkpoint.optimiser if checkpoint and self.standing.epoch > first else None
+                inside = checkpoint if self.standing.epoch > first else None
                 checkpoint = None
-                self._play_phase(phase, number, len(phases), last, total, state)
+                self._play_phase(phase, number, len(phases), last, total, inside)
             first = last
         return "finished" if self.standing.epoch == total else "early"
 
     def _play_phase(
-        self, phase: Phase, number: int, phases: int, last: int, total: int, state: dict[str, object] | None
+        self, phase: Phase, number: int, phases: int, last: int, total: int, checkpoint: Checkpoint | None
     ) -> None:
-        """Play a phase up to epoch `last`, or until patience runs out."""
+        """Play a phase up to epoch `last`, or until patience runs out; `checkpoint` is one inside it."""
         self.model.freeze_below(phase.cut)
-        if phase.before:
+        if phase.before and not checkpoint:
             phase.before(self.model)
         optimiser, parameters = make_optimiser(phase, self.model)
-        if state:
-            optimiser.load_state_dict(state)
+        self._average = WeightAverage(self.model, self.spec.cut, phase.average) if phase.average else None
+        if checkpoint:
+            optimiser.load_state_dict(checkpoint.optimiser)
+            if self._average:
+                self._average.load(checkpoint.average)
         count = sum(each.numel() for each in parameters)
         self.emit(PhaseStarted(phase.name, number, phases, phase.cut, count, self.standing.epoch))
         with self.setup.activations(phase.cut) as activations:
@@ -155,8 +161,9 @@ class Loop:
                     raise Diverged
                 load = describe_load(self.spec.device)
                 self.emit(Stepped(epoch, step, steps, meter.mean_loss(), meter.speed(), load))
-        val = self.evaluate(activations, phase.cut)
-        self._finish_epoch(epoch, total, meter.figures(), val, started, phase, epoch / total)
+        with self._average.applied() if self._average else nullcontext():
+            val = self.evaluate(activations, phase.cut)
+            self._finish_epoch(epoch, total, meter.figures(), val, started, phase, epoch / total)
 
     def _finish_epoch(
         self,
@@ -200,6 +207,8 @@ class Loop:
         compute()
         torch.nn.utils.clip_grad_norm_(parameters, CLIP)
         optimiser.step()
+        if self._average:
+            self._average.update()
         meter.count(len(batch.y))
 
     def _set_training(self, phase: Phase) -> None:
@@ -265,7 +274,8 @@ class Loop:
         started = time.monotonic()
         self.emit(Saving(self.standing.epoch))
         state = self.model.trained_state(self.spec.cut)
-        checkpoint = Checkpoint(self.standing, state, optimiser.state_dict())
+        average = self._average.state() if self._average else {}
+        checkpoint = Checkpoint(self.standing, state, optimiser.state_dict(), average)
         save_checkpoint(self.folder, checkpoint, self._best)
         self._best = None
         self._saved_at = time.monotonic()
