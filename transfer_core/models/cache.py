@@ -113,16 +113,16 @@ class Shelf:
         """Add activations [n, *shape] of images; those that came in meanwhile stay as they are."""
         with self._writing, plain_words(self.folder):
             self.refresh()
-            new = [index for index, image in enumerate(images) if image not in self._rows]
+            new = {image: index for index, image in enumerate(images) if image not in self._rows}
             if not new:
                 return
             with (self.folder / "rows.bin").open("ab") as out:
                 out.truncate(len(self._rows) * self.key.row_bytes)  # rows without a name, from a crash
-                out.write(np.ascontiguousarray(rows[new], dtype=self.key.dtype).tobytes())
+                out.write(np.ascontiguousarray(rows[list(new.values())], dtype=self.key.dtype).tobytes())
                 _sync(out)
             with (self.folder / "images.txt").open("a") as out:
                 out.truncate(self._read_to)
-                out.write("".join(f"{images[index]}\n" for index in new))
+                out.write("".join(f"{image}\n" for image in new))
                 _sync(out)
             self.refresh()
 

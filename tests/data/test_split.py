@@ -1,0 +1,251 @@
+"""Laws of splitting: nothing on two sides, everything on one, and the receipt tells the truth."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import chain, combinations
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pictures import make_row
+
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import PARTS, Manifest, Row
+from transfer_core.data.split import NEAR, RULES, Rule, Split, make_split
+from transfer_core.errors import UserError
+
+CLASSES = ("a", "b", "c")
+DOMAINS = ("here", "there")
+
+
+def make_manifest(rows: list[Row]) -> Manifest:
+    return Manifest("set", tuple(sorted({row.label for row in rows if row.label})), tuple(rows))
+
+
+def attempt(manifest: Manifest, rule: Rule, seed: int = 0, **wishes: object) -> Split:
+    """A split; examples too small to be split are passed over."""
+    try:
+        return make_split(
+            manifest, rule, seed=seed, test_domain="here" if rule == "domain" else None, **wishes
+        )
+    except UserError as error:
+        assume(error.kind not in {"empty-part", "untrained-class", "one-class", "no-groups", "no-domains", "no-such-domain", "no-given-split"})  # fmt: skip
+        raise
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    """Up to 60 images; some share pixels, groups or looks with others, some have no label or group."""
+    number = draw(st.integers(12, 60))
+    few = st.integers(0, number // 2)
+    facts = st.tuples(
+        st.sampled_from([*CLASSES * 4, None]),
+        st.sampled_from(DOMAINS),
+        st.none() | few,
+        st.none() | few,
+        st.sampled_from(["train", "train", "val", "test", None]),
+        st.integers(0, 255),
+    )
+    rows = []
+    for n, (label, domain, group, pixels, part, look) in enumerate(draw(st.lists(facts, min_size=number, max_size=number))):  # fmt: skip
+        same = f"{1000 + pixels if pixels is not None else n:064x}"
+        name = None if group is None else f"patient {group}"
+        rows.append(
+            make_row(n, label, pixels=same, domain=domain, group=name, given=part, look=f"{look:016x}")
+        )
+    return make_manifest(rows)
+
+
+def sides(manifest: Manifest, split: Split, key: Callable[[Row], str | None]) -> dict[str, set[str]]:
+    """The parts in which each value of a key stands."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in manifest.labelled:
+        if key(row):
+            found[key(row) or ""].add(split.assignment[row.image])
+    return found
+
+
+def crossing(found: Mapping[str, set[str]]) -> list[str]:
+    return [key for key, parts in found.items() if len(parts) > 1]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=60)
+@given(manifest=manifests(), seed=st.integers(0, 99))
+def test_every_labelled_image_is_in_one_part_and_all_parts_have_some(
+    rule: Rule, manifest: Manifest, seed: int
+) -> None:
+    split = attempt(manifest, rule, seed)
+    parts = [split.part(part) for part in PARTS]
+    assert sorted(chain(*parts)) == sorted(row.image for row in manifest.labelled)
+    assert all(parts)
+    assert {manifest.by_image[image].label for image in split.part("train")} == set(manifest.classes)
+
+
+@settings(max_examples=80)
+@given(manifest=manifests(), seed=st.integers(0, 99))
+def test_no_group_and_no_pixels_are_on_two_sides(manifest: Manifest, seed: int) -> None:
+    split = attempt(manifest, "group", seed)
+    assert not crossing(sides(manifest, split, lambda row: row.group))
+    assert not crossing(sides(manifest, split, lambda row: row.pixels))
+    assert (split.receipt.groups_shared, split.receipt.pixels_shared) == (0, 0)
+
+
+@settings(max_examples=60)
+@given(manifest=manifests(), seed=st.integers(0, 99))
+def test_identical_pixels_stay_together_where_images_are_split(manifest: Manifest, seed: int) -> None:
+    split = attempt(manifest, "image", seed)
+    assert not crossing(sides(manifest, split, lambda row: row.pixels))
+
+
+@settings(max_examples=60)
+@given(manifest=manifests(), seed=st.integers(0, 99))
+def test_the_domain_left_out_is_the_test_part_and_training_and_validation_share_nothing(
+    manifest: Manifest, seed: int
+) -> None:
+    split = attempt(manifest, "domain", seed)
+    assert set(split.part("test")) == {row.image for row in manifest.labelled if row.domain == "here"}
+    for key in (lambda row: row.group, lambda row: row.pixels):
+        found = sides(manifest, split, key)
+        assert not [each for each in found.values() if {"train", "val"} <= each]
+
+
+@settings(max_examples=60)
+@given(manifest=manifests(), seed=st.integers(0, 99), named=st.booleans())
+def test_what_the_folders_say_is_done(manifest: Manifest, seed: int, named: bool) -> None:
+    """Where they name no validation part, it is taken out of the training part, whole groups at a time."""
+    if not named:
+        rows = [replace(row, given=row.given if row.given == "test" else "train") for row in manifest.rows]
+        manifest = make_manifest(rows)
+    named = any(row.given == "val" for row in manifest.labelled)
+    split = attempt(manifest, "given", seed)
+    for row in manifest.labelled:
+        said = row.given or "train"
+        assert split.assignment[row.image] in ({"train", "val"} if said == "train" and not named else {said})
+    for key in (lambda row: row.group, lambda row: row.pixels):
+        found = sides(manifest, split, key)
+        assert named or not [each for each in found.values() if {"train", "val"} <= each]
+
+
+@settings(max_examples=60)
+@given(
+    counts=st.lists(st.integers(8, 60), min_size=2, max_size=4),
+    shares=st.tuples(st.integers(2, 8), st.integers(1, 4), st.integers(1, 4)),
+    seed=st.integers(0, 99),
+)
+def test_every_class_is_shared_out_to_within_an_image(
+    counts: list[int], shares: tuple[int, int, int], seed: int
+) -> None:
+    labels = [name for name, n in zip("abcd", counts, strict=False) for _ in range(n)]
+    manifest = make_manifest([make_row(n, label) for n, label in enumerate(labels)])
+    fractions = [share / sum(shares) for share in shares]
+    split = attempt(manifest, "image", seed, fractions=fractions)
+    for part, fraction in zip(PARTS, fractions, strict=True):
+        own = Counter(manifest.by_image[image].label for image in split.part(part))
+        for name, total in manifest.class_counts.items():
+            assert abs(own[name] - fraction * total) < 1
+
+
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_whole_groups_come_close_to_the_shares(size: int) -> None:
+    rows = [make_row(n, "ab"[n // size % 2], group=f"g{n // size}") for n in range(60 * size)]
+    split = make_split(make_manifest(rows), "group")
+    for part, fraction in zip(PARTS, split.fractions, strict=True):
+        for name in "ab":
+            assert split.receipt.counts[part][name] == pytest.approx(fraction * 30 * size, abs=size)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=25)
+@given(manifest=manifests(), data=st.data())
+def test_the_order_of_rows_does_not_matter(rule: Rule, manifest: Manifest, data: st.DataObject) -> None:
+    split = attempt(manifest, rule)
+    rows = data.draw(st.permutations(manifest.rows))
+    assert make_split(make_manifest(rows), rule, test_domain=split.test_domain) == split
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_another_seed_is_another_split_and_the_same_seed_the_same(rule: Rule) -> None:
+    rows = [make_row(n, "ab"[n % 2], group=f"g{n // 2}", domain=DOMAINS[n % 5 == 0], given=["train", "test"][n % 4 == 0]) for n in range(80)]  # fmt: skip
+    manifest = make_manifest(rows)
+    splits = [make_split(manifest, rule, seed=seed, test_domain="there") for seed in (0, 1, 2, 0)]
+    assert splits[0] == splits[3]
+    assert len({split.id for split in splits}) == 3
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=60)
+@given(manifest=manifests())
+def test_the_receipt_says_what_a_recount_finds(rule: Rule, manifest: Manifest) -> None:
+    split = attempt(manifest, rule)
+    own, receipt = split.assignment, split.receipt
+    assert receipt.groups_shared == len(crossing(sides(manifest, split, lambda row: row.group)))
+    assert receipt.pixels_shared == len(crossing(sides(manifest, split, lambda row: row.pixels)))
+    near = [
+        (a.image, b.image)
+        for a, b in combinations(manifest.labelled, 2)
+        if own[a.image] != own[b.image] and (int(a.look, 16) ^ int(b.look, 16)).bit_count() <= NEAR
+    ]
+    assert receipt.near_duplicates == len(near)
+    for part in PARTS:
+        for name in manifest.classes:
+            counted = sum(row.label == name and own[row.image] == part for row in manifest.labelled)
+            assert receipt.counts[part][name] == counted
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=15)
+@given(manifest=manifests())
+def test_json_brings_the_same_split_back(rule: Rule, manifest: Manifest) -> None:
+    split = attempt(manifest, rule)
+    again = Split.from_json(json.loads(json.dumps(split.to_json())))
+    assert again == split
+    assert again.id == split.id
+
+
+def test_the_library_keeps_splits(library: Library) -> None:
+    manifest = library.add(make_manifest([make_row(n, "ab"[n % 2]) for n in range(20)]))
+    split = library.add_split(make_split(manifest))
+    assert library.get_split(manifest.id, split.id) == split
+    for dataset, name in (
+        (manifest.id, "0" * 16),
+        ("0" * 16, split.id),
+        (manifest.id, "../about"),
+        ("..", "x"),
+    ):
+        with pytest.raises(UserError):
+            library.get_split(dataset, name)
+
+
+def plain(n: int = 20, **others: object) -> Manifest:
+    return make_manifest([make_row(each, "ab"[each % 2], **others) for each in range(n)])
+
+
+@pytest.mark.parametrize(("manifest", "rule", "wishes", "kind"), [
+    (make_manifest([make_row(n, "a") for n in range(9)]), "image", {}, "one-class"),
+    (make_manifest([make_row(n, None) for n in range(9)]), "image", {}, "one-class"),
+    (make_manifest([make_row(n, "ab"[n]) for n in range(2)]), "image", {}, "empty-part"),
+    (plain(), "group", {}, "no-groups"),
+    (plain(group="one"), "group", {}, "empty-part"),
+    (plain(), "domain", {"test_domain": "here"}, "no-domains"),
+    (plain(domain="here"), "domain", {"test_domain": "here"}, "no-domains"),
+    (make_manifest([make_row(n, "ab"[n % 2], domain=DOMAINS[n % 3 == 0]) for n in range(9)]), "domain", {}, "no-such-domain"),
+    (make_manifest([make_row(n, "ab"[n % 2], domain=DOMAINS[n % 2]) for n in range(9)]), "domain", {"test_domain": "here"}, "untrained-class"),
+    (plain(), "given", {}, "no-given-split"),
+    (plain(given="train"), "given", {}, "no-given-split"),
+    (plain(), "random", {}, "bad-input"),
+    (plain(), "image", {"fractions": (0.5, 0.5)}, "bad-input"),
+    (plain(), "image", {"fractions": (0.5, 0.5, 0.5)}, "bad-input"),
+    (plain(), "image", {"fractions": (1.2, -0.1, -0.1)}, "bad-input"),
+    (plain(), "image", {"fractions": (float("nan"), 0.5, 0.5)}, "bad-input"),
+])  # fmt: skip
+def test_what_cannot_be_split_is_said(
+    manifest: Manifest, rule: Rule, wishes: dict[str, object], kind: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        make_split(manifest, rule, **wishes)
+    assert refused.value.kind == kind
