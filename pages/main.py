@@ -10,6 +10,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])] if str(Path(__file__).parents[1]
 import streamlit as st  # noqa: E402
 
 from pages.ui.sidebar import show_sidebar  # noqa: E402
+from pages.ui.text import escape  # noqa: E402
 from transfer_core.errors import UserError  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -43,4 +44,4 @@ if receipt := st.session_state.pop("receipt", None):
 try:
     page.run()
 except UserError as problem:
-    st.error(str(problem), icon=":material/error:")
+    st.error(escape(problem), icon=":material/error:")

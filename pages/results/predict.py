@@ -2,21 +2,19 @@
 
 import csv
 import io
+from collections import Counter
 
 import streamlit as st
 
-from pages.ui.parts import class_colours, missing, title
-from pages.ui.state import current_run, get_helper, get_manifest
+from pages.ui.parts import class_colours, finished_run, title
+from pages.ui.state import get_helper, get_manifest
 from pages.ui.text import escape, percent, plural
 from transfer_core.data.images import SUFFIXES
 from transfer_core.errors import UserError
 from transfer_core.evaluation.report import safe_cells
 
-run = current_run(finished=True)
 title("What does it say about these?")
-if run is None or not run.result:
-    missing("There is no finished model yet.", "Set up a run", "train/new_run.py")
-    st.stop()
+run = finished_run()
 manifest = get_manifest(run.manifest)
 colours = class_colours(manifest.classes)
 st.markdown(
@@ -30,12 +28,17 @@ if not files:
 
 helper = get_helper()
 words = "Looking" if helper.is_warm else "Starting the helper, which takes some ten seconds the first time"
-contents = {each.name: each.getvalue() for each in files}
+contents: dict[str, bytes] = {}
+seen: Counter[str] = Counter()
+for each in files:
+    seen[each.name] += 1  # two folders may hold files of one name
+    twin = f"({seen[each.name]}) " if seen[each.name] > 1 else ""
+    contents[twin + each.name] = each.getvalue()
 try:
     with st.spinner(words, show_time=True):
         answer = helper.predict(run.id, contents)
 except UserError as error:
-    st.error(str(error), icon=":material/error:")
+    st.error(escape(error), icon=":material/error:")
     st.stop()
 for problem in answer["problems"]:
     st.warning(f"{escape(problem['file'])}: {escape(problem['message'])}.", icon=":material/broken_image:")
@@ -87,5 +90,6 @@ if predictions:
         [[*safe_cells([str(row["File"]), str(row["Class"])]), *list(row.values())[2:]] for row in table]
     )
     st.download_button(
-        "All as CSV", text.getvalue(), f"predictions-{run.id}.csv", "text/csv", icon=":material/download:"
-    )
+        "All as CSV", text.getvalue(), f"predictions-{run.id}.csv", "text/csv",
+        icon=":material/download:", on_click="ignore",
+    )  # fmt: skip

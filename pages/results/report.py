@@ -168,4 +168,5 @@ st.download_button(
     f"predictions-{run.id}.csv",
     "text/csv",
     icon=":material/download:",
+    on_click="ignore",
 )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui.parts import STATES, missing, run_line, state_badge, title
-from pages.ui.state import choose, get_lab, go
+from pages.ui.state import choose, get_lab, go, run_again
 from pages.ui.text import ago, duration, escape, percent, plural, size
 from transfer_core.errors import UserError
 from transfer_core.runs.housekeeping import delete_run
@@ -68,12 +68,7 @@ with st.container(border=True):
             choose(run=run.id)
             go("train/live.py")
         if st.button("Run again with changes", icon=":material/replay:"):
-            st.session_state["again"] = run.spec.to_json()
-            st.session_state["again-parent"] = run.id
-            for key in ("backbone", "strategy", "cut"):
-                st.session_state.pop(key, None)
-            choose(data=run.manifest, split=run.spec.split)
-            go("train/new_run.py")
+            run_again(run)
     with st.form(f"words-{run.id}", border=False):
         name = st.text_input("Name", run.name)
         note = st.text_area("Note", run.note, placeholder="What was this for?")
@@ -85,7 +80,7 @@ with st.container(border=True):
         try:
             receipt = delete_run(lab.store, run.id)
         except UserError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(escape(error), icon=":material/error:")
         else:
             choose(run=None)
             st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {size(receipt.bytes)} freed."

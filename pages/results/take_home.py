@@ -4,19 +4,16 @@ import io
 
 import streamlit as st
 
-from pages.ui.parts import missing, title
-from pages.ui.state import current_run, get_helper, get_lab
+from pages.ui.parts import finished_run, title
+from pages.ui.state import get_helper, get_lab
 from pages.ui.text import escape, percent, size
 from transfer_core.errors import UserError
 from transfer_core.evaluation.report import write_csv
 from transfer_core.models.backbones import get_backbone
 
 lab = get_lab()
-run = current_run(finished=True)
 title("How do I use it elsewhere?")
-if run is None or not run.result:
-    missing("There is no finished model yet.", "Set up a run", "train/new_run.py")
-    st.stop()
+run = finished_run()
 st.markdown(f"**{escape(run.name)}**, right on {percent(run.result['test']['accuracy'])} of unseen images.")
 backbone = get_backbone(run.spec.backbone)
 with st.container(border=True):
@@ -33,10 +30,11 @@ with st.container(border=True):
                 get_helper().export(run.id, path)
             st.rerun()
         except UserError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(escape(error), icon=":material/error:")
     if path.exists():
         label = f"Download ({size(path.stat().st_size)})"
-        st.download_button(label, path.read_bytes, path.name, type="primary", icon=":material/download:")
+        st.download_button(label, path.read_bytes, path.name, type="primary", icon=":material/download:",
+                           on_click="ignore")  # fmt: skip
 with st.container(border=True):
     st.markdown("#### Predictions (CSV)")
     st.markdown("Every image of the data set with its part, label and the probability of each class.")
@@ -48,6 +46,7 @@ with st.container(border=True):
         f"predictions-{run.id}.csv",
         "text/csv",
         icon=":material/download:",
+        on_click="ignore",
     )
 with st.container(border=True):
     st.markdown("#### On the command line")

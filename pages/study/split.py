@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.ui.parts import missing, title
 from pages.ui.state import choose, current_data, current_split, get_lab, go
-from pages.ui.text import plural
+from pages.ui.text import escape, plural
 from transfer_core.data.split import FRACTIONS, Rule, make_split
 from transfer_core.errors import UserError
 
@@ -58,14 +58,15 @@ with left:
             shares = known.fractions if known else FRACTIONS
             ends = (round(100 * shares[0]), round(100 * (shares[0] + shares[1])))
             first, second = st.slider("Training, validation and test", 5, 95, ends, step=5, format="%d %%")
-            first, second = min(first, second - 5), max(second, first + 5)
+            first = max(5, min(first, second - 5))  # each part gets something
+            second = min(95, max(second, first + 5))
             fractions = (first / 100, (second - first) / 100, 1 - second / 100)
             seed = int(st.number_input("Seed", 0, 10_000, known.seed if known else 0,
                                        help="Another number draws another, equally good, split."))  # fmt: skip
 try:
     split = make_split(manifest, rule, fractions=fractions, seed=seed, test_domain=domain)
 except UserError as error:
-    right.error(str(error), icon=":material/error:")
+    right.error(escape(error), icon=":material/error:")
     st.stop()
 
 from pages.ui.parts import class_colours  # noqa: E402

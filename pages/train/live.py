@@ -6,8 +6,9 @@ import streamlit as st
 
 from pages.ui.live_curves import live_curves
 from pages.ui.parts import missing, state_badge, title
-from pages.ui.state import choose, current_run, get_lab, go
+from pages.ui.state import current_run, get_lab, go, run_again
 from pages.ui.text import ago, duration, escape, percent
+from transfer_core.errors import UserError
 from transfer_core.runs.lab import standing
 from transfer_core.runs.store import Run
 from transfer_core.training.events import EpochEnded, Noted, PhaseStarted, Stepped
@@ -89,16 +90,16 @@ def active(found: Run) -> None:
         st.progress(min(share, 1.0), f"{now['doing'] or 'Starting'}{count}{rest}")
     if found.state == "stopping":
         st.caption("Stopping after this step; the best epoch is kept.")
-    elif st.button("Stop and keep the best", type="primary", icon=":material/stop:"):
-        lab.store.request_stop(found.id)
-        st.rerun(scope="fragment")
+    else:
+        st.button("Stop and keep the best", type="primary", icon=":material/stop:",
+                  on_click=lab.store.request_stop, args=(found.id,))  # fmt: skip
 
 
 def over(found: Run) -> None:
     """Show how a run ended and what can be done."""
     if found.error:
         box = st.warning if found.state == "lost" else st.error
-        box(found.error, icon=":material/info:")
+        box(escape(found.error), icon=":material/info:")
     with st.container(horizontal=True):
         if found.result and st.button("See the report", type="primary", icon=":material/fact_check:"):
             go("results/report.py")
@@ -108,18 +109,16 @@ def over(found: Run) -> None:
                 lab.resume(found.id)
                 st.rerun()
         if st.button("Run again with changes", icon=":material/replay:"):
-            st.session_state["again"] = found.spec.to_json()
-            st.session_state["again-parent"] = found.id
-            for key in ("backbone", "strategy", "cut"):
-                st.session_state.pop(key, None)
-            choose(data=found.manifest, split=found.spec.split)
-            go("train/new_run.py")
+            run_again(found)
 
 
 def show(run_id: str, *, ticking: bool) -> None:
     """Show everything of a run; a finished one stops ticking."""
     lab.look()
-    found = lab.store.get(run_id)
+    try:
+        found = lab.store.get(run_id)
+    except UserError:  # deleted in another window; the whole page says so
+        st.rerun()
     if found.is_over and ticking:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):

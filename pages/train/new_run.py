@@ -1,13 +1,11 @@
 """New run: what shall it learn, and how?"""
 
-import uuid
-
 import streamlit as st
 
 from pages.ui.forms import knob_form
 from pages.ui.parts import missing, title
 from pages.ui.stages import stage_strip
-from pages.ui.state import choose, current_data, current_split, get_lab, go
+from pages.ui.state import choose, current_data, current_split, get_lab, go, start_token
 from pages.ui.text import duration, escape, percent, plural, size
 from pages.ui.views import preview
 from transfer_core.data.augment import AUGMENTATIONS, get_augmentation
@@ -33,8 +31,11 @@ if split is None:
     missing("It is not yet decided which images it is tested on.", "Choose the split", "study/split.py")
     st.stop()
 
-before = st.session_state.get("again")  # the spec of the run that is run again with changes
-first = RunSpec.from_json(before) if before else None
+# The run that is run again with changes; on another data set its settings mean nothing.
+before = next(
+    (run for run in lab.store.runs(manifest=manifest.id) if run.id == st.session_state.get("again")), None
+)
+first = before.spec if before else None
 title("What shall it learn, and how?")
 left, right = st.columns([5, 2], gap="large")
 
@@ -103,10 +104,10 @@ with left:
     st.markdown("#### Frozen stages")
     guess = make_spec(manifest, split, {"backbone": backbone.key, "strategy": strategy.name, "device": "cpu"})
     if strategy.chooses_cut:
-        remembered = st.session_state.get(
-            "cut", first.cut if first and first.backbone == backbone.key else guess.cut
-        )
-        cut = st.slider("Freeze this many stages", 0, stages, min(remembered, stages),
+        own = first.cut if first and first.backbone == backbone.key else guess.cut
+        remembered = min(st.session_state.get("cut", own), stages)
+        # The key keeps the slider the same one, or every second move would be lost.
+        cut = st.slider("Freeze this many stages", 0, stages, remembered, key=f"cut-of-{backbone.key}",
                         help="Frozen stages keep what they learnt on ImageNet and are computed once.")  # fmt: skip
         st.session_state["cut"] = cut
     else:
@@ -133,17 +134,20 @@ with left:
         prefix = f"{strategy.name}-{backbone.key}-{augment}"
         own = first if first and (first.strategy, first.augment) == (strategy.name, augment) else defaults
         general = knob_form(common, {each.name: getattr(own, each.name) for each in common}, prefix)
-        geometry = st.radio("Geometry", list(GEOMETRIES), format_func=lambda each: GEOMETRIES[each])
+        geometries, devices = list(GEOMETRIES), list_devices()
+        at = geometries.index(first.geometry) if first else 0
+        geometry = st.radio("Geometry", geometries, index=at, format_func=lambda each: GEOMETRIES[each])
         st.markdown(f"**{strategy.title}**")
         knobs = knob_form(get_knobs(strategy), own.knobs, f"{prefix}-knob")
-        device = st.selectbox("Device", list_devices())
-        cache = st.toggle("Keep the frozen part's results (activation cache)", value=True)
+        at = devices.index(first.device) if first and first.device in devices else 0
+        device = st.selectbox("Device", devices, index=at)
+        cache = st.toggle("Keep the frozen part's results (activation cache)", first.cache if first else True)
     wishes |= general | {"knobs": knobs, "geometry": geometry, "device": device, "cache": cache}
 
 try:
     spec = make_spec(manifest, split, wishes)
 except UserError as error:
-    right.error(str(error), icon=":material/error:")
+    right.error(escape(error), icon=":material/error:")
     st.stop()
 
 plan = lab.plan(spec, manifest, split)
@@ -163,14 +167,12 @@ with right, st.container(border=True):
     tested = sum(split.receipt.counts["test"].values())
     st.markdown(f"Tested on {plural(tested, 'unseen image')}, split by {split.rule}.")
     name = st.text_input("Name of the run", placeholder="optional")
-    token = st.session_state.setdefault("start-token", uuid.uuid4().hex)
     ready = find_weights(backbone, lab.home) is not None
     if st.button(
         "Start training", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not ready
     ):
-        parent = st.session_state.pop("again-parent", None)
-        run = lab.start(spec, name=name, token=token, parent=parent)
-        del st.session_state["start-token"]  # the next click is another run on purpose
+        token = start_token(spec.id)
+        run = lab.start(spec, name=name, token=token, parent=before.id if before else None)
         st.session_state.pop("again", None)
         choose(run=run.id)
         go("train/live.py")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.state import choose, get_intake, get_lab, go
+from pages.ui.state import choose, current_run, get_intake, get_lab, go
 from pages.ui.text import ago, escape, percent
 from transfer_core.data.manifest import Row
 from transfer_core.data.samples import has_solar_cells
@@ -46,6 +46,18 @@ def missing(sentence: str, label: str, page: str, icon: str = ":material/arrow_b
         if st.button(label, type="primary", icon=icon):
             go(page)
     st.stop()
+
+
+def finished_run() -> Run:
+    """Return the chosen run; where it has no model, say so and end the page."""
+    run = current_run(finished=True)
+    if run is None:
+        missing("There is no finished model yet.", "Set up a run", "train/new_run.py")
+    elif not run.result:
+        sentence = f"**{escape(run.name)}** has no model ({STATES[run.state][2].lower()}). Choose another run on the left."
+        missing(sentence, "Open it", "train/live.py")
+    assert run is not None
+    return run
 
 
 def state_badge(run: Run) -> None:
@@ -127,7 +139,7 @@ def _uploaders() -> None:
     try:
         arrival = get_intake().add_upload(name, {each.name: each.getbuffer() for each in files})
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape(error), icon=":material/error:")
         return
     st.session_state["upload-number"] += 1  # an emptied uploader, so that this upload is not read twice
     st.session_state["arrival"] = arrival.id
@@ -158,4 +170,4 @@ def settle_arrival() -> None:
     if arrival.dataset:
         choose(data=arrival.dataset, split=None)
     else:
-        st.error(arrival.error or "", icon=":material/error:")
+        st.error(escape(arrival.error), icon=":material/error:")

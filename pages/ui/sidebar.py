@@ -27,28 +27,36 @@ def show_sidebar(pages: Mapping[str, Sequence[Any]]) -> None:
 
 
 def _pick_data() -> None:
-    known = {each.id: each for each in get_lab().library.datasets()}
-    if not known:
-        return
-    wanted = chosen("data")
-    ids = list(known)
-    index = ids.index(wanted) if wanted in known else 0
-    picked = st.selectbox("Data set", ids, index=index, format_func=lambda each: known[each].name)
-    if picked and picked != wanted:
-        choose(data=picked, split=None)
+    names = {each.id: each.name for each in get_lab().library.datasets()}
+    _pick("data", "Data set", names)
 
 
 def _pick_run() -> None:
-    known = {run.id: run for run in get_lab().store.runs()}
-    if not known:
+    runs = get_lab().store.runs()
+    _pick("run", "Run", {run.id: f"{run.name} ({STATES[run.state][2].lower()})" for run in runs})
+
+
+def _pick(key: str, label: str, names: Mapping[str, str]) -> None:
+    """Show a picker of what there is; a choice that is not there stays for the page to tell so."""
+    if not names:
         return
-    wanted = chosen("run")
-    ids = list(known)
-    index = ids.index(wanted) if wanted in known else 0
+    widget, wanted = f"pick-{key}", chosen(key)
+    if wanted is None:
+        wanted = next(iter(names))
+        choose(**{key: wanted})
+    # The choice is the one truth: a value of the widget's own would be a choice behind.
+    st.session_state[widget] = wanted if wanted in names else None
 
-    def label(run: str) -> str:
-        return f"{known[run].name} ({STATES[known[run].state][2].lower()})"
+    def take() -> None:
+        picked = st.session_state[widget]
+        if picked:
+            choose(**({"data": picked, "split": None} if key == "data" else {key: picked}))
 
-    picked = st.selectbox("Run", ids, index=index, format_func=label)
-    if picked and picked != wanted:
-        choose(run=picked)
+    st.selectbox(
+        label,
+        list(names),
+        index=0 if wanted in names else None,
+        key=widget,
+        format_func=lambda each: names[each],
+        on_change=take,
+    )

@@ -6,8 +6,12 @@ session remembers it across pages.
 
 from __future__ import annotations
 
+import time
+import uuid
+
 import streamlit as st
 
+from pages.ui.text import escape
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
@@ -18,6 +22,7 @@ from transfer_core.runs.lab import Lab
 from transfer_core.runs.store import Run
 
 KEYS = ("data", "split", "run")
+FAST = 3.0  # seconds; clicks that follow faster mean the same
 
 
 @st.cache_resource(show_spinner=False)
@@ -80,16 +85,41 @@ def go(page: str) -> None:
     st.switch_page(page, query_params=link_params())
 
 
+def start_token(what: str) -> str:
+    """Return the token of a start. Fast clicks share one, and so make one run.
+
+    A click may be handled while the page of the one before is still being left: only time tells
+    them from a click that means another run.
+    """
+    before, token, at = st.session_state.get("start", ("", "", 0.0))
+    if before != what or time.monotonic() - at > FAST:
+        token = uuid.uuid4().hex
+    st.session_state["start"] = (what, token, time.monotonic())
+    return token
+
+
+def run_again(run: Run) -> None:
+    """Open the form with everything as in a run, to change some of it and start another."""
+    st.session_state["again"] = run.id
+    for key in ("backbone", "strategy", "cut"):
+        st.session_state.pop(key, None)
+    choose(data=run.manifest, split=run.spec.split)
+    go("train/new_run.py")
+
+
 def current_data() -> Manifest | None:
     """Return the chosen data set, the newest where none is chosen, None where there is none."""
     library = get_lab().library
     wanted = chosen("data")
     if wanted:
         try:
-            return get_manifest(library.find(wanted).id)
+            found = library.find(wanted).id
         except UserError as error:
             choose(data=None, split=None)
-            st.warning(str(error), icon=":material/search_off:")
+            st.warning(escape(error), icon=":material/search_off:")
+        else:
+            choose(data=found)  # the whole id, where the link named or shortened it
+            return get_manifest(found)
     known = library.datasets()
     if not known:
         return None
@@ -115,10 +145,13 @@ def current_run(*, finished: bool = False) -> Run | None:
     wanted = chosen("run")
     if wanted:
         try:
-            return store.find(wanted)
+            found = store.find(wanted)
         except UserError as error:
             choose(run=None)
-            st.warning(str(error), icon=":material/search_off:")
+            st.warning(escape(error), icon=":material/search_off:")
+        else:
+            choose(run=found.id)
+            return found
     known = [run for run in store.runs() if run.result or not finished]
     if known:
         choose(run=known[0].id)
