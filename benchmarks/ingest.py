@@ -1,0 +1,80 @@
+"""Ten thousand images in bounded memory.
+
+    uv run python benchmarks/ingest.py
+
+Draws 10,000 different PNGs of 256 px as class folders, then ingests them in a fresh process and reports
+its peak memory over that of the same process before the first image.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from common import Check, finish
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+N = 10_000
+
+
+def draw(folder: Path) -> None:
+    """Write N noisy pictures in two class folders."""
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    for number in range(N):
+        target = folder / ("a" if number % 2 else "b") / f"{number}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        picture = np.roll(base, (number % 256, number // 256), axis=(0, 1))
+        Image.fromarray(picture).save(target, compress_level=1)
+
+
+def child(source: Path, home: Path) -> None:
+    """Ingest and print what it took; runs in a process of its own."""
+    from transfer_core.data.ingest import ingest
+    from transfer_core.data.library import Library
+    from transfer_core.data.sources import open_source
+
+    ticks: list[int] = []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    candidates, problems = open_source(source)
+    manifest, _ = ingest(
+        candidates, "many", Library(home), problems=problems, progress=lambda n, _: ticks.append(n)
+    )
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = {
+        "images": len(manifest.rows),
+        "seconds": time.perf_counter() - started,
+        "memory over baseline MB": (after - before) / 1024,  # kilobytes on Linux
+        "progress calls": len(ticks),
+    }
+    print(json.dumps(result))
+
+
+def main() -> None:
+    if len(sys.argv) == 3:
+        child(Path(sys.argv[1]), Path(sys.argv[2]))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw(folder / "source")
+        command = [sys.executable, __file__, str(folder / "source"), str(folder / "home")]
+        row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    checks = [
+        Check("images taken in", row["images"], N),
+        Check("memory over baseline, MB", row["memory over baseline MB"], 1000, at_least=False),
+        Check("progress calls", row["progress calls"], N),
+    ]
+    finish("ingest", [row], checks)
+
+
+if __name__ == "__main__":
+    main()
