@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 st.set_page_config(
     page_title="Transfer Lab", page_icon=str(HERE / "static" / "icon.png"), layout="wide", menu_items={}
 )
+st.html("<style>.stMainBlockContainer{padding-top:3rem} [data-testid=stSidebarHeader]{height:2.5rem}</style>")
 PAGES = {
     "": [st.Page("study/home.py", title="Start", icon=":material/home:", default=True)],
     "Study": [

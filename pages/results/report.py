@@ -5,7 +5,7 @@ import io
 import streamlit as st
 
 from pages.ui.cells import MOST, confusion_buttons
-from pages.ui.parts import class_colours, gallery, missing, state_badge, title
+from pages.ui.parts import class_colours, figure_card, gallery, missing, state_badge, title
 from pages.ui.state import current_run, get_lab, go
 from pages.ui.text import ago, escape, interval, percent, plural
 from transfer_core.evaluation.report import write_csv
@@ -58,26 +58,26 @@ with st.container(horizontal=True):
     if st.button("Predict new images", icon=":material/image_search:"):
         go("results/predict.py")
 
-facts = st.columns(4)
 majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)
-ba, f1 = test["balanced_accuracy_ci"], test["macro_f1_ci"]
-facts[0].metric("Balanced accuracy", percent(test["balanced_accuracy"]), border=True,
-                help="The mean of how many of each class were found.")  # fmt: skip
-facts[0].caption(f"95 % interval {interval(ba)}")
-facts[1].metric(
+places = st.columns(4)
+figure_card(
+    places[0],
+    "Balanced accuracy",
+    percent(test["balanced_accuracy"]),
+    f"95 % interval {interval(test['balanced_accuracy_ci'])}",
+    "The mean of how many of each class were found.",
+)
+figure_card(
+    places[1],
     "Macro-F1",
     percent(test["macro_f1"]),
-    border=True,
-    help="Precision and recall in one, averaged over classes.",
+    f"95 % interval {interval(test['macro_f1_ci'])}",
+    "Precision and recall in one figure, averaged over the classes.",
 )
-facts[1].caption(f"95 % interval {interval(f1)}")
-facts[2].metric(
-    "Always saying the commonest",
-    percent(majority),
-    border=True,
-    help="What no classifier at all would reach.",
+figure_card(places[2], "No classifier at all", percent(majority), "always saying the commonest class")
+figure_card(
+    places[3], "Validation accuracy", percent(run.result["val"]["accuracy"]), "on it the epoch was chosen"
 )
-facts[3].metric("Validation accuracy", percent(run.result["val"]["accuracy"]), border=True)
 
 from transfer_core.figures import class_intervals, confusion  # noqa: E402 - plotly is slow to import
 
@@ -89,22 +89,6 @@ with left:
         config={"displayModeBar": False},
         alt="Recall of each class",
     )
-    table = [
-        {
-            "Class": each["class"],
-            "Found (recall)": 100 * each["recall"],
-            "interval": interval(each["recall_ci"]),
-            "Right when said (precision)": 100 * each["precision"],
-            "interval ": interval(each["precision_ci"]),
-            "F1": 100 * each["f1"],
-            "interval  ": interval(each["f1_ci"]),
-            "n": each["support"],
-        }
-        for each in test["per_class"]
-    ]
-    number = st.column_config.NumberColumn(format="%.1f %%")
-    columns = {"Found (recall)": number, "Right when said (precision)": number, "F1": number}
-    st.dataframe(table, hide_index=True, column_config=columns, alt="Recall, precision and F1 of each class")
 with right:
     st.markdown("#### What was taken for what")
     st.caption("Open a cell to see its images.")
@@ -116,6 +100,23 @@ with right:
         is_class = a.selectbox("is", manifest.classes)
         said_class = b.selectbox("said", manifest.classes, index=1)
         cell = (manifest.classes.index(is_class), manifest.classes.index(said_class))
+
+table = [
+    {
+        "Class": each["class"],
+        "Found (recall)": 100 * each["recall"],
+        "interval": interval(each["recall_ci"]),
+        "Right when said (precision)": 100 * each["precision"],
+        "interval ": interval(each["precision_ci"]),
+        "F1": 100 * each["f1"],
+        "interval  ": interval(each["f1_ci"]),
+        "n": each["support"],
+    }
+    for each in test["per_class"]
+]
+number = st.column_config.NumberColumn(format="%.1f %%")
+columns = {"Found (recall)": number, "Right when said (precision)": number, "F1": number}
+st.dataframe(table, hide_index=True, column_config=columns, alt="Recall, precision and F1 of each class")
 
 rows = [(row, p) for row, _, p in report.rows("test") if row.label is not None]
 names = {name: index for index, name in enumerate(manifest.classes)}

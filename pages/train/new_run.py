@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui.forms import knob_form
-from pages.ui.parts import missing, title
+from pages.ui.parts import card, missing, title
 from pages.ui.stages import stage_strip
 from pages.ui.state import choose, current_data, current_split, get_lab, go, start_token
 from pages.ui.text import duration, escape, percent, plural, size
@@ -44,12 +44,12 @@ def backbone_card(key: str) -> None:
     """Show one backbone; the chosen one has a filled mark."""
     backbone = get_backbone(key)
     here = find_weights(backbone, lab.home) is not None
-    with st.container(border=True, height="stretch"):
+    with card(key, st.session_state["backbone"] == key):
         st.markdown(f"**{escape(backbone.title)}**")
         st.caption(escape(backbone.about))
-        st.markdown(
-            f"{backbone.parameters / 1e6:.1f} M parameters · {backbone.gflops:.2f} GFLOPs  \n"
-            f"{percent(backbone.top1 / 100)} on ImageNet · {escape(backbone.licence)}"
+        st.caption(
+            f"**{backbone.parameters / 1e6:.1f} M** parameters · **{backbone.gflops:.2f}** GFLOPs  \n"
+            f"**{percent(backbone.top1 / 100)}** right on ImageNet  \n{escape(backbone.licence)}"
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             if here:
@@ -91,7 +91,7 @@ with left:
     st.markdown("#### Strategy")
     st.session_state.setdefault("strategy", first.strategy if first else "feature_extraction")
     for place, each in zip(st.columns(len(STRATEGIES)), STRATEGIES, strict=True):
-        with place, st.container(border=True, height="stretch"):
+        with place, card(each.name, st.session_state["strategy"] == each.name):
             st.markdown(f"**{each.title}**")
             st.caption(each.about)
             is_on = st.session_state["strategy"] == each.name

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.state import choose, current_run, get_intake, get_lab, go
 from pages.ui.text import ago, escape, percent
@@ -64,6 +65,22 @@ def state_badge(run: Run) -> None:
     """Show a run's state."""
     icon, colour, word = STATES[run.state]
     st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
+
+
+def card(key: str, is_chosen: bool) -> DeltaGenerator:
+    """Return a bordered container for one of several choices; the chosen one carries the accent colour."""
+    if is_chosen:
+        colour = "var(--st-primary-color)"
+        box = f"border-color:{colour};box-shadow:inset 0 0 0 1px {colour}"
+        st.html(f"<style>.st-key-card-{key}{{{box}}}</style>")
+    return st.container(border=True, height="stretch", key=f"card-{key}")
+
+
+def figure_card(place: DeltaGenerator, label: str, value: str, under: str, about: str | None = None) -> None:
+    """Show one figure in a box, with what belongs to it in small below."""
+    with place.container(border=True, height="stretch"):
+        st.metric(label, value, help=about)
+        st.caption(under)
 
 
 def run_line(run: Run) -> str:

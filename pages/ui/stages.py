@@ -34,7 +34,8 @@ def stage_strip(backbone: Backbone, cut: int, classes: int) -> None:
     """Show the stages of a backbone with `cut` of them frozen, and the head."""
     boxes = [_box(stage.name, stage.parameters, index < cut) for index, stage in enumerate(backbone.stages)]
     boxes.append(_box("head", (backbone.feature_dim + 1) * classes, frozen=False))
-    st.html(f"{_STYLE}<div class='stages' role='list'>{''.join(boxes)}</div>")
+    st.html(_STYLE)  # by itself: Streamlit drops a style that stands beside other elements
+    st.html(f"<div class='stages' role='list'>{''.join(boxes)}</div>")
 
 
 def _box(name: str, parameters: int, frozen: bool) -> str:
