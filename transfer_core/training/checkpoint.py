@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from transfer_core.files import atomic_path
+from transfer_core.files import atomic_path, write_bytes
 
 LAST = "last.pt"
 
@@ -71,8 +71,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, best: dict[str, Tensor
 
 def save_best(folder: Path, epoch: int, weights: dict[str, Tensor]) -> None:
     """Write the weights of the chosen epoch."""
-    with atomic_path(_best_path(folder, epoch)) as part:
-        save_file(weights, part)
+    # Not save_file: killed, it leaves a temporary file of its own that nobody sweeps.
+    write_bytes(_best_path(folder, epoch), save(weights))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:

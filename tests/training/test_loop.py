@@ -1,0 +1,201 @@
+"""What the loop does at the edges: divergence, patience, class weights, and who chooses the epoch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import Lab, make_tiny, same_tensors
+
+from transfer_core.strategies import Batch, Phase, Task, fine_tuning
+from transfer_core.strategies.fine_tuning import FineTuning
+from transfer_core.training import loop
+from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saving, Stepped
+from transfer_core.training.setup import class_weights
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_best_before(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = fine_tuning.smoothed_cross_entropy
+
+    def loss(model: object, batch: Batch, progress: float, **known: object) -> object:
+        outcome = honest(model, batch, progress, **known)  # type: ignore[arg-type]
+        if progress < 2 / 5:
+            return outcome
+        return replace(outcome, terms={"cross-entropy": outcome.terms["cross-entropy"] * math.nan})
+
+    whole = lab.train(lab.spec(epochs=5))
+    monkeypatch.setattr(fine_tuning, "smoothed_cross_entropy", loss)
+    spec = lab.spec(epochs=5)
+    outcome = lab.train(spec)
+    assert outcome.ended == Ended("diverged", 2, outcome.ended.best)
+    assert outcome.log == whole.log[:2]
+    assert outcome.ended.best in (1, 2)
+    assert all(bool(torch.isfinite(each).all()) for each in outcome.best.values())
+    assert lab.train(spec, folder=outcome.folder).ended == outcome.ended, "resumed, it comes to the same end"
+
+
+def test_an_absurd_learning_rate_diverges_instead_of_going_on(lab: Lab) -> None:
+    spec = replace(lab.spec(cut=0, epochs=40), lr=1e6)
+    outcome = lab.train(spec)
+    assert outcome.ended.reason == "diverged"
+    assert all(math.isfinite(each.val["loss"]) for each in outcome.log if each.best)
+    for each in outcome.events:
+        assert not isinstance(each, Stepped) or math.isfinite(each.loss)
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+def test_patience_ends_a_run_that_many_epochs_after_its_best(lab: Lab, patience: int) -> None:
+    whole = lab.train(lab.spec(epochs=12, lr=0.1))
+    assert whole.ended.reason == "finished"
+    outcome = lab.train(lab.spec(epochs=12, lr=0.1, patience=patience))
+    bests = [each.epoch for each in whole.log if each.best]
+    gaps = [now for now, after in zip(bests, [*bests[1:], 99], strict=True) if after - now > patience]
+    assert outcome.ended.best == gaps[0], "the first best that none follows in time"
+    assert outcome.ended.epoch == min(gaps[0] + patience, 12)
+    assert outcome.ended.reason == ("early" if outcome.ended.epoch < 12 else "finished")
+    assert [replace(each, best=False) for each in outcome.log] == [
+        replace(each, best=False) for each in whole.log[: outcome.ended.epoch]
+    ]
+
+
+def test_validation_chooses_the_epoch_and_nothing_else(lab: Lab) -> None:
+    """Other labels for validation images change the choice; what is trained stays bit-identical."""
+    told = lab.train(lab.spec(epochs=6))
+    other = lab.permuted("val")
+    changed = other.train(other.spec(epochs=6))
+    assert [each.train for each in changed.log] == [each.train for each in told.log]
+    assert same_tensors(changed.last, told.last)
+    assert [each.val for each in changed.log] != [each.val for each in told.log]
+    for outcome in (told, changed):
+        losses = [each.val["loss"] for each in outcome.log]
+        assert outcome.ended.best == 1 + losses.index(min(losses))
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(lab: Lab) -> None:
+    outcome = lab.train(lab.spec(epochs=8, lr=0.1, patience=2))
+    model = outcome.setup.model
+    model.load_trained(outcome.best)
+    again = loop.Loop(outcome.setup, outcome.folder, lambda _: None, lambda: False)
+    with outcome.setup.activations(outcome.setup.spec.cut) as activations:
+        assert again.evaluate(activations, outcome.setup.spec.cut) == outcome.log[outcome.ended.best - 1].val
+    assert outcome.ended.best < outcome.ended.epoch, "or the last weights would do as well"
+
+
+def test_class_weights_make_the_classes_count_alike(lab: Lab) -> None:
+    """Each class's images together weigh the same, and the mean weight over the images is 1."""
+    images = lab.split.part("train")
+    uneven = lab.relabelled(dict.fromkeys(images[:12], lab.manifest.classes[0]))
+    weights = class_weights(uneven.manifest, uneven.split, "balanced")
+    labels = [uneven.manifest.by_image[image].label for image in images]
+    counts = [labels.count(name) for name in uneven.manifest.classes]
+    assert len(set(counts)) > 1
+    together = [weight * count for weight, count in zip(weights, counts, strict=True)]
+    assert together == pytest.approx([len(images) / 3] * 3)
+    assert class_weights(uneven.manifest, uneven.split, "none") == (1.0, 1.0, 1.0)
+    plain, balanced = (uneven.train(uneven.spec(class_weights=rule)) for rule in ("none", "balanced"))
+    assert plain.log[0].train != balanced.log[0].train
+
+
+def test_training_and_validation_losses_are_the_mean_of_weighted_terms(lab: Lab) -> None:
+    """The validation loss against a rewrite from probabilities."""
+    uneven = lab.relabelled(dict.fromkeys(lab.split.part("train")[:12], lab.manifest.classes[0]))
+    outcome = uneven.train(uneven.spec(epochs=1, class_weights="balanced"))
+    setup = outcome.setup
+    images = setup.split.part("val")
+    y = setup.targets(images).tolist()
+    setup.model.load_trained(outcome.best)
+    setup.model.eval()
+    with setup.activations(setup.spec.cut) as activations, torch.no_grad():
+        chances = setup.model(activations.at_cut(images), setup.spec.cut).double().softmax(1)
+    weights = [setup.task.class_weights[each] for each in y]
+    losses = [-math.log(chances[row, each]) for row, each in enumerate(y)]
+    expected = sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights)
+    assert outcome.log[0].val["loss"] == pytest.approx(expected, rel=1e-5)
+    hits = [int(chances[row].argmax()) == each for row, each in enumerate(y)]
+    assert outcome.log[0].val["accuracy"] == pytest.approx(sum(hits) / len(hits))
+    recalls = [
+        sum(h for h, own in zip(hits, y, strict=True) if own == c) / y.count(c) for c in sorted(set(y))
+    ]
+    assert outcome.log[0].val["balanced_accuracy"] == pytest.approx(sum(recalls) / len(recalls))
+
+
+def test_another_seed_is_another_run_and_the_same_seed_the_same(lab: Lab) -> None:
+    first, again, other = (lab.train(lab.spec(seed=seed)) for seed in (1, 1, 2))
+    assert same_tensors(first.last, again.last)
+    assert not same_tensors(first.last, other.last)
+
+
+def test_a_stop_while_activations_are_computed_keeps_what_was_computed(lab: Lab) -> None:
+    outcome = lab.train(lab.spec(), should_stop=lambda: True)
+    assert outcome.ended == Ended("stopped", 0, 0)
+    kinds = [type(each) for each in outcome.events]
+    assert kinds == [PhaseStarted, Progressed, Ended]
+    done = outcome.events[1]
+    assert isinstance(done, Progressed)
+    again = lab.train(lab.spec())
+    (first, *_) = [each for each in again.events if isinstance(each, Progressed)]
+    assert first.total <= done.total - done.done
+    assert again.ended.reason == "finished"
+
+
+def test_events_come_in_the_order_of_the_epochs_and_saving_after_what_is_saved(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SAVE_SHARE", math.inf)
+    outcome = lab.train(lab.spec(epochs=3))
+    kept = [each for each in outcome.events if isinstance(each, (EpochEnded, Saving, Ended))]
+    assert [(type(each), each.epoch) for each in kept] == [
+        *((kind, epoch) for epoch in (1, 2, 3) for kind in (EpochEnded, Saving)),
+        (Ended, 3),
+    ]
+    seconds = [each.seconds for each in kept if isinstance(each, EpochEnded)]
+    assert seconds == sorted(seconds)
+
+
+def test_phases_hand_over_what_they_trained(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two phases, the first of the head alone: each trains only its own part; kills between change nothing."""
+    one = FineTuning.phases
+
+    def phases(self: FineTuning, task: Task) -> list[Phase]:
+        (phase,) = one(self, task)
+        probe = replace(phase, name="probe", epochs=2, modules={"heads": 1.0}, freeze_batch_norm=True)
+        return [probe, replace(phase, epochs=task.epochs - 2)]
+
+    monkeypatch.setattr(FineTuning, "phases", phases)
+    monkeypatch.setattr(loop, "SAVE_SHARE", math.inf)
+    spec = lab.spec(epochs=4, cut=2)
+    seen: list[bool] = []  # at each epoch's end: were the stages still as they came?
+    setup = lab.setup(spec)
+
+    def look(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            seen.append(same_tensors(setup.model.stages.state_dict(), make_tiny().state_dict()))
+
+    whole = lab.train(spec, setup=setup, emit=look)
+    assert seen == [True, True, False, False]
+    starts = [each for each in whole.events if isinstance(each, PhaseStarted)]
+    assert [(each.name, each.number, each.epoch) for each in starts] == [
+        ("probe", 1, 0),
+        ("fine-tuning", 2, 2),
+    ]
+    assert starts[0].parameters == 17 * 3
+
+    class Kill(Exception):
+        pass
+
+    for deadly in (2, 3):
+
+        def emit(event: Event, deadly: int = deadly) -> None:
+            if isinstance(event, Saving) and event.epoch == deadly + 1:
+                raise Kill
+
+        folder = lab.home / f"killed-{deadly}"
+        with pytest.raises(Kill):
+            lab.train(spec, folder=folder, emit=emit)
+        resumed = lab.train(spec, folder=folder)
+        assert resumed.ended == whole.ended
+        assert same_tensors(resumed.last, whole.last)
