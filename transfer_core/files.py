@@ -43,7 +43,7 @@ def plain_words(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"The disk that holds {path} is full: free some space there and try again."
             raise UserError(message, "disk-full") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR):
             message = (
                 f"{path} cannot be written: give this user the right to write there, "
                 "or set TRANSFER_LAB_HOME to a folder that can be."

@@ -66,7 +66,7 @@ def wilson(hits: float, n: float) -> Interval:
     share, square = hits / n, Z * Z / n
     middle = (share + square / 2) / (1 + square)
     half = Z / (1 + square) * float(np.sqrt(share * (1 - share) / n + square / (4 * n)))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return middle - half if hits > 0 else 0.0, middle + half if hits < n else 1.0
 
 
 def make_metrics(
