@@ -11,13 +11,14 @@ import streamlit as st  # noqa: E402
 
 from pages.ui.sidebar import show_sidebar  # noqa: E402
 from pages.ui.text import escape  # noqa: E402
+from pages.ui.theme import show_theme  # noqa: E402
 from transfer_core.errors import UserError  # noqa: E402
 
 HERE = Path(__file__).parent
 st.set_page_config(
     page_title="Transfer Lab", page_icon=str(HERE / "static" / "icon.png"), layout="wide", menu_items={}
 )
-st.html("<style>.stMainBlockContainer{padding-top:3rem} [data-testid=stSidebarHeader]{height:2.5rem}</style>")
+show_theme()
 PAGES = {
     "": [st.Page("study/home.py", title="Start", icon=":material/home:", default=True)],
     "Study": [

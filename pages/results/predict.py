@@ -54,7 +54,7 @@ def bars(probabilities: dict[str, float]) -> str:
     return "".join(
         f"<div style='margin:6px 0'><div style='display:flex;justify-content:space-between'>"
         f"<span>{escape_html(name)}</span><span style='font-variant-numeric:tabular-nums'>{percent(p)}</span></div>"
-        f"<div style='height:8px;border-radius:4px;background:var(--st-border-color)'><div style='height:8px;"
+        f"<div style='height:8px;border-radius:4px;background:var(--lab-line)'><div style='height:8px;"
         f"border-radius:4px;width:{100 * p:.1f}%;background:{colours[name]}'></div></div></div>"
         for name, p in rows
     )

@@ -59,7 +59,8 @@ with st.container(horizontal=True):
         go("results/predict.py")
 
 majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)
-places = st.columns(4)
+with st.container(key="wrap-figures"):
+    places = st.columns(4)
 figure_card(
     places[0],
     "Balanced accuracy",
@@ -81,7 +82,8 @@ figure_card(
 
 from transfer_core.figures import class_intervals, confusion  # noqa: E402 - plotly is slow to import
 
-left, right = st.columns(2, gap="large")
+with st.container(key="wrap-page"):
+    left, right = st.columns(2, gap="large")
 with left:
     st.markdown("#### Each class")
     st.plotly_chart(

@@ -22,7 +22,8 @@ if manifest is None:
 
 about = lab.library.about(manifest.id)
 title(escape(about.name))
-facts = st.columns(5)
+with st.container(key="wrap-facts"):
+    facts = st.columns(5)
 facts[0].metric("Images", f"{len(manifest.rows):,}", border=True)
 facts[1].metric("Classes", len(manifest.classes), border=True)
 facts[2].metric("Domains", len(manifest.domains) or "none", border=True)

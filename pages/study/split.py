@@ -38,7 +38,8 @@ known = current_split(manifest)
 default: Rule = (
     known.rule if known else "given" if "given" in possible else "group" if "group" in possible else "image"
 )
-left, right = st.columns([2, 3], gap="large")
+with st.container(key="wrap-page"):
+    left, right = st.columns([2, 3], gap="large")
 with left:
     rule = st.radio(
         "Kept apart",

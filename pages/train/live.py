@@ -28,7 +28,8 @@ def curves(found: Run) -> None:
     ends = [each for each in events if isinstance(each, EpochEnded)]
     x = [each.epoch for each in ends]
     best = max((each.epoch for each in ends if each.best), default=None)
-    left, right = st.columns(2)
+    with st.container(key="wrap-page"):
+        left, right = st.columns(2)
     with left:
         live_curves(
             "Loss: lower is better",

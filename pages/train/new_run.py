@@ -37,7 +37,8 @@ before = next(
 )
 first = before.spec if before else None
 title("What shall it learn, and how?")
-left, right = st.columns([5, 2], gap="large")
+with st.container(key="wrap-page"):
+    left, right = st.columns([5, 2], gap="large")
 
 
 def backbone_card(key: str) -> None:
@@ -70,10 +71,11 @@ with left:
     shown = ["lite0", "lite2", "resnet50"]
     if st.session_state["backbone"] not in shown:
         shown[-1] = st.session_state["backbone"]
-    for place, key in zip(st.columns(3), shown, strict=True):
-        with place:
-            backbone_card(key)
-    with st.expander("More backbones"):
+    with st.container(key="wrap-backbones"):
+        for place, key in zip(st.columns(3), shown, strict=True):
+            with place:
+                backbone_card(key)
+    with st.expander("More backbones"), st.container(key="wrap-more"):
         others = [each.key for each in BACKBONES if each.key not in shown]
         for start in range(0, len(others), 3):
             for place, key in zip(st.columns(3), others[start : start + 3], strict=False):
@@ -155,8 +157,7 @@ n_train = sum(split.receipt.counts["train"].values())
 with right, st.container(border=True):
     st.markdown("#### Summary")
     st.markdown(
-        f"Trains **{plan.trained / 1e6:.3g} of {plan.total / 1e6:.3g} million** parameters "
-        f"on **{plural(n_train, 'image')}**."
+        f"Trains **{plan.trained:,}** of {plan.total:,} parameters on **{plural(n_train, 'image')}**."
     )
     when = f"About **{duration(plan.seconds)}** on {spec.device}." if plan.seconds else (
         "How long it takes is known after the first run with this backbone; the live page says it from the first epoch on."

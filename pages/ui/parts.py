@@ -70,7 +70,7 @@ def state_badge(run: Run) -> None:
 def card(key: str, is_chosen: bool) -> DeltaGenerator:
     """Return a bordered container for one of several choices; the chosen one carries the accent colour."""
     if is_chosen:
-        colour = "var(--st-primary-color)"
+        colour = "var(--lab-accent)"
         box = f"border-color:{colour};box-shadow:inset 0 0 0 1px {colour}"
         st.html(f"<style>.st-key-card-{key}{{{box}}}</style>")
     return st.container(border=True, height="stretch", key=f"card-{key}")
@@ -110,7 +110,8 @@ def gallery(rows: Sequence[Row], captions: Sequence[str] | None = None, columns:
 
 def bring_cards() -> None:
     """Show the two ways to get images: the sample, and one's own."""
-    left, right = st.columns(2, gap="medium")
+    with st.container(key="wrap-bring"):
+        left, right = st.columns(2, gap="medium")
     with left.container(border=True, height="stretch"):
         st.markdown("#### :material/solar_power: Try it on solar cells")
         st.markdown(

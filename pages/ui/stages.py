@@ -8,24 +8,25 @@ import streamlit as st
 
 from transfer_core.models.backbones import Backbone
 
+# A snowflake as a mask: Streamlit's sanitiser takes SVG elements out, and any style with a "<" in it.
 _SNOWFLAKE = (
-    "M12 2v20M3.3 7l17.4 10M20.7 7 3.3 17M12 5l-2-2M12 5l2-2M12 19l-2 2M12 19l2 2"
-    "M5.9 8.5 3.2 9.2M5.9 8.5 5.2 5.8M18.1 15.5l2.7-.7M18.1 15.5l.7 2.7"
-    "M18.1 8.5l2.7.7M18.1 8.5l.7-2.7M5.9 15.5l-2.7.7M5.9 15.5l-.7 2.7"
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
+    "stroke='black' stroke-width='2' stroke-linecap='round'%3E%3Cpath d='M12 2v20M3.3 7l17.4 10M20.7 7 3.3 17"
+    "M12 5l-2-2M12 5l2-2M12 19l-2 2M12 19l2 2'/%3E%3C/svg%3E"
 )
-_STYLE = """
+_STYLE = f"""
 <style>
-.stages{display:flex;flex-wrap:wrap;gap:6px}
-.stage{flex:1 1 72px;min-width:66px;border-radius:8px;padding:8px 8px 6px;font-size:.8rem;line-height:1.25;
-  border:1.5px solid var(--st-border-color);color:var(--st-text-color)}
-.stage svg{width:14px;height:14px;vertical-align:-2px;margin-right:3px;stroke:currentColor;fill:none;
-  stroke-width:2;stroke-linecap:round}
-.stage.frozen{background:repeating-linear-gradient(135deg,transparent 0 6px,
-  color-mix(in srgb,var(--st-text-color) 6%,transparent) 6px 12px);opacity:.85}
-.stage.trains{background:color-mix(in srgb,var(--st-primary-color) 16%,transparent);
-  border-color:var(--st-primary-color)}
-.stage b{display:block;font-weight:600;overflow-wrap:anywhere}
-.stage small{opacity:.85}
+.stages{{display:flex;flex-wrap:wrap;gap:6px}}
+.stage{{flex:1 1 72px;min-width:66px;border-radius:8px;padding:8px 8px 6px;font-size:.8rem;line-height:1.25;
+  border:1.5px solid var(--lab-line);color:var(--lab-text)}}
+.stage .flake{{display:inline-block;width:13px;height:13px;vertical-align:-1px;margin-right:4px;
+  background:currentColor;mask:url("{_SNOWFLAKE}") center/contain no-repeat}}
+.stage.frozen{{background:repeating-linear-gradient(135deg,transparent 0 6px,
+  color-mix(in srgb,var(--lab-text) 6%,transparent) 6px 12px);opacity:.85}}
+.stage.trains{{background:color-mix(in srgb,var(--lab-accent) 16%,transparent);
+  border-color:var(--lab-accent)}}
+.stage b{{display:block;font-weight:600;overflow-wrap:anywhere}}
+.stage small{{opacity:.85}}
 </style>
 """
 
@@ -40,7 +41,7 @@ def stage_strip(backbone: Backbone, cut: int, classes: int) -> None:
 
 def _box(name: str, parameters: int, frozen: bool) -> str:
     kind, word = ("frozen", "frozen") if frozen else ("trains", "trains")
-    icon = f"<svg viewBox='0 0 24 24' aria-hidden='true'><path d='{_SNOWFLAKE}'/></svg>" if frozen else ""
+    icon = "<span class='flake'></span>" if frozen else ""
     return (
         f"<div class='stage {kind}' role='listitem'><b>{icon}{escape(name)}</b>"
         f"<small>{word}<br>{_short(parameters)}</small></div>"

@@ -1,0 +1,28 @@
+"""The few styles that Streamlit's theme does not reach: accents, wrapping on narrow screens, spacing."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+# Streamlit gives its colours as CSS variables to components only; these are the same for the page.
+_LIGHT = {"accent": "#0b6e75", "line": "#d5dee0", "text": "#17262b"}
+_DARK = {"accent": "#3fb5bd", "line": "#2c3d42", "text": "#e6eef0"}
+
+_STYLE = """
+.stMainBlockContainer{padding-top:3rem}
+[data-testid=stSidebarHeader]{height:2.5rem}
+[data-testid=stMetricValue],[data-testid=stTable] td{font-variant-numeric:tabular-nums}
+@media (max-width:1100px){
+  .stMainBlockContainer{padding-left:1.5rem;padding-right:1.5rem}
+  :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock]{flex-wrap:wrap}
+  :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:210px}
+  :is(.st-key-wrap-page,.st-key-wrap-page > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:100%}
+}
+"""
+
+
+def show_theme() -> None:
+    """Put the styles onto the page, in the colours of the theme the viewer has."""
+    colours = _DARK if st.context.theme.type == "dark" else _LIGHT
+    variables = "".join(f"--lab-{name}:{value};" for name, value in colours.items())
+    st.html(f"<style>:root{{{variables}}}{_STYLE}</style>")
