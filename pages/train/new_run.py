@@ -109,7 +109,7 @@ with left:
         own = first.cut if first and first.backbone == backbone.key else guess.cut
         remembered = min(st.session_state.get("cut", own), stages)
         # The key keeps the slider the same one, or every second move would be lost.
-        cut = st.slider("Freeze this many stages", 0, stages, remembered, key=f"cut-of-{backbone.key}",
+        cut = st.slider("Freeze this many stages", 0, stages, remembered, key=f"cut-of-{backbone.key}-{split.id}",
                         help="Frozen stages keep what they learnt on ImageNet and are computed once.")  # fmt: skip
         st.session_state["cut"] = cut
     else:
@@ -133,7 +133,7 @@ with left:
         common = [knob for knob in get_knobs(RunSpec) if knob.name not in ("cut", "geometry")]
         if not strategy.chooses_cut:
             common = [knob for knob in common if knob.name not in ("lr", "batch_size")]
-        prefix = f"{strategy.name}-{backbone.key}-{augment}"
+        prefix = f"{strategy.name}-{backbone.key}-{augment}-{split.id}"
         own = first if first and (first.strategy, first.augment) == (strategy.name, augment) else defaults
         general = knob_form(common, {each.name: getattr(own, each.name) for each in common}, prefix)
         geometries, devices = list(GEOMETRIES), list_devices()

@@ -1,0 +1,45 @@
+"""Homes for the pages' tests: empty, or with a small drawn data set. No page ever starts a worker here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from screens import Study, bring
+
+from sample_data.shapes import draw_shapes
+from transfer_core.runs.executors import SubprocessExecutor
+
+CLASSES = ("disc-solid", "cross-outline", "star-dotted")
+
+
+@pytest.fixture(scope="session")
+def _shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with 60 drawings of three classes, two domains and six groups; never written to again."""
+    home = tmp_path_factory.mktemp("shapes")
+    bring(home, draw_shapes(60, seed=3, size=48, classes=CLASSES, groups=6))
+    return home
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
+    """A home with nothing in it. No worker is ever started from a page."""
+    study = Study(tmp_path / "home")
+    study.home.mkdir()
+    monkeypatch.setenv("TRANSFER_LAB_HOME", str(study.home))
+    monkeypatch.setattr(SubprocessExecutor, "start", lambda _, home, run, attempt: study.started.append(run))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield study
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def study(empty: Study, _shapes: Path) -> Study:
+    """A home with the drawn data set."""
+    shutil.copytree(_shapes, empty.home, dirs_exist_ok=True)
+    return empty
