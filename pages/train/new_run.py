@@ -1,11 +1,14 @@
 """New run: what shall it learn, and how?"""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import streamlit as st
 
 from pages.ui.forms import knob_form
 from pages.ui.parts import card, missing, title
 from pages.ui.stages import stage_strip
-from pages.ui.state import choose, current_data, current_split, get_lab, go, start_token
+from pages.ui.state import choose, current_data, current_split, get_helper, get_lab, go, start_token
 from pages.ui.text import duration, escape, percent, plural, size
 from pages.ui.views import preview
 from transfer_core.data.augment import AUGMENTATIONS, get_augmentation
@@ -88,6 +91,19 @@ with left:
         if st.button("Download the weights now", icon=":material/download:"):
             bar = st.progress(0.0, f"Downloading {backbone.title}")
             download_weights(backbone, lab.home, lambda done, total: bar.progress(done / max(total, 1)))
+            st.rerun()
+        brought = st.file_uploader(
+            "Or give the file", type=["safetensors", "pth"], key=f"weights-{backbone.key}"
+        )
+        if brought:
+            with (
+                st.spinner("Comparing every tensor", show_time=True),
+                TemporaryDirectory(dir=lab.home) as folder,
+            ):
+                path = Path(folder) / Path(brought.name).name
+                path.write_bytes(brought.getbuffer())
+                note = get_helper().add_weights(backbone.key, path)
+            st.session_state["receipt"] = f"The weights of {backbone.title} are here. {escape(note)}"
             st.rerun()
 
     st.markdown("#### Strategy")

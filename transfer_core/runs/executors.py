@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 # CREATE_NEW_PROCESS_GROUP | DETACHED_PROCESS; not tried on a real Windows machine
 _WINDOWS_APART = 0x00000200 | 0x00000008
@@ -34,9 +34,9 @@ class Executor(Protocol):
 class SubprocessExecutor:
     """A fresh interpreter in a session of its own: it outlives the server, Ctrl-C and `kill -9`."""
 
-    def __init__(self) -> None:
-        # By attempt, too: what became of an older worker says nothing of the one that resumes its run.
-        self._workers: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+    # One for the whole process: a worker outlives whoever started it, and its handle has to live as long.
+    # By attempt, too: what became of an older worker says nothing of the one that resumes its run.
+    _workers: ClassVar[dict[tuple[str, int], subprocess.Popen[bytes]]] = {}
 
     def start(self, home: Path, run: str, attempt: int) -> None:
         """Start `python -m transfer_core.runs.worker`; its output goes to the run's folder."""

@@ -45,6 +45,10 @@ class Helper:
         """Write a run's weights to a file."""
         return self._ask({"do": "export", "run": run, "path": str(path)})
 
+    def add_weights(self, backbone: str, path: Path) -> str:
+        """Check a file with a backbone's weights and keep a copy; return a remark on it, mostly empty."""
+        return str(self._ask({"do": "weights", "backbone": backbone, "path": str(path)})["note"])
+
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
             process = self._get_process()
@@ -118,6 +122,8 @@ def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
             if request["do"] == "export":
                 export_run(store, store.get(request["run"]), Path(request["path"]))
                 answer: dict[str, Any] = {}
+            elif request["do"] == "weights":
+                answer = {"note": _add_weights(home, request["backbone"], Path(request["path"]))}
             else:
                 answer = _predict(get_model(request["run"]), request["files"])
         except UserError as error:
@@ -127,6 +133,13 @@ def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
             answer = {"error": {"kind": "helper", "message": text}}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _add_weights(home: Path, backbone: str, path: Path) -> str:
+    from transfer_core.models.backbones import get_backbone
+    from transfer_core.models.weights import add_weights_file
+
+    return add_weights_file(get_backbone(backbone), path, home)[1]
 
 
 def _predict(model: Any, files: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,188 @@
+"""The command line as a program sees it: one JSON object, always, and the right exit code."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+from sample_data.shapes import draw_shapes
+from transfer_core.cli import main
+from transfer_core.models.backbones import BACKBONES
+from transfer_core.strategies import STRATEGIES
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Write 48 drawn images of two classes as domain/class/image, one truncated file among them."""
+    folder = tmp_path / "pictures"
+    for drawing in draw_shapes(48, classes=("disc-solid", "cross-outline"), seed=1):
+        target = folder / drawing.domain / drawing.label / drawing.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        drawing.image.save(target.with_suffix(".png"))
+    whole = next(folder.rglob("*.png")).read_bytes()
+    (folder / "clean" / "disc-solid" / "torn.png").write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+def ask(capsys, *arguments):
+    """Return (exit code, the one JSON object on stdout)."""
+    code = main([str(each) for each in arguments] + ["--json"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    return code, json.loads(lines[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (["no-such-command"], "usage"),
+        (["train"], "usage"),
+        (["train", "--data", "nothing"], "no-data"),
+        (["show", "abc"], "no-run"),
+        (["show", "../../etc/passwd"], "no-run"),
+        (["resume", "abc"], "no-run"),
+        (["stop", "abc"], "no-run"),
+        (["predict", "abc", "x.png"], "no-run"),
+        (["delete", "abc"], "no-data"),
+        (["ingest", "/no/such/folder"], "no-such-path"),
+        (["weights", "resnet18", "--file", "/no/such/file.pth"], None),
+        (["weights", "no-such-backbone"], "unknown-backbone"),
+    ],
+)
+def test_a_mistake_is_one_object_and_exit_code_2(home, capsys, arguments, kind):
+    code, answer = ask(capsys, *arguments)
+    assert code == 2
+    assert set(answer) == {"error"}
+    assert set(answer["error"]) == {"kind", "message"}
+    assert kind in (None, answer["error"]["kind"])
+    assert "Traceback" not in answer["error"]["message"]
+
+
+def test_without_json_a_mistake_is_one_line_on_stderr(home, capsys):
+    assert main(["show", "abc"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_folder_without_images_or_with_one_class_says_what_to_do(home, capsys, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code, answer = ask(capsys, "ingest", empty)
+    assert (code, answer["error"]["kind"]) == (2, "no-images")
+    (tmp_path / "one" / "only").mkdir(parents=True)
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "one" / "only" / f"{number}.png")
+    code, answer = ask(capsys, "ingest", tmp_path / "one")
+    assert code == 0
+    assert [each["kind"] for each in answer["problems"]] == ["one-class"]
+    code, answer = ask(capsys, "train", "--data", "one")
+    assert (code, answer["error"]["kind"]) == (2, "one-class")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--cut", "99", "--strategy", "fine_tuning"],
+        ["--cut", "3"],
+        ["--epochs", "0"],
+        ["--lr", "nan"],
+        ["--batch-size", "1"],
+        ["--set", "strongest=-1"],
+        ["--set", "no_such_knob=1"],
+        ["--set", "strongest"],
+        ["--device", "cuda:77"],
+        ["--backbone", "zzz"],
+        ["--strategy", "zzz"],
+        ["--augment", "zzz"],
+        ["--geometry", "zzz"],
+        ["--fractions", "0.5,0.5"],
+        ["--fractions", "a,b,c"],
+        ["--split-by", "group"],
+        ["--split-by", "given"],
+        ["--split-by", "domain"],
+        ["--target", "elsewhere"],
+        ["--backbone", "resnet18"],  # its weights are not here
+    ],
+)
+def test_an_impossible_value_is_refused_and_starts_nothing(home, capsys, pictures, option, monkeypatch):
+    monkeypatch.delenv("TRANSFER_LAB_WEIGHTS", raising=False)
+    ask(capsys, "ingest", pictures, "--name", "drawn")
+    code, answer = ask(capsys, "train", "--data", "drawn", *option)
+    assert code == 2
+    assert answer["error"]["message"].endswith(".") or "http" in answer["error"]["message"]
+    assert ask(capsys, "runs") == (0, {"runs": []})
+
+
+def test_lists_have_the_fields_promised(home, capsys):
+    _, answer = ask(capsys, "backbones")
+    assert [each["key"] for each in answer["backbones"]] == [each.key for each in BACKBONES]
+    _, answer = ask(capsys, "strategies")
+    assert [each["name"] for each in answer["strategies"]] == [each.name for each in STRATEGIES]
+    assert all({"name", "title", "needs", "knobs"} <= set(each) for each in answer["strategies"])
+
+
+@pytest.mark.slow
+def test_the_whole_path(home, capsys, pictures, tmp_path):
+    code, data = ask(capsys, "ingest", pictures, "--name", "drawn")
+    assert code == 0
+    assert data["images"] == 48
+    assert data["domains"] == {"clean": 24, "photographed": 24}
+    assert [each["kind"] for each in data["problems"]] == ["damaged"]
+
+    code, run = ask(capsys, "train", "--data", data["manifest"][:6], "--epochs", "3", "--device", "cpu")
+    assert (code, run["state"], run["epochs"]) == (0, "done", 3)
+    assert set(run["seconds"]) == {"total", "cache", "train"}
+    test = run["test"]
+    low, high = test["accuracy_ci"]
+    assert low <= test["accuracy"] <= high
+    assert sum(each["support"] for each in test["per_class"]) == test["n"]
+    assert {"class", "precision", "recall", "f1", "support"} <= set(test["per_class"][0])
+
+    rows, weights = tmp_path / "rows.csv", tmp_path / "model.safetensors"
+    code, shown = ask(capsys, "show", run["run"][:5], "--predictions", rows, "--weights", weights)
+    assert code == 0
+    assert shown["test"] == test
+    with rows.open(newline="") as lines:
+        table = list(csv.DictReader(lines))
+    assert list(table[0]) == ["image", "file", "split", "label", "domain", "group", *data["classes"]]
+    tested = [row for row in table if row["split"] == "test"]
+    right = sum(max(data["classes"], key=lambda name: float(row[name])) == row["label"] for row in tested)
+    assert right / len(tested) == test["accuracy"]
+    with safe_open(weights, "pt") as tensors:
+        assert json.loads(tensors.metadata()["classes"]) == data["classes"]
+
+    # A prediction reads an image as training did: same file, same probabilities.
+    image = next(row for row in table if row["split"] == "test")
+    code, answer = ask(capsys, "predict", run["run"], pictures / image["file"])
+    assert code == 0
+    for name, chance in answer["predictions"][0]["probabilities"].items():
+        assert chance == pytest.approx(float(image[name]), abs=1e-4)
+
+    code, again = ask(capsys, "train", "--data", "drawn", "--epochs", "2", "--device", "cpu", "--detach")
+    assert (code, again["state"] in ("queued", "running")) == (0, True)
+    code, stopped = ask(capsys, "stop", again["run"])
+    assert (code, stopped["state"]) == (0, "stopped")
+    assert ask(capsys, "resume", again["run"])[1]["state"] == "done"
+    assert [each["run"] for each in ask(capsys, "runs")[1]["runs"]] == [again["run"], run["run"]]
+
+    code, receipt = ask(capsys, "delete", data["manifest"], "--yes")
+    assert (code, receipt["images"], len(receipt["runs"])) == (0, 48, 2)
+    left = [
+        each
+        for each in home.rglob("*")
+        if each.is_file() and each.suffix not in (".sqlite", ".json", ".lock")
+    ]
+    assert left == []
+
+
+def test_the_module_is_the_command(home):
+    command = [sys.executable, "-m", "transfer_core", "runs", "--json"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(answer.stdout) == {"runs": []}
