@@ -13,11 +13,13 @@ def dispatch(store: RunStore, executor: Executor) -> None:
     for run in reversed(store.runs(states=("queued",))):
         if run.device in busy:
             continue
-        if executor.could_not_start(run.id, run.attempt):
+        # In this order: one that dies between the two questions is seen by the second.
+        if executor.is_busy(run.id, run.attempt):
+            busy.add(run.device)
+        elif executor.could_not_start(run.id, run.attempt):
             store.mark_unstartable(run.id)
-            continue
-        busy.add(run.device)
-        if not executor.is_busy(run.id, run.attempt):
+        else:
+            busy.add(run.device)
             executor.start(store.home, run.id, run.attempt)
 
 
