@@ -298,10 +298,11 @@ def stop_outside_a_transaction(worker: psutil.Process, store: Path) -> None:
 
 
 def test_a_worker_that_cannot_start_fails_in_a_sentence_and_may_be_tried_again(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "filelock.py").write_text("raise ImportError('this installation is broken')")
     with monkeypatch.context() as broken:
-        broken.setenv("PYTHONHOME", "/nowhere")
+        broken.syspath_prepend(tmp_path)
         run = site.start(site.spec("feature_extraction"))
     until = time.monotonic() + LONGEST
     while (found := site.store.get(run.id)).state == "queued":
@@ -310,7 +311,7 @@ def test_a_worker_that_cannot_start_fails_in_a_sentence_and_may_be_tried_again(
         time.sleep(0.05)
     assert found.state == "failed"
     assert found.error == "The training process could not start: see output.log in the run's folder."
-    assert "Python" in site.log(run)
+    assert "this installation is broken" in site.log(run)
     site.resume(run)
     site.wait(run, lambda found: found.state == "running")
 
