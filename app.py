@@ -25,7 +25,9 @@ from transfer_core.runs.lab import Lab
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Once per server: find runs that were killed while nobody looked, and start what waits."""
-    Lab(get_home()).look()
+    lab = Lab(get_home())
+    lab.look()
+    lab.library.sweep_orphans()
     yield
 
 

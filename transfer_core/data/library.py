@@ -7,6 +7,7 @@ images/ab/<sha-256 of the bytes>       thumbs/ab/<the same>.jpg
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.files import folder_bytes, is_id, read_json, write_bytes, write_json
+
+ORPHAN_AGE = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,20 @@ class Library:
                     freed += path.stat().st_size
                     path.unlink()
         return freed, sorted(doomed)
+
+    def sweep_orphans(self) -> int:
+        """Remove images no data set knows, left by an ingest or a delete that was cut off; return bytes.
+
+        Young ones stay: another process may be reading them in right now.
+        """
+        known = {row.image for each in self.datasets() for row in self.get(each.id).rows}
+        freed = 0
+        for path in [*self.home.glob("images/*/*"), *self.home.glob("thumbs/*/*")]:
+            about = path.stat()
+            if path.stem not in known and time.time() - about.st_mtime > ORPHAN_AGE:
+                path.unlink()
+                freed += about.st_size
+        return freed
 
 
 def _make_about(data: dict[str, Any]) -> About:

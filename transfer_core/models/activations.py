@@ -155,7 +155,7 @@ class Activations:
             geometry=self._geometry,
             size=self._backbone.size,
             weights=self._weights if stored else self._backbone.interpolation,
-            engine=ENGINE if stored else "pixels",
+            engine=f"{ENGINE}-{self._prefix.device.type}" if stored else "pixels",
             dtype=self._prefix.dtype(shape),
             stage=stored,
             shape=shape,

@@ -53,8 +53,7 @@ class Setup:
 
     def stored_stage(self, cut: int) -> int:
         """Return after how many stages the cache keeps activations for a cut."""
-        rows = len(self.manifest.rows) * max(1, self.spec.views)
-        return choose_stored(self.backbone, cut, rows, self.budget)
+        return choose_stored(self.backbone, cut, self._rows, self.budget)
 
     def activations(self, cut: int) -> Activations:
         """Return the activations of the data set's images at a cut."""
@@ -67,8 +66,16 @@ class Setup:
             geometry=self.spec.geometry,
             augment=self.spec.augment,
             seed=self.spec.seed,
-            cache=self.cache,
+            cache=self.cache if self._pixels_fit() or self.stored_stage(cut) else None,
         )
+
+    def _pixels_fit(self) -> bool:
+        """Tell whether decoded pixels, the least that can be kept, stay within the budget."""
+        return self._rows * 3 * self.backbone.size**2 <= self.budget
+
+    @property
+    def _rows(self) -> int:
+        return len(self.manifest.rows) * max(1, self.spec.views)
 
     def targets(self, images: list[str]) -> torch.Tensor:
         """Return the class numbers [n] of images, -1 where unlabelled."""
