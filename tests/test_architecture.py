@@ -22,7 +22,7 @@ MAY_IMPORT = {  # part -> the parts of ours that it may import besides itself
     "files": {"errors"},
     "knobs": {"errors"},
     "losses": set(),
-    "figures": {"data"},
+    "figures": set(),
     "data": {"files", "errors"},
     "models": {"data", "files", "errors"},
     "strategies": {"losses", "models", "data", "knobs", "errors"},
@@ -31,10 +31,16 @@ MAY_IMPORT = {  # part -> the parts of ours that it may import besides itself
     "advice": {"evaluation", "models", "data", "errors"},
     "runs": {"training", "strategies", "evaluation", "data", "models", "advice", "files", "errors"},
 }
-ENTRIES = ("cli", "cli_watch", "__main__", "__init__")  # these may import everything
+ENTRIES = (
+    "cli",
+    "cli_house",
+    "cli_options",
+    "cli_watch",
+    "__main__",
+    "__init__",
+)  # these may import everything
 ONE_PLACE = {"sqlite3": "transfer_core/runs/store.py", "plotly": "transfer_core/figures.py"}
 LONGEST = 320  # lines
-LONGER = {"transfer_core/cli.py": 430, "transfer_core/runs/store.py": 350}  # these may shrink, not grow
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -92,12 +98,7 @@ def test_pages_ask_the_core_and_compute_nothing(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_no_file_grows_beyond_reading(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGER.get(name(path), LONGEST)
-
-
-def test_exceptions_are_needed() -> None:
-    lines = {each: len((ROOT / each).read_text(encoding="utf-8").splitlines()) for each in LONGER}
-    assert all(count > LONGEST for count in lines.values()), "take it out of the table"
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
 def test_tests_are_no_package() -> None:

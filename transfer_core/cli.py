@@ -13,14 +13,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from transfer_core import cli_house
+from transfer_core.cli_house import Answer, get_lab
+from transfer_core.cli_options import make_parser
 from transfer_core.cli_watch import ProgressBar, watch
 from transfer_core.errors import UserError
 from transfer_core.files import get_home
 from transfer_core.runs.lab import Lab, run_object
-
-Answer = tuple[dict[str, Any], str, int]  # (the JSON object, the text for people, exit code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
     try:
-        options = _make_parser().parse_args(arguments)
-        data, text, code = options.do(options)
+        options = make_parser().parse_args(arguments)
+        data, text, code = COMMANDS[options.command](options)
     except UserError as error:
         return _fail(error.kind, str(error), 2, as_json)
     except KeyboardInterrupt:
@@ -48,11 +49,6 @@ def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)", "usage")
-
-
 # -- data ---------------------------------------------------------------------------------
 
 
@@ -60,7 +56,7 @@ def _sample(options: argparse.Namespace) -> Answer:
     from transfer_core.data.samples import add_solar_cells
 
     with ProgressBar("Reading images") as bar:
-        manifest, problems = add_solar_cells(_lab().library, bar.update)
+        manifest, problems = add_solar_cells(get_lab().library, bar.update)
     return _dataset_answer(manifest, problems)
 
 
@@ -75,7 +71,7 @@ def _bring(path: Path, name: str | None) -> tuple[Any, Any]:
     candidates, problems = open_source(path)
     with ProgressBar("Reading images") as bar:
         chosen = name or path.resolve().stem
-        return ingest(candidates, chosen, _lab().library, problems=problems, progress=bar.update)
+        return ingest(candidates, chosen, get_lab().library, problems=problems, progress=bar.update)
 
 
 def _dataset_answer(manifest: Any, problems: Any) -> Answer:
@@ -96,7 +92,7 @@ def _dataset_answer(manifest: Any, problems: Any) -> Answer:
 
 
 def _datasets(options: argparse.Namespace) -> Answer:
-    found = _lab().library.datasets()
+    found = get_lab().library.datasets()
     text = "\n".join(f"{each.id}  {each.images:>7} images  {each.name}" for each in found)
     return {"datasets": [asdict(each) for each in found]}, text or "No data sets yet.", 0
 
@@ -108,7 +104,7 @@ def _train(options: argparse.Namespace) -> Answer:
     from transfer_core.data.split import FRACTIONS, Rule, make_split
     from transfer_core.training.rules import make_spec
 
-    lab = _lab()
+    lab = get_lab()
     manifest = _find_data(lab, options.data)
     rule: Rule = options.split_by or ("domain" if options.target else "image")
     split = lab.library.add_split(
@@ -158,7 +154,7 @@ def _parse_settings(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _resume(options: argparse.Namespace) -> Answer:
-    lab = _lab()
+    lab = get_lab()
     run = lab.resume(lab.store.find(options.run).id)
     return _follow(lab, run.id, options)
 
@@ -198,7 +194,7 @@ def _run_answer(lab: Lab, run: str) -> Answer:
 
 
 def _runs(options: argparse.Namespace) -> Answer:
-    lab = _lab()
+    lab = get_lab()
     lab.watcher.sweep(lab.store)
     found = lab.store.runs()
     lines = []
@@ -209,7 +205,7 @@ def _runs(options: argparse.Namespace) -> Answer:
 
 
 def _show(options: argparse.Namespace) -> Answer:
-    lab = _lab()
+    lab = get_lab()
     lab.watcher.sweep(lab.store)
     run = lab.store.find(options.run)
     if options.predictions:
@@ -225,7 +221,7 @@ def _show(options: argparse.Namespace) -> Answer:
 
 
 def _stop(options: argparse.Namespace) -> Answer:
-    lab = _lab()
+    lab = get_lab()
     run = lab.store.find(options.run)
     lab.store.request_stop(run.id)
     watch(lab, run.id, stopping=True)
@@ -235,7 +231,7 @@ def _stop(options: argparse.Namespace) -> Answer:
 def _predict(options: argparse.Namespace) -> Answer:
     from transfer_core.runs.predictor import Predictor
 
-    lab = _lab()
+    lab = get_lab()
     run = lab.store.find(options.run)
     predictor = Predictor(lab.store, run)
     answers = [predictor.predict_path(Path(path)) for path in options.paths]
@@ -294,128 +290,19 @@ def _strategies(options: argparse.Namespace) -> Answer:
     return {"strategies": rows}, "\n".join(lines), 0
 
 
-# -- keeping house ------------------------------------------------------------------------
-
-
-def _delete(options: argparse.Namespace) -> Answer:
-    from transfer_core.runs.housekeeping import delete_dataset, delete_run, dependents
-
-    lab = _lab()
-    lab.watcher.sweep(lab.store)
-    try:
-        receipt = delete_run(lab.store, lab.store.find(options.id).id)
-    except UserError as error:
-        if error.kind != "no-run":
-            raise
-        about = lab.library.find(options.id)
-        names = ", ".join(run.name or run.id for run in dependents(lab.store, about.id))
-        if names and not options.yes and sys.stdin.isatty():
-            answer = input(f"{about.name} goes with its runs: {names}. Delete all of it? [y/N] ")
-            if answer.strip().lower() not in ("y", "yes"):
-                raise UserError("Nothing was deleted.", "declined") from None
-        receipt = delete_dataset(lab.store, lab.library, about.id)
-    text = f"Deleted {receipt.what}: {len(receipt.runs)} run(s), {receipt.images} image(s), {receipt.bytes / 1e6:.1f} MB freed."
-    return asdict(receipt), text, 0
-
-
-def _rename(options: argparse.Namespace) -> Answer:
-    lab = _lab()
-    try:
-        run = lab.store.find(options.id)
-    except UserError:
-        about = lab.library.find(options.id)
-        lab.library.rename(about.id, options.name)
-        return {"manifest": about.id, "name": options.name}, f"Data set {about.id} is now {options.name}.", 0
-    lab.store.rename(run.id, name=options.name, note=options.note)
-    return run_object(lab.store, lab.store.get(run.id)), f"Run {run.id} is now {options.name}.", 0
-
-
-def _weights(options: argparse.Namespace) -> Answer:
-    from transfer_core.models.backbones import get_backbone
-    from transfer_core.models.weights import add_weights_file, download_weights
-
-    backbone, home = get_backbone(options.backbone), get_home()
-    if options.file:
-        path, note = add_weights_file(backbone, Path(options.file), home)
-    else:
-        with ProgressBar(f"Downloading {backbone.title}") as bar:
-            path, note = download_weights(backbone, home, bar.update), ""
-    return {"backbone": backbone.key, "path": str(path), "note": note}, f"{path}\n{note}".strip(), 0
-
-
-def _lab() -> Lab:
-    return Lab(get_home())
-
-
-# -- the parser ---------------------------------------------------------------------------
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="transfer-lab", description=__doc__.splitlines()[0] if __doc__ else None)
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
-
-    def add(name: str, do: Callable[[argparse.Namespace], Answer], about: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=about, description=about)
-        command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-        command.set_defaults(do=do)
-        return command
-
-    add("sample", _sample, "put sample images into the library").add_argument("set", choices=["solar-cells"])
-    ingest = add("ingest", _ingest, "bring a folder or a zip of images")
-    ingest.add_argument("path")
-    ingest.add_argument("--name")
-    add("datasets", _datasets, "list the data sets")
-    _add_train_options(add("train", _train, "train a classifier and wait for it"))
-    add("runs", _runs, "list the runs, newest first")
-    show = add("show", _show, "show a run")
-    show.add_argument("run")
-    show.add_argument("--predictions", metavar="FILE.csv", help="write one row per image")
-    show.add_argument("--weights", metavar="FILE.safetensors", help="write the chosen weights")
-    resume = add("resume", _resume, "let a stopped, failed or lost run go on")
-    resume.add_argument("run")
-    resume.add_argument("--detach", action="store_true", help="return at once")
-    add("stop", _stop, "stop a run and keep its best epoch").add_argument("run")
-    predict = add("predict", _predict, "say what a run's model thinks of images")
-    predict.add_argument("run")
-    predict.add_argument("paths", nargs="+")
-    predict.add_argument("--csv", metavar="FILE")
-    add("backbones", _backbones, "list the backbones")
-    add("strategies", _strategies, "list the strategies and their knobs")
-    delete = add("delete", _delete, "delete a run or a data set with all that depends on it")
-    delete.add_argument("id")
-    delete.add_argument("--yes", action="store_true", help="do not ask")
-    rename = add("rename", _rename, "give a run or a data set another name")
-    rename.add_argument("id")
-    rename.add_argument("name")
-    rename.add_argument("--note", help="a remark kept with the run")
-    weights = add("weights", _weights, "download a backbone's weights, or add them from a file")
-    weights.add_argument("backbone")
-    weights.add_argument("--file", help="a .safetensors or .pth file")
-    return parser
-
-
-def _add_train_options(train: argparse.ArgumentParser) -> None:
-    add = train.add_argument
-    add("--data", required=True, help="id, name or path of a data set")
-    add("--backbone", help="see `transfer-lab backbones`")
-    add("--strategy", help="see `transfer-lab strategies`")
-    add("--cut", type=int, help="how many stages stay frozen")
-    add("--epochs", type=int)
-    add("--batch-size", type=int)
-    add("--lr", type=float)
-    add("--split-by", choices=["image", "group", "domain", "given"])
-    add("--fractions", metavar="A,B,C", help="shares of training, validation and test")
-    add("--source", help="domain to train on")
-    add("--target", help="domain to test on")
-    add("--seed", type=int, default=0)
-    add("--augment", help="none, mirror, flips, turns or light")
-    add("--views", type=int, help="stored views per image; 0: fresh ones each epoch")
-    add("--geometry", help="whole, pad or centre")
-    add("--class-weights", choices=["none", "balanced"])
-    add("--patience", type=int, help="epochs without improvement after which to end; 0: never")
-    add("--precision", help="auto, fp32 or mixed")
-    add("--no-cache", action="store_true")
-    add("--set", action="append", default=[], metavar="KNOB=VALUE")
-    add("--device", help="auto, cpu, cuda or mps")
-    add("--name", help="what to call the run")
-    add("--detach", action="store_true", help="return at once")
+COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
+    "sample": _sample,
+    "ingest": _ingest,
+    "datasets": _datasets,
+    "train": _train,
+    "runs": _runs,
+    "show": _show,
+    "resume": _resume,
+    "stop": _stop,
+    "predict": _predict,
+    "backbones": _backbones,
+    "strategies": _strategies,
+    "delete": cli_house.delete,
+    "rename": cli_house.rename,
+    "weights": cli_house.weights,
+}

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from transfer_core.data.manifest import PARTS, Manifest
-
 PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
 
 
-def class_bars(manifest: Manifest, colours: Mapping[str, str]) -> go.Figure:
+def class_bars(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
     """Images per domain (one bar each), stacked by class, with the numbers inside."""
-    domains = [*manifest.domains] or [""]
-    counts = Counter((row.domain or "", row.label) for row in manifest.rows)
-    if any(row.domain is None for row in manifest.rows) and "" not in domains:
-        domains.append("")
-    names = [each or ("no domain" if len(domains) > 1 else "all images") for each in domains]
-    series = {name: [counts[domain, name] for domain in domains] for name in manifest.classes}
-    return _stacked(names, series, colours, "Images per class")
+    series = {name: [each.get(name, 0) for each in counts.values()] for name in colours}
+    return _stacked(list(counts), series, colours, "Images per class")
 
 
 def split_bars(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
     """Images per part, stacked by class."""
-    names = [f"{PART_NAMES[part]} ({sum(counts[part].values()):,})" for part in PARTS]
-    series = {name: [counts[part][name] for part in PARTS] for name in colours}
+    names = [f"{title} ({sum(counts[part].values()):,})" for part, title in PART_NAMES.items()]
+    series = {name: [counts[part][name] for part in PART_NAMES] for name in colours}
     return _stacked(names, series, colours, "How the images are divided")
 
 

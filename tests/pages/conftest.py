@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from screens import Study, bring
 
 from sample_data.shapes import draw_shapes
+from tests.pages.screens import Study, bring
 from transfer_core.runs.executors import SubprocessExecutor
 
 CLASSES = ("disc-solid", "cross-outline", "star-dotted")

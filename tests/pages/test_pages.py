@@ -9,12 +9,24 @@ import zipfile
 from typing import Any
 
 import pytest
-from screens import Study, bring, button, follow, labels, link_of, marked_up, named, png, show, words
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import state
 from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
+from tests.pages.screens import (
+    Study,
+    bring,
+    button,
+    follow,
+    labels,
+    link_of,
+    marked_up,
+    named,
+    png,
+    show,
+    words,
+)
 from transfer_core.runs.helper import Helper
 
 PAGES = (

@@ -357,3 +357,12 @@ def test_a_full_disk_is_told_in_plain_words_and_loses_nothing(
 def test_a_home_that_cannot_be_opened_is_told_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"run store .* cannot be opened"):
         RunStore(tmp_path / "nowhere")
+
+
+def test_a_damaged_store_is_told_in_a_sentence_and_left_as_it_is(home: Path) -> None:
+    RunStore(home)
+    path = home / "store.sqlite"
+    path.write_bytes(b"no database at all" * 500)
+    with pytest.raises(UserError, match="damaged: move this file away"):
+        RunStore(home).runs()
+    assert path.read_bytes().startswith(b"no database")

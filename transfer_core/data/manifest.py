@@ -90,6 +90,13 @@ class Manifest:
         counts = Counter(row.label for row in self.rows)
         return {name: counts[name] for name in self.classes}
 
+    def class_counts_by_domain(self) -> dict[str, dict[str, int]]:
+        """Labelled images per domain and class; one entry "all images" where no image names a domain."""
+        other = "no domain" if self.domains else "all images"
+        counts = Counter((row.domain or other, row.label) for row in self.labelled)
+        names = dict.fromkeys([*self.domains, *(domain for domain, _ in counts)])
+        return {domain: {name: counts[domain, name] for name in self.classes} for domain in names}
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `from_json` is its inverse."""
         return asdict(self)

@@ -13,49 +13,16 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transfer_core.errors import UserError
 from transfer_core.files import plain_words
+from transfer_core.runs.run import ACTIVE, OVER, Run, Superseded
 from transfer_core.training.events import Event, from_record, to_record
 from transfer_core.training.spec import RunSpec
 
-ACTIVE = ("running", "stopping")
-OVER = ("done", "stopped", "failed", "lost")
-
-
-class Superseded(Exception):
-    """Another attempt has taken the run over; this one must end without writing."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run as the store knows it. Times are seconds since 1970."""
-
-    id: str
-    spec: RunSpec
-    manifest: str
-    device: str
-    name: str
-    note: str
-    state: str
-    attempt: int
-    parent: str | None
-    created: float
-    started: float | None
-    ended: float | None
-    beat: int
-    stop_requested: bool
-    error: str | None
-    best: float | None
-    result: Mapping[str, Any] | None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen by itself."""
-        return self.state in OVER
+__all__ = ["ACTIVE", "OVER", "Run", "RunStore", "Superseded"]
 
 
 class RunStore:
@@ -307,13 +274,13 @@ class RunStore:
             db.execute(begin)
             yield db
             db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise _explain(error, self.path) from error
         finally:
             db.close()  # an open transaction is rolled back
 
 
-def _explain(error: sqlite3.OperationalError, path: Path) -> Exception:
+def _explain(error: sqlite3.DatabaseError, path: Path) -> Exception:
     text = str(error)
     if "full" in text:
         return UserError(
@@ -323,6 +290,12 @@ def _explain(error: sqlite3.OperationalError, path: Path) -> Exception:
         return UserError(f"{path} cannot be written: give this user the right to write there.", "read-only")
     if "locked" in text:
         return UserError(f"Another program keeps {path} locked: try again in a moment.", "busy")
+    if "not a database" in text or "malformed" in text:
+        return UserError(
+            f"The list of runs {path} is damaged: move this file away and start again; data sets and the "
+            "weights in runs/ are not touched by it.",
+            "damaged-store",
+        )
     return error
 
 

@@ -21,7 +21,7 @@ from transfer_core.data.batches import make_batches
 from transfer_core.models.activations import Activations
 from transfer_core.models.device import autocast, describe_load
 from transfer_core.models.model import freeze_batch_norm
-from transfer_core.strategies import Batch, Phase
+from transfer_core.strategies import Batch, Phase, StepLoss
 from transfer_core.training.average import WeightAverage
 from transfer_core.training.checkpoint import (
     Checkpoint,
@@ -116,11 +116,11 @@ class Loop:
             for epoch in range(self.standing.epoch + 1, last + 1):
                 self._play_epoch(phase, epoch, total, optimiser, parameters, activations)
                 over = self._patience_is_over()
+                if phase.after and (over or epoch == last):
+                    phase.after(self.model)  # before the checkpoint: a run killed here must not miss it
                 self._save_if_due(optimiser, last=over or epoch == total)
                 if over:
                     return
-        if phase.after:
-            phase.after(self.model)
 
     def _fill(self, activations: Activations) -> None:
         started = time.monotonic()
@@ -191,24 +191,28 @@ class Loop:
         parameters: list[nn.Parameter],
         meter: Meter,
     ) -> None:
-        def compute() -> Tensor:
-            optimiser.zero_grad(set_to_none=True)
+        def forward() -> StepLoss:
             with autocast(self.setup.device, self.spec.precision):
-                outcome = phase.loss(self.model, batch, progress)
+                return phase.loss(self.model, batch, progress)
+
+        def backward(outcome: StepLoss) -> Tensor:
+            optimiser.zero_grad(set_to_none=True)
             loss = torch.stack([term.float() for term in outcome.terms.values()]).sum()
             loss.backward()  # type: ignore[no-untyped-call]
-            meter.see(outcome, batch.y)
             return loss
 
         if phase.optimiser == "lbfgs":
-            optimiser.step(compute)  # type: ignore[arg-type]
-            meter.count(len(batch.y))
-            return
-        compute()
-        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
-        optimiser.step()
+            optimiser.step(lambda: float(backward(forward())))
+            with torch.no_grad():
+                outcome = forward()  # at the solution, not on the way there
+        else:
+            outcome = forward()
+            backward(outcome)
+            torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+            optimiser.step()
         if self._average:
             self._average.update()
+        meter.see(outcome, batch.y)
         meter.count(len(batch.y))
 
     def _set_training(self, phase: Phase) -> None:

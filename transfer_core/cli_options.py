@@ -1,0 +1,84 @@
+"""The commands of `transfer-lab` and their options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from transfer_core.errors import UserError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)", "usage")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser; a wrong argument raises UserError instead of ending the process."""
+    parser = _Parser(prog="transfer-lab", description="Everything the app does, without the app.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+
+    def add(name: str, about: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+        return command
+
+    add("sample", "put sample images into the library").add_argument("set", choices=["solar-cells"])
+    ingest = add("ingest", "bring a folder or a zip of images")
+    ingest.add_argument("path")
+    ingest.add_argument("--name")
+    add("datasets", "list the data sets")
+    _add_train_options(add("train", "train a classifier and wait for it"))
+    add("runs", "list the runs, newest first")
+    show = add("show", "show a run")
+    show.add_argument("run")
+    show.add_argument("--predictions", metavar="FILE.csv", help="write one row per image")
+    show.add_argument("--weights", metavar="FILE.safetensors", help="write the chosen weights")
+    resume = add("resume", "let a stopped, failed or lost run go on")
+    resume.add_argument("run")
+    resume.add_argument("--detach", action="store_true", help="return at once")
+    add("stop", "stop a run and keep its best epoch").add_argument("run")
+    predict = add("predict", "say what a run's model thinks of images")
+    predict.add_argument("run")
+    predict.add_argument("paths", nargs="+")
+    predict.add_argument("--csv", metavar="FILE")
+    add("backbones", "list the backbones")
+    add("strategies", "list the strategies and their knobs")
+    delete = add("delete", "delete a run or a data set with all that depends on it")
+    delete.add_argument("id")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    rename = add("rename", "give a run or a data set another name")
+    rename.add_argument("id")
+    rename.add_argument("name")
+    rename.add_argument("--note", help="a remark kept with the run")
+    weights = add("weights", "download a backbone's weights, or add them from a file")
+    weights.add_argument("backbone")
+    weights.add_argument("--file", help="a .safetensors or .pth file")
+    return parser
+
+
+def _add_train_options(train: argparse.ArgumentParser) -> None:
+    add = train.add_argument
+    add("--data", required=True, help="id, name or path of a data set")
+    add("--backbone", help="see `transfer-lab backbones`")
+    add("--strategy", help="see `transfer-lab strategies`")
+    add("--cut", type=int, help="how many stages stay frozen")
+    add("--epochs", type=int)
+    add("--batch-size", type=int)
+    add("--lr", type=float)
+    add("--split-by", choices=["image", "group", "domain", "given"])
+    add("--fractions", metavar="A,B,C", help="shares of training, validation and test")
+    add("--source", help="domain to train on")
+    add("--target", help="domain to test on")
+    add("--seed", type=int, default=0)
+    add("--augment", help="none, mirror, flips, turns or light")
+    add("--views", type=int, help="stored views per image; 0: fresh ones each epoch")
+    add("--geometry", help="whole, pad or centre")
+    add("--class-weights", choices=["none", "balanced"])
+    add("--patience", type=int, help="epochs without improvement after which to end; 0: never")
+    add("--precision", help="auto, fp32 or mixed")
+    add("--no-cache", action="store_true")
+    add("--set", action="append", default=[], metavar="KNOB=VALUE")
+    add("--device", help="auto, cpu, cuda or mps")
+    add("--name", help="what to call the run")
+    add("--detach", action="store_true", help="return at once")
