@@ -16,7 +16,7 @@ import psutil
 from transfer_core.runs.store import RunStore
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 90.0  # seconds; a busy machine with two cores may need them
+PATIENCE = 150.0  # seconds; a busy machine with two cores may need them
 
 
 class Server:

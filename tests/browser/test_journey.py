@@ -18,7 +18,7 @@ from tests.browser.serving import PATIENCE, Server
 from tests.pages.screens import Study, bring, named
 from transfer_core.training.events import EpochEnded
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 THREE = ("disc-solid", "cross-outline", "star-dotted")
 PAGES = ("", "data", "split", "new-run", "live", "runs", "report", "compare", "predict", "take-home")
