@@ -32,8 +32,8 @@ def _stacked(
         texts = [f"{value:,}" if value else "" for value in values]
         figure.add_bar(y=names, x=list(values), name=_plain(name), orientation="h", marker=bar, text=texts)
     figure.update_layout(
-        barmode="stack", title=title, height=130 + 44 * len(names), margin={"l": 8, "r": 8, "t": 48, "b": 36},
-        legend={"orientation": "h", "y": -0.18, "traceorder": "normal"}, xaxis_title="images", bargap=0.35,
+        barmode="stack", title=title, height=150 + 44 * len(names), margin={"l": 8, "r": 8, "t": 72, "b": 36},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"}, xaxis_title="images", bargap=0.35,
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
     figure.update_traces(textposition="inside", insidetextanchor="middle")
@@ -71,7 +71,7 @@ def race(curves: Mapping[str, Sequence[tuple[float, float]]], colours: Sequence[
         )
     figure.update_layout(
         title="Validation accuracy while training", height=380, margin={"l": 8, "r": 8, "t": 48, "b": 36},
-        xaxis_title=over, yaxis={"tickformat": ".0%"}, legend={"orientation": "h", "y": -0.2},
+        xaxis={"title": over, "tickformat": "~g"}, yaxis={"tickformat": ".0%"}, legend={"orientation": "h", "y": -0.2},
     )  # fmt: skip
     return figure
 

@@ -25,7 +25,8 @@ if len(picked) < 2:
     st.info("Choose two runs or more.", icon=":material/info:")
     st.stop()
 runs = [finished[each] for each in picked]
-if len({(run.manifest, run.spec.split) for run in runs}) > 1:
+comparable = len({(run.manifest, run.spec.split) for run in runs}) == 1
+if not comparable:
     st.warning(
         "These runs were tested on different images, so their figures cannot be set side by side. "
         "Run one again on the other's split.",
@@ -68,7 +69,9 @@ for index, run in enumerate(runs, start=1):
     ]
 st.plotly_chart(race(curves, PALETTE, str(over)), alt="Validation accuracy of each run")
 accuracy = percent((best.result or {})["test"]["accuracy"])
-if st.button(f"Take the winner home ({accuracy})", type="primary", icon=":material/inventory_2:"):
+if comparable and st.button(
+    f"Take the winner home ({accuracy})", type="primary", icon=":material/inventory_2:"
+):
     from pages.ui.state import choose
 
     choose(run=best.id)

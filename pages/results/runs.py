@@ -36,14 +36,14 @@ table = [
         "State": STATES[run.state][2],
         "Data": names.get(run.manifest, "deleted"),
         "Strategy": get_strategy(run.spec.strategy).title,
-        "Right on unseen": 100 * run.result["test"]["accuracy"] if run.result else None,
+        "Right on unseen": percent(run.result["test"]["accuracy"]) if run.result else "",
         "Took": duration(run.ended - run.started) if run.ended and run.started else "",
         "Started": ago(run.created),
         "Note": run.note,
     }
     for run in shown
 ]
-config = {"Right on unseen": st.column_config.NumberColumn(format="%.1f %%")}
+config = {"Right on unseen": st.column_config.TextColumn(alignment="right")}
 chosen = st.dataframe(table, hide_index=True, column_config=config, on_select="rerun", selection_mode="single-row",
                       key="runs-table", alt="The runs, newest first")  # fmt: skip
 st.caption(f"{plural(len(shown), 'run')}. Choose one to open, rename, repeat or delete it.")

@@ -43,7 +43,9 @@ from transfer_core.figures import class_bars  # noqa: E402 - plotly is slow to i
 colours = class_colours(manifest.classes)
 if manifest.classes:
     st.plotly_chart(
-        class_bars(manifest.class_counts_by_domain(), colours), config={"displayModeBar": False}, alt="Images per class and domain"
+        class_bars(manifest.class_counts_by_domain(), colours),
+        config={"displayModeBar": False},
+        alt="Images per class and domain",
     )
 
 st.markdown("#### Images")

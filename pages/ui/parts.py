@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.ui.state import choose, current_run, get_intake, get_lab, go
 from pages.ui.text import ago, escape, percent
 from transfer_core.data.manifest import Row
-from transfer_core.data.samples import has_solar_cells
+from transfer_core.data.samples import has_solar_cells, solar_cell_previews
 from transfer_core.errors import UserError
 from transfer_core.runs.store import Run
 
@@ -119,6 +119,9 @@ def bring_cards() -> None:
             "Ready in about ten seconds."
         )
         if has_solar_cells():
+            pictures = solar_cell_previews()
+            for place, picture in zip(st.columns(4), pictures, strict=False):
+                place.image(picture, width="stretch", alt="a solar cell, seen by electroluminescence")
             if st.button("Try it on solar cells", type="primary", icon=":material/play_arrow:"):
                 st.session_state["arrival"] = get_intake().add_sample().id
                 go("study/data.py")

@@ -41,9 +41,9 @@ def _pick(key: str, label: str, names: Mapping[str, str]) -> None:
     if not names:
         return
     widget, wanted = f"pick-{key}", chosen(key)
-    if wanted is None:
+    if wanted is None and key == "data":
         wanted = next(iter(names))
-        choose(**{key: wanted})
+        choose(data=wanted)
     # The choice is the one truth: a value of the widget's own would be a choice behind.
     st.session_state[widget] = wanted if wanted in names else None
 

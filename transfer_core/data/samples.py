@@ -45,6 +45,16 @@ def add_solar_cells(library: Library, progress: Progress | None = None) -> tuple
     return ingest(candidates, SOLAR_CELLS, library, progress=progress)
 
 
+def solar_cell_previews() -> list[bytes]:
+    """Return the PNGs of four cells, sound and defective, of both kinds; none where not installed."""
+    spec = find_spec("elpv_dataset")
+    if spec is None or spec.origin is None:
+        return []
+    folder = Path(spec.origin).parent / "data" / "images"
+    names = ("cell0004.png", "cell0014.png", "cell0082.png", "cell0125.png")
+    return [(folder / name).read_bytes() for name in names if (folder / name).exists()]
+
+
 def _table() -> Path:
     """Return the table's place: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).parents[1]

@@ -146,7 +146,10 @@ class RunStore:
     def mark_lost(self, run: str, attempt: int, beat: int) -> bool:
         """Mark a run lost if its heart still stands where the caller saw it; True where it did."""
         with self._open() as db:
-            text = "The training process ended without a word (killed, out of memory, or power lost)."
+            text = (
+                "The training process ended without a word (killed, out of memory, or power lost). "
+                "Nothing up to its last checkpoint is lost: let it go on from there."
+            )
             return bool(
                 db.execute(
                     "UPDATE runs SET state = 'lost', error = ?, ended = ? WHERE id = ? AND attempt = ? "
