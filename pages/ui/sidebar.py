@@ -32,7 +32,8 @@ def _pick_data() -> None:
 
 
 def _pick_run() -> None:
-    runs = get_lab().store.runs()
+    # First what trains, then what has a report: the first is chosen where nobody chose.
+    runs = sorted(get_lab().store.runs(), key=lambda run: (run.is_over, not run.result))
     _pick("run", "Run", {run.id: f"{run.name} ({STATES[run.state][2].lower()})" for run in runs})
 
 
@@ -41,9 +42,9 @@ def _pick(key: str, label: str, names: Mapping[str, str]) -> None:
     if not names:
         return
     widget, wanted = f"pick-{key}", chosen(key)
-    if wanted is None and key == "data":
+    if wanted is None:
         wanted = next(iter(names))
-        choose(data=wanted)
+        choose(**{key: wanted})
     # The choice is the one truth: a value of the widget's own would be a choice behind.
     st.session_state[widget] = wanted if wanted in names else None
 
