@@ -1,24 +1,20 @@
 """New run: what shall it learn, and how?"""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import streamlit as st
 
+from pages.ui.choices import pick_backbone, pick_strategy
 from pages.ui.forms import knob_form
-from pages.ui.parts import card, missing, title
+from pages.ui.parts import missing, title
 from pages.ui.stages import stage_strip
-from pages.ui.state import choose, current_data, current_split, get_helper, get_lab, go, start_token
-from pages.ui.text import duration, escape, percent, plural, size
+from pages.ui.state import choose, current_data, current_split, get_lab, go, start_token
+from pages.ui.text import duration, escape, plural, size
 from pages.ui.views import preview
 from transfer_core.data.augment import AUGMENTATIONS, get_augmentation
 from transfer_core.data.images import GEOMETRIES
 from transfer_core.errors import UserError
 from transfer_core.knobs import get_knobs
-from transfer_core.models.backbones import BACKBONES, get_backbone
 from transfer_core.models.device import list_devices
-from transfer_core.models.weights import download_weights, find_weights, missing_weights_message
-from transfer_core.strategies import STRATEGIES, get_strategy
+from transfer_core.models.weights import find_weights
 from transfer_core.training.rules import make_spec
 from transfer_core.training.spec import RunSpec
 
@@ -44,82 +40,13 @@ with st.container(key="wrap-page"):
     left, right = st.columns([5, 2], gap="large")
 
 
-def backbone_card(key: str) -> None:
-    """Show one backbone; the chosen one has a filled mark."""
-    backbone = get_backbone(key)
-    here = find_weights(backbone, lab.home) is not None
-    with card(key, st.session_state["backbone"] == key):
-        st.markdown(f"**{escape(backbone.title)}**")
-        st.caption(escape(backbone.about))
-        st.caption(
-            f"**{backbone.parameters / 1e6:.1f} M** parameters · **{backbone.gflops:.2f}** GFLOPs  \n"
-            f"**{percent(backbone.top1 / 100)}** right on ImageNet  \n{escape(backbone.licence)}"
-        )
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if here:
-                st.badge("weights here", icon=":material/check:", color="green")
-            else:
-                st.badge(f"{backbone.weights.megabytes:.0f} MB", icon=":material/download:", color="gray")
-            is_on = st.session_state["backbone"] == key
-            label, icon = ("Chosen", ":material/radio_button_checked:") if is_on else ("Choose", None)
-            if st.button(label, key=f"choose-{key}", icon=icon, disabled=is_on):
-                st.session_state["backbone"] = key
-                st.session_state.pop("cut", None)
-                st.rerun()
-
-
 with left:
-    st.session_state.setdefault("backbone", first.backbone if first else "lite0")
-    st.markdown("#### Backbone")
-    shown = ["lite0", "lite2", "resnet50"]
-    if st.session_state["backbone"] not in shown:
-        shown[-1] = st.session_state["backbone"]
-    with st.container(key="wrap-backbones"):
-        for place, key in zip(st.columns(3), shown, strict=True):
-            with place:
-                backbone_card(key)
-    with st.expander("More backbones"), st.container(key="wrap-more"):
-        others = [each.key for each in BACKBONES if each.key not in shown]
-        for start in range(0, len(others), 3):
-            for place, key in zip(st.columns(3), others[start : start + 3], strict=False):
-                with place:
-                    backbone_card(key)
-    backbone = get_backbone(st.session_state["backbone"])
+    backbone = pick_backbone(first)
+    strategy = pick_strategy(first)
     stages = len(backbone.stages)
-    if find_weights(backbone, lab.home) is None:
-        st.warning(missing_weights_message(backbone, lab.home), icon=":material/download:")
-        if st.button("Download the weights now", icon=":material/download:"):
-            bar = st.progress(0.0, f"Downloading {backbone.title}")
-            download_weights(backbone, lab.home, lambda done, total: bar.progress(done / max(total, 1)))
-            st.rerun()
-        brought = st.file_uploader(
-            "Or give the file", type=["safetensors", "pth"], key=f"weights-{backbone.key}"
-        )
-        if brought:
-            with (
-                st.spinner("Comparing every tensor", show_time=True),
-                TemporaryDirectory(dir=lab.home) as folder,
-            ):
-                path = Path(folder) / Path(brought.name).name
-                path.write_bytes(brought.getbuffer())
-                note = get_helper().add_weights(backbone.key, path)
-            st.session_state["receipt"] = f"The weights of {backbone.title} are here. {escape(note)}"
-            st.rerun()
-
-    st.markdown("#### Strategy")
-    st.session_state.setdefault("strategy", first.strategy if first else "feature_extraction")
-    for place, each in zip(st.columns(len(STRATEGIES)), STRATEGIES, strict=True):
-        with place, card(each.name, st.session_state["strategy"] == each.name):
-            st.markdown(f"**{each.title}**")
-            st.caption(each.about)
-            is_on = st.session_state["strategy"] == each.name
-            label, icon = ("Chosen", ":material/radio_button_checked:") if is_on else ("Choose", None)
-            if st.button(label, key=f"choose-{each.name}", icon=icon, disabled=is_on):
-                st.session_state["strategy"] = each.name
-                st.rerun()
-    strategy = get_strategy(st.session_state["strategy"])
 
     st.markdown("#### Frozen stages")
+    strip = st.container()
     guess = make_spec(manifest, split, {"backbone": backbone.key, "strategy": strategy.name, "device": "cpu"})
     if strategy.chooses_cut:
         own = first.cut if first and first.backbone == backbone.key else guess.cut
@@ -130,7 +57,8 @@ with left:
         st.session_state["cut"] = cut
     else:
         cut = stages
-    stage_strip(backbone, cut, len(manifest.classes))
+    with strip:
+        stage_strip(backbone, cut, len(manifest.classes))
 
     st.markdown("#### Augmentation")
     names = [each.name for each in AUGMENTATIONS]
