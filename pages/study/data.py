@@ -21,7 +21,7 @@ if manifest is None:
     st.stop()
 
 about = lab.library.about(manifest.id)
-title(escape(about.name))
+title(escape(about.name), escape(about.note))
 with st.container(key="wrap-facts"):
     facts = st.columns(5)
 facts[0].metric("Images", f"{len(manifest.rows):,}", border=True)

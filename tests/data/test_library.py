@@ -20,3 +20,9 @@ def test_orphans_of_a_cut_off_ingest_are_swept_and_only_they(lab):
     assert not library.image_path(old).exists()
     assert library.image_path(young).exists()
     assert all(library.image_path(row.image).exists() for row in lab.manifest.rows)
+
+
+def test_a_note_stays_when_the_same_images_come_again(lab):
+    lab.library.add(lab.manifest, note="Groups are inferred.")
+    lab.library.add(lab.manifest)
+    assert lab.library.about(lab.manifest.id).note == "Groups are inferred."

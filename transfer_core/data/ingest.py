@@ -39,6 +39,7 @@ def ingest(
     problems: Iterable[Problem] = (),
     progress: Progress | None = None,
     reading: Reading | None = None,
+    note: str = "",
 ) -> tuple[Manifest, list[Problem]]:
     """Read, check and store every candidate; return the manifest and the problems, file by file.
 
@@ -60,7 +61,7 @@ def ingest(
         raise UserError(_nothing(name, found), "no-images")
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     found += _class_problems(rows, classes)
-    return library.add(Manifest(name, classes, tuple(rows), reading), found), found
+    return library.add(Manifest(name, classes, tuple(rows), reading), found, note), found
 
 
 def _nothing(name: str, problems: list[Problem]) -> str:

@@ -32,6 +32,7 @@ class About:
     images: int
     classes: tuple[str, ...]
     problems: tuple[Problem, ...]
+    note: str = ""  # where it comes from, what to know of it
 
 
 class Library:
@@ -41,8 +42,8 @@ class Library:
         self.home = home
         self.folder = home / "datasets"
 
-    def add(self, manifest: Manifest, problems: Iterable[Problem] = ()) -> Manifest:
-        """Store a manifest. The same content again keeps its first date and takes the new name."""
+    def add(self, manifest: Manifest, problems: Iterable[Problem] = (), note: str = "") -> Manifest:
+        """Store a manifest, with a remark on where it comes from. The same content again keeps its first date and takes the new name."""
         folder = self.folder / manifest.id
         known = read_json(folder / "about.json") if (folder / "about.json").exists() else {}
         write_json(folder / "manifest.json", manifest.to_json())
@@ -53,6 +54,7 @@ class Library:
             "images": len(manifest.rows),
             "classes": manifest.classes,
             "problems": [asdict(each) for each in problems],
+            "note": note or known.get("note", ""),
         }
         write_json(folder / "about.json", about)  # last: a data set exists once this file does
         return manifest

@@ -12,6 +12,10 @@ from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.errors import UserError
 
 SOLAR_CELLS = "Solar cells"
+NOTE = (
+    "Solar cells seen by electroluminescence (Deitsch et al. 2019; CC BY-NC-SA 4.0). Domains are the kinds of "
+    "cell. Groups are the modules the cells were cut from, inferred from the file order: the set does not name them."
+)
 
 
 def has_solar_cells() -> bool:
@@ -42,7 +46,7 @@ def add_solar_cells(library: Library, progress: Progress | None = None) -> tuple
         )
         for row in rows
     ]
-    return ingest(candidates, SOLAR_CELLS, library, progress=progress)
+    return ingest(candidates, SOLAR_CELLS, library, progress=progress, note=NOTE)
 
 
 def solar_cell_previews() -> list[bytes]:
