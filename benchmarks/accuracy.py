@@ -39,13 +39,14 @@ from transfer_core.training.setup import Setup, make_setup
 FINE_TUNING: dict[str, Any] = {
     "strategy": "fine_tuning",
     "backbone": "lite0",
-    "cut": 4,
+    "cut": 3,
     "augment": "turns",
-    "views": 4,
-    "epochs": 15,
+    "views": 8,
+    "epochs": 14,
     "lr": 1e-3,
     "patience": 0,
 }
+FRACTIONS = (0.65, 0.10, 0.25)  # the epoch, or the regularisation, is chosen on the 10 %
 Row = dict[str, Any]
 
 
@@ -119,7 +120,7 @@ def main() -> None:
     done = remembered(path)
     rows = []
     for rule, seed in matrix:
-        split = library.add_split(make_split(manifest, rule, seed=seed))
+        split = library.add_split(make_split(manifest, rule, fractions=FRACTIONS, seed=seed))
         key = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"}).id
         if key not in done:
             setup, row = run(library, manifest, split, wishes | {"seed": seed})

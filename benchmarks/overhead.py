@@ -64,7 +64,7 @@ def training_share(home: Path) -> dict[str, float]:
     """Return seconds of training, telling, saving, beating and polling of one real run."""
     library, store = Library(home), RunStore(home)
     manifest, _ = add_solar_cells(library)
-    split = library.add_split(make_split(manifest, fractions=(0.2, 0.05, 0.75)))
+    split = library.add_split(make_split(manifest))
     spec = make_spec(manifest, split, {"strategy": "fine_tuning", "cut": 7, "epochs": 5, "device": "cpu"})
     store.add_run(spec)
     run = store.claim(store.runs()[0].id)

@@ -28,4 +28,5 @@ CREATE TABLE IF NOT EXISTS events (
     body    TEXT NOT NULL,
     PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS events_by_kind ON events (run, kind, seq);
 CREATE INDEX IF NOT EXISTS runs_by_age ON runs (created);

@@ -37,7 +37,7 @@ from transfer_core.training.setup import Setup
 
 Emit = Callable[[Event], None]
 CLIP = 5.0  # gradient norm; far above normal steps, it only tames the rare explosion
-SAVE_SHARE = 0.02  # of the time may go into checkpoints
+SAVE_SHARE = 0.01  # of the time may go into checkpoints
 
 
 class Stopped(Exception):
@@ -199,10 +199,10 @@ class Loop:
             optimiser.zero_grad(set_to_none=True)
             loss = torch.stack([term.float() for term in outcome.terms.values()]).sum()
             loss.backward()  # type: ignore[no-untyped-call]
-            return loss
+            return loss.detach()
 
         if phase.optimiser == "lbfgs":
-            optimiser.step(lambda: float(backward(forward())))
+            optimiser.step(lambda: backward(forward()).item())
             with torch.no_grad():
                 outcome = forward()  # at the solution, not on the way there
         else:
