@@ -230,11 +230,11 @@ class RunStore:
 
     def last_event(self, run: str, kind: str = "") -> tuple[int, float, Event] | None:
         """Return the newest event of a run, of a kind where asked."""
+        only = " AND kind = ?" if kind else ""
         with self._read() as db:
             row = db.execute(
-                "SELECT seq, at, kind, body FROM events WHERE run = ? AND ? IN ('', kind) "
-                "ORDER BY seq DESC LIMIT 1",
-                (run, kind),
+                f"SELECT seq, at, kind, body FROM events WHERE run = ?{only} ORDER BY seq DESC LIMIT 1",
+                (run, kind) if kind else (run,),
             ).fetchone()
         return (row["seq"], row["at"], from_record(row["kind"], json.loads(row["body"]))) if row else None
 
