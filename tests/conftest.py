@@ -1,221 +1,28 @@
-"""What tests share: a home folder, a small drawn data set, and a backbone small enough to train in no time."""
+"""Fixtures that tests share: a home folder, a small drawn data set, a tiny backbone."""
 
 from __future__ import annotations
 
-import io
 import shutil
-import uuid
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
-from torch import Tensor, nn
 
-from sample_data.shapes import Drawing, draw_shapes
-from transfer_core.data.ingest import Candidate, ingest
+from sample_data.shapes import draw_shapes
+from tests.support import CLASSES, TINY, Lab, candidates
+from transfer_core.data.ingest import ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split, make_split
 from transfer_core.models import backbones
-from transfer_core.models.backbones import Backbone, Stage, WeightsFile
-from transfer_core.models.cache import ActivationCache
-from transfer_core.training.checkpoint import load_best, load_checkpoint
-from transfer_core.training.events import Ended, EpochEnded, Event
-from transfer_core.training.loop import Loop
-from transfer_core.training.rules import make_spec
-from transfer_core.training.setup import Setup, make_setup
-from transfer_core.training.spec import RunSpec
+from transfer_core.models.backbones import Backbone
 
 # The same examples every time, and no limit of time: the machine may be busy.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
-
-CLASSES = ("disc-solid", "cross-outline", "star-dotted")
-
-TINY = Backbone(
-    key="tiny",
-    title="Tiny",
-    family="tiny",
-    about="Four stages for tests.",
-    weights=WeightsFile("package", "tiny", "tiny.safetensors", "", "", 0.0),
-    licence="none",
-    top1=0.0,
-    size=32,
-    mean=(0.5, 0.4, 0.3),
-    std=(0.2, 0.25, 0.3),
-    interpolation="bilinear",
-    crop=1.0,
-    feature_dim=16,
-    # Costs are made up: high enough that keeping activations pays after every stage.
-    stages=(
-        Stage("stem", 232, (8, 16, 16), 0.01),
-        Stage("block1", 1184, (8, 16, 16), 0.01),
-        Stage("block2", 1184, (16, 8, 8), 0.01),
-        Stage("top", 288, (16,), 0.01),
-    ),
-)
-
-
-class Residual(nn.Module):
-    """A convolution and its batch-norm beside the identity."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x + self.norm2(self.second(torch.relu(self.norm1(self.first(x))))))
-
-
-class Scale(nn.Module):
-    """Multiplies features, which no sensible head should mind."""
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.factor * x
-
-
-def make_tiny(seed: int = 0, scale: float = 1.0) -> nn.Sequential:
-    """The tiny backbone's stages; batch-norm statistics are as if it had been trained."""
-
-    def block(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Module]:
-        conv = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
-        return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
-
-    torch.manual_seed(seed)
-    stages = OrderedDict(
-        stem=nn.Sequential(*block(3, 8, 3, 2)),
-        block1=Residual(8),
-        block2=nn.Sequential(*block(8, 16, 3, 2)),
-        top=nn.Sequential(*block(16, 16, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), Scale(scale)),
-    )
-    for module in nn.Sequential(stages).modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.2, 0.8)
-            nn.init.uniform_(module.weight, 0.8, 1.2)
-            nn.init.normal_(module.bias, std=0.2)
-    return nn.Sequential(stages)
-
-
-def candidates(drawings: list[Drawing]) -> list[Candidate]:
-    """Drawings as files that are brought in."""
-
-    def png(drawing: Drawing) -> Callable[[], bytes]:
-        out = io.BytesIO()
-        drawing.image.save(out, "PNG")
-        return out.getvalue
-
-    return [
-        Candidate(f"{each.name}.png", png(each), each.label, each.domain, each.group) for each in drawings
-    ]
-
-
-@dataclass
-class Outcome:
-    """What a training left behind. `log` is what was told of epochs, without times."""
-
-    ended: Ended
-    events: list[Event]
-    setup: Setup
-    folder: Path
-
-    @property
-    def log(self) -> list[EpochEnded]:
-        return without_times(self.events)
-
-    @property
-    def best(self) -> dict[str, Tensor]:
-        return load_best(self.folder, self.ended.best)
-
-    @property
-    def last(self) -> dict[str, Tensor]:
-        """The weights of the last epoch."""
-        checkpoint = load_checkpoint(self.folder)
-        assert checkpoint is not None
-        return checkpoint.model
-
-
-def without_times(events: list[Event]) -> list[EpochEnded]:
-    """What was told of each epoch, with the seconds, which differ each time, left out."""
-    return [replace(each, seconds=0.0) for each in events if isinstance(each, EpochEnded)]
-
-
-@dataclass
-class Lab:
-    """A data set in a library, and trainings of the tiny backbone on it."""
-
-    home: Path
-    manifest: Manifest
-    split: Split
-
-    @property
-    def library(self) -> Library:
-        return Library(self.home)
-
-    def spec(self, strategy: str = "fine_tuning", **wishes: Any) -> RunSpec:
-        """A spec of a few short epochs that ends after the last."""
-        usual = {"backbone": "tiny", "device": "cpu", "epochs": 3, "patience": 0, "batch_size": 8, "lr": 0.01}
-        return make_spec(self.manifest, self.split, usual | {"strategy": strategy} | wishes)
-
-    def setup(self, spec: RunSpec, *, scale: float = 1.0, budget: int | None = None) -> Setup:
-        """A run's parts, made anew; `budget` limits what may be stored."""
-        cache = ActivationCache(self.home / f"cache-{scale:g}", budget)
-        return make_setup(spec, self.library, cache, stages=make_tiny(scale=scale))
-
-    def train(
-        self,
-        spec: RunSpec,
-        *,
-        setup: Setup | None = None,
-        folder: Path | None = None,
-        emit: Callable[[Event], None] = lambda _: None,
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> Outcome:
-        """Train in a folder of its own, or go on in the one given."""
-        folder = folder or self.home / "trainings" / uuid.uuid4().hex
-        events: list[Event] = []
-
-        def tell(event: Event) -> None:
-            events.append(event)
-            emit(event)
-
-        setup = setup or self.setup(spec)
-        ended = Loop(setup, folder, tell, should_stop).run()
-        return Outcome(ended, events, setup, folder)
-
-    def relabelled(self, labels: dict[str, str | None]) -> Lab:
-        """The same images and the same split, with other labels for some images."""
-        rows = tuple(replace(row, label=labels.get(row.image, row.label)) for row in self.manifest.rows)
-        manifest = self.library.add(replace(self.manifest, rows=rows))
-        split = self.library.add_split(replace(self.split, manifest=manifest.id))
-        return Lab(self.home, manifest, split)
-
-    def permuted(self, part: str) -> Lab:
-        """The same, but the labels of a part go round among the classes."""
-        names = self.manifest.classes
-        after = dict(zip(names, (*names[1:], names[0]), strict=True))
-        rows = self.manifest.by_image
-        return self.relabelled({image: after[rows[image].label or ""] for image in self.split.part(part)})
-
-
-def same_tensors(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Whether two states are equal bit for bit."""
-    return a.keys() == b.keys() and all(
-        a[key].cpu().contiguous().numpy().tobytes() == b[key].cpu().contiguous().numpy().tobytes()
-        for key in a
-    )
 
 
 @pytest.fixture(scope="session", autouse=True)

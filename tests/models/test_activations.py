@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Lab, make_tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.support import TINY, Lab, make_tiny
 from transfer_core.data.augment import make_view
 from transfer_core.data.images import to_pixels
 from transfer_core.errors import UserError

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import TINY
 from transfer_core.models.backbones import BACKBONES, Backbone
 from transfer_core.models.cache import ActivationCache, Shelf, ShelfKey, choose_stored
 

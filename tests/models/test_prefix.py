@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, make_tiny, same_tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tests.support import TINY, make_tiny, same_tensors
 from transfer_core.models.prefix import Prefix, fold_batch_norm
 
 CPU = torch.device("cpu")

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from conftest import candidates, without_times
 
 from sample_data.shapes import draw_shapes
+from tests.support import candidates, without_times
 from transfer_core.data.ingest import ingest
 from transfer_core.data.library import Library
 from transfer_core.data.split import make_split

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Lab, Outcome, candidates, make_tiny, same_tensors, without_times
 from PIL import Image
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from sample_data.shapes import Drawing
+from tests.support import Lab, Outcome, candidates, make_tiny, same_tensors, without_times
 from transfer_core.data.ingest import ingest
 from transfer_core.data.split import make_split
 from transfer_core.errors import UserError

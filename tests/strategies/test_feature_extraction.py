@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Lab, Outcome
 from sklearn.linear_model import LogisticRegression
 
+from tests.support import Lab, Outcome
 from transfer_core.evaluation.predict import predict
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import Lab, make_tiny, same_tensors
 
+from tests.support import Lab, make_tiny, same_tensors
 from transfer_core.strategies import Batch, Phase, Task, fine_tuning
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.training import loop

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from conftest import Lab
 
+from tests.support import Lab
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.models.backbones import BACKBONES
