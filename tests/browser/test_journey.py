@@ -89,7 +89,8 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     cell = page.locator("[class*='st-key-cell-'] button:enabled").first
     cell.click()
     page.get_by_text(" sure · ").first.wait_for()
-    assert page.locator("[data-testid=stImage] img").first.evaluate("image => image.naturalWidth") > 0
+    first = page.locator("[data-testid=stImage] img").first
+    until(lambda: first.evaluate("image => image.naturalWidth") > 0, "the cell's images did not load")
 
     press(page, "Predict new images")
     image = tmp_path / "unseen.png"
