@@ -14,8 +14,10 @@ import streamlit as st
 _JS = """
 const load = () => window.Plotly ? Promise.resolve() : (window.__plotly ||= new Promise((done, fail) => {
   const tag = document.createElement('script');
-  tag.src = 'plotly.min.js'; tag.onload = done; tag.onerror = fail;
   tag.src = new URL('plotly.min.js', document.baseURI.replace(/[^/]*$/, '')).href;
+  tag.onload = done;
+  // The server may be gone for a moment: forget the attempt, the next update tries again.
+  tag.onerror = () => { window.__plotly = null; tag.remove(); fail(new Error('plotly is not there yet')); };
   document.head.appendChild(tag);
 }));
 export default async function (component) {
@@ -29,7 +31,7 @@ export default async function (component) {
     parentElement.appendChild(box);
   }
   box.setAttribute('aria-label', data.alt);
-  await load();
+  try { await load(); } catch { return; }
   const style = getComputedStyle(parentElement.host || parentElement);
   const css = (name, other) => style.getPropertyValue(name).trim() || other;
   const text = css('--st-text-color', '#222'), line = css('--st-border-color', '#ddd');

@@ -205,7 +205,7 @@ class RunStore:
             db.executemany(
                 "INSERT INTO events (run, seq, at, epoch, kind, body) VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (run, last + number, now, body["epoch"], kind, json.dumps(_finite(body), allow_nan=False))
+                    (run, last + number, now, body["epoch"], kind, json.dumps(body, allow_nan=False))
                     for number, (kind, body) in enumerate(records, start=1)
                 ],
             )
@@ -300,18 +300,6 @@ def _explain(error: sqlite3.DatabaseError, path: Path) -> Exception:
             "damaged-store",
         )
     return error
-
-
-def _finite(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body with numbers that JSON cannot hold as None."""
-    return {
-        key: _finite(value)
-        if isinstance(value, Mapping)
-        else None
-        if isinstance(value, float) and value - value != 0
-        else value
-        for key, value in body.items()
-    }
 
 
 def _make_run(row: sqlite3.Row) -> Run:

@@ -85,10 +85,22 @@ KINDS: dict[str, type[Event]] = {
 
 
 def to_record(event: Event) -> tuple[str, dict[str, Any]]:
-    """Return (kind, plain data); `from_record` is the inverse."""
-    return type(event).__name__, asdict(event)
+    """Return (kind, plain data that JSON can hold); `from_record` is the inverse, NaN and infinity apart."""
+    return type(event).__name__, _finite(asdict(event))
 
 
 def from_record(kind: str, data: Mapping[str, Any]) -> Event:
     """Return the event that `to_record` described."""
     return KINDS[kind](**data)
+
+
+def _finite(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body with numbers that JSON cannot hold as None."""
+    return {
+        key: _finite(value)
+        if isinstance(value, Mapping)
+        else None
+        if isinstance(value, float) and value - value != 0
+        else value
+        for key, value in body.items()
+    }
