@@ -73,10 +73,11 @@ def training_share(home: Path) -> dict[str, float]:
     folder.mkdir(parents=True)
     telling, saving, polling, beating = Stopwatch(), Stopwatch(), Stopwatch(), Stopwatch()
     setup = make_setup(spec, library, ActivationCache(home / "cache"))
-    loop = Loop(setup, folder, telling.around(Teller(store, run).tell), lambda: False)
+    teller = Teller(store, run)
+    loop = Loop(setup, folder, telling.around(teller.tell), lambda: False)
     loop._save = saving.around(loop._save)  # type: ignore[method-assign]
     store.beat = beating.around(store.beat)  # type: ignore[method-assign]
-    heart, over = Heart(store, run), threading.Event()
+    heart, over = Heart(store, run, teller), threading.Event()
     watcher = threading.Thread(
         target=lambda: [polling.around(poll)(store, run) for _ in iter(lambda: over.wait(1.0), True)]
     )

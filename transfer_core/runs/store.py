@@ -200,6 +200,7 @@ class RunStore:
         now = time.time()
         with self._open() as db:
             self._check_attempt(db, run, attempt)
+            db.execute("UPDATE runs SET beat = beat + 1 WHERE id = ?", (run,))  # it lives, or could not tell
             last = db.execute("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?", (run,)).fetchone()[0]
             records = [to_record(event) for event in events]
             db.executemany(

@@ -32,7 +32,7 @@ from transfer_core.training.events import Ended, Event, Noted, PhaseStarted, Pro
 if TYPE_CHECKING:
     from transfer_core.training.setup import Setup
 
-FLUSH_EVERY = 0.5  # seconds that events may wait to be written together
+FLUSH_EVERY = 1.0  # seconds that events may wait to be written together
 ASK_EVERY = 0.2  # seconds between looks at the stop flag
 
 
@@ -42,20 +42,20 @@ class Teller:
     def __init__(self, store: RunStore, run: Run) -> None:
         self._store, self._run = store, run
         self._waiting: list[Event] = []
-        self._flushed = 0.0
+        self.flushed = 0.0
 
     def tell(self, event: Event) -> None:
         """Take an event."""
         self._waiting.append(event)
         urgent = isinstance(event, (PhaseStarted, Saving, Noted, Ended)) and not _is_short(event)
-        if urgent or time.monotonic() - self._flushed >= FLUSH_EVERY:
+        if urgent or time.monotonic() - self.flushed >= FLUSH_EVERY:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits."""
         if self._waiting:
             self._store.add_events(self._run.id, self._run.attempt, self._waiting)
-        self._waiting, self._flushed = [], time.monotonic()
+        self._waiting, self.flushed = [], time.monotonic()
 
 
 def _is_short(event: Event) -> bool:
@@ -66,13 +66,15 @@ def _is_short(event: Event) -> bool:
 class Heart(threading.Thread):
     """Raises the run's counter every second; ends the process when another attempt took over."""
 
-    def __init__(self, store: RunStore, run: Run) -> None:
+    def __init__(self, store: RunStore, run: Run, teller: Teller) -> None:
         super().__init__(daemon=True)
-        self._store, self._run, self._over = store, run, threading.Event()
+        self._store, self._run, self._teller, self._over = store, run, teller, threading.Event()
 
     def run(self) -> None:
         """Beat until told to stop."""
         while not self._over.wait(1.0):
+            if time.monotonic() - self._teller.flushed < 1.0:
+                continue  # writing events has raised the counter just now
             try:
                 self._store.beat(self._run.id, self._run.attempt)
             except Superseded:
@@ -95,10 +97,11 @@ def work(home: Path, run_id: str) -> None:
     folder = store.folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(lock_path(folder, run.attempt)):
-        heart = Heart(store, run)
+        teller = Teller(store, run)
+        heart = Heart(store, run, teller)
         heart.start()
         try:
-            state, error, result = _try(store, run)
+            state, error, result = _try(store, run, teller)
         except Superseded:
             return
         finally:
@@ -111,10 +114,10 @@ def work(home: Path, run_id: str) -> None:
     dispatch(store, SubprocessExecutor())
 
 
-def _try(store: RunStore, run: Run) -> tuple[str, str | None, dict[str, Any] | None]:
+def _try(store: RunStore, run: Run, teller: Teller) -> tuple[str, str | None, dict[str, Any] | None]:
     """Return (state, error, result) of an attempt; only Superseded escapes."""
     try:
-        return _train_and_test(store, run)
+        return _train_and_test(store, run, teller)
     except Superseded:
         raise
     except UserError as error:
@@ -135,9 +138,10 @@ def _explain(error: Exception) -> str:
     return f"Training ended with an unexpected error ({type(error).__name__}); output.log has the details."
 
 
-def _train_and_test(store: RunStore, run: Run) -> tuple[str, str | None, dict[str, Any] | None]:
+def _train_and_test(
+    store: RunStore, run: Run, teller: Teller
+) -> tuple[str, str | None, dict[str, Any] | None]:
     started = time.monotonic()
-    teller = Teller(store, run)
     folder = store.folder(run.id)
     sweep_parts(folder)
     teller.tell(Progressed("Loading the software", 0, 1))
