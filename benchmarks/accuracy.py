@@ -95,7 +95,8 @@ def sklearn_accuracy(setup: Setup, split: Split) -> float:
         use_legacy_attributes=False,
     )  # fmt: skip
     model.fit(*parts["train"])
-    return float(model.score(*parts["test"]))
+    features, truth = parts["test"]
+    return float(np.mean(model.predict(features) == truth))  # .score() would be the log loss of `scoring`
 
 
 def remembered(path: Path) -> dict[str, Row]:
