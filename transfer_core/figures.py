@@ -71,7 +71,7 @@ def race(curves: Mapping[str, Sequence[tuple[float, float]]], colours: Sequence[
         )
     figure.update_layout(
         title="Validation accuracy while training", height=380, margin={"l": 8, "r": 8, "t": 48, "b": 36},
-        xaxis={"title": over, "tickformat": "~g"}, yaxis={"tickformat": ".0%"}, legend={"orientation": "h", "y": -0.2},
+        xaxis={"title": over, "tickformat": "d" if over == "epochs" else "~g", "nticks": 10}, yaxis={"tickformat": ".1%"}, legend={"orientation": "h", "y": -0.2},
     )  # fmt: skip
     return figure
 

@@ -1,10 +1,12 @@
 """Compare: which is better, and is the difference real?"""
 
+from collections import Counter
+
 import streamlit as st
 
 from pages.ui.parts import PALETTE, missing, title
 from pages.ui.state import chosen, get_lab, go
-from pages.ui.text import duration, interval, percent
+from pages.ui.text import duration, escape, interval, percent
 from transfer_core.strategies import get_strategy
 from transfer_core.training.events import EpochEnded
 
@@ -13,13 +15,22 @@ finished = {run.id: run for run in lab.store.runs() if run.result}
 title("Which is better?")
 if len(finished) < 2:
     missing("Two finished runs are needed to compare.", "Set up a run", "train/new_run.py")
+names = Counter(run.name for run in finished.values())
+
+
+def label(run_id: str) -> str:
+    """Return a run's name, and its id where two share the name."""
+    name = finished[run_id].name
+    return f"{name} ({run_id})" if names[name] > 1 else name
+
+
 first = chosen("run") if chosen("run") in finished else next(iter(finished))
 others = [run for run in finished if run != first and finished[run].manifest == finished[first].manifest]
 picked = st.multiselect(
     "Runs",
     list(finished),
     default=[first, *others[:1]],
-    format_func=lambda each: f"{finished[each].name} ({each})",
+    format_func=lambda each: label(each),
 )
 if len(picked) < 2:
     st.info("Choose two runs or more.", icon=":material/info:")
@@ -70,7 +81,7 @@ for index, run in enumerate(runs, start=1):
 st.plotly_chart(race(curves, PALETTE, str(over)), alt="Validation accuracy of each run")
 accuracy = percent((best.result or {})["test"]["accuracy"])
 if comparable and st.button(
-    f"Take the winner home ({accuracy})", type="primary", icon=":material/inventory_2:"
+    f"Take home: {escape(best.name)} ({accuracy})", type="primary", icon=":material/inventory_2:"
 ):
     from pages.ui.state import choose
 

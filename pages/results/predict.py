@@ -82,7 +82,9 @@ if predictions:
         for each in predictions
     ]
     if len(predictions) > 1:
-        st.dataframe(table, hide_index=True, alt="Every prediction")
+        share = st.column_config.NumberColumn(format="percent")
+        columns = dict.fromkeys(predictions[0]["probabilities"], share)
+        st.dataframe(table, hide_index=True, column_config=columns, alt="Every prediction")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(safe_cells(list(table[0])))

@@ -12,6 +12,7 @@ from transfer_core.evaluation.report import write_csv
 from transfer_core.models.backbones import get_backbone
 from transfer_core.strategies import get_strategy
 
+FEW = 20  # images of a class, below which no figure of it means much
 lab = get_lab()
 run = current_run(finished=True)
 if run is None:
@@ -21,6 +22,8 @@ if run is None:
 if not run.result:
     title(escape(run.name))
     state_badge(run)
+    if not run.is_over:
+        missing("The report is there as soon as training has come to its end.", "Watch it", "train/live.py")
     missing("This run has no report: it did not come to an end with a model.", "Open it", "train/live.py")
     st.stop()
 
@@ -30,6 +33,10 @@ colours = class_colours(manifest.classes)
 split = lab.library.get_split(run.manifest, run.spec.split)
 
 title(escape(run.name))
+if run.state != "done":
+    with st.container(horizontal=True, vertical_alignment="center"):
+        state_badge(run)
+        st.caption(f"after {run.result['epoch']} of {run.result['epochs']} epochs; the best of them is kept")
 low, high = test["accuracy_ci"]
 st.markdown(
     f"### Right on {percent(test['accuracy'])} of {plural(test['n'], 'unseen image')}  \n"
@@ -52,11 +59,32 @@ if split.rule == "image" and split.receipt.groups_shared:
         "good for new groups. A split by group tells.",
         icon=":material/info:",
     )
+weakest = min(test["per_class"], key=lambda each: each["recall"])
+rarest = min(test["per_class"], key=lambda each: each["support"])
+st.markdown(
+    f"Weakest class: of {plural(weakest['support'], 'image')} of **{escape(weakest['class'])}** it found "
+    f"{percent(weakest['recall'])}."
+)
+if rarest["support"] < FEW:
+    st.warning(
+        f"There are only {plural(rarest['support'], 'unseen image')} of {escape(rarest['class'])}: too few to trust "
+        "any figure below. Bring more images.",
+        icon=":material/warning:",
+    )
+others = [each for each in lab.store.runs(manifest=run.manifest) if each.result and each.id != run.id]
 with st.container(horizontal=True):
-    if st.button("Compare", type="primary", icon=":material/compare_arrows:"):
+    compare = others and st.button("Compare", type="primary", icon=":material/compare_arrows:")
+    if compare:
         go("results/compare.py")
-    if st.button("Predict new images", icon=":material/image_search:"):
+    kind = "secondary" if others else "primary"
+    if st.button("Predict new images", type=kind, icon=":material/image_search:"):
         go("results/predict.py")
+
+
+def between(ends: tuple[float, float]) -> str:
+    """Return a resampled interval in words; of images that are all right or all wrong there is none."""
+    return f"95 % interval {interval(ends)}" if ends[0] < ends[1] else "too few images for an interval"
+
 
 majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)
 with st.container(key="wrap-figures"):
@@ -65,14 +93,14 @@ figure_card(
     places[0],
     "Balanced accuracy",
     percent(test["balanced_accuracy"]),
-    f"95 % interval {interval(test['balanced_accuracy_ci'])}",
+    between(test["balanced_accuracy_ci"]),
     "The mean of how many of each class were found.",
 )
 figure_card(
     places[1],
     "Macro-F1",
     percent(test["macro_f1"]),
-    f"95 % interval {interval(test['macro_f1_ci'])}",
+    between(test["macro_f1_ci"]),
     "Precision and recall in one figure, averaged over the classes.",
 )
 figure_card(places[2], "No classifier at all", percent(majority), "always saying the commonest class")
@@ -103,6 +131,25 @@ with right:
         said_class = b.selectbox("said", manifest.classes, index=1)
         cell = (manifest.classes.index(is_class), manifest.classes.index(said_class))
 
+rows = [(row, p) for row, _, p in report.rows("test") if row.label is not None]
+names = {name: index for index, name in enumerate(manifest.classes)}
+if cell:
+    true, said = cell
+    inside = [(row, p) for row, p in rows if names[row.label or ""] == true and int(p.argmax()) == said]
+    inside.sort(key=lambda each: -each[1][said])
+    st.markdown(
+        f"#### Is {escape(manifest.classes[true])}, said {escape(manifest.classes[said])}: {plural(len(inside), 'image')}"
+    )
+    PER_PAGE = 18
+    pages = max(1, -(-len(inside) // PER_PAGE))
+    number_shown = st.pagination(pages, key=f"cell-page-{run.id}-{true}-{said}") if pages > 1 else 1
+    part = inside[(number_shown - 1) * PER_PAGE : number_shown * PER_PAGE]
+    gallery(
+        [row for row, _ in part],
+        [f"{percent(float(p[said]), 0)} sure · {escape(row.path)}" for row, p in part],
+        key="cell",
+    )
+
 table = [
     {
         "Class": each["class"],
@@ -120,24 +167,6 @@ number = st.column_config.NumberColumn(format="%.1f %%")
 columns = {"Found (recall)": number, "Right when said (precision)": number, "F1": number}
 st.dataframe(table, hide_index=True, column_config=columns, alt="Recall, precision and F1 of each class")
 
-rows = [(row, p) for row, _, p in report.rows("test") if row.label is not None]
-names = {name: index for index, name in enumerate(manifest.classes)}
-if cell:
-    true, said = cell
-    inside = [(row, p) for row, p in rows if names[row.label or ""] == true and int(p.argmax()) == said]
-    inside.sort(key=lambda each: -each[1][said])
-    st.markdown(
-        f"#### Is {escape(manifest.classes[true])}, said {escape(manifest.classes[said])}: {plural(len(inside), 'image')}"
-    )
-    PER_PAGE = 18
-    pages = max(1, -(-len(inside) // PER_PAGE))
-    number_shown = st.pagination(pages, key=f"cell-page-{run.id}-{true}-{said}") if pages > 1 else 1
-    part = inside[(number_shown - 1) * PER_PAGE : number_shown * PER_PAGE]
-    gallery(
-        [row for row, _ in part],
-        [f"{percent(float(p[said]), 0)} sure · {escape(row.path)}" for row, p in part],
-    )
-
 wrong = sorted(
     ((row, p) for row, p in rows if int(p.argmax()) != names[row.label or ""]), key=lambda e: -e[1].max()
 )
@@ -145,10 +174,11 @@ st.markdown("#### Worst mistakes")
 if wrong:
     st.caption("Wrong and most sure of it, first. Some may be wrong labels.")
     captions = [
-        f"is {escape(row.label)}, said {escape(manifest.classes[int(p.argmax())])} ({percent(float(p.max()), 0)})"
+        f"is {escape(row.label)}, said {escape(manifest.classes[int(p.argmax())])} ({percent(float(p.max()), 0)})  \n"
+        f"{escape(row.path.rpartition('/')[2])}"
         for row, p in wrong[:12]
     ]
-    gallery([row for row, _ in wrong[:12]], captions)
+    gallery([row for row, _ in wrong[:12]], captions, key="worst")
 else:
     st.caption("None on the unseen images.")
 

@@ -45,8 +45,8 @@ table = [
 ]
 config = {"Right on unseen": st.column_config.TextColumn(alignment="right")}
 chosen = st.dataframe(table, hide_index=True, column_config=config, on_select="rerun", selection_mode="single-row",
-                      key="runs-table", alt="The runs, newest first")  # fmt: skip
-st.caption(f"{plural(len(shown), 'run')}. Choose one to open, rename, repeat or delete it.")
+                      key=f"runs-table{st.session_state.get('runs-shown', '')}", alt="The runs, newest first")  # fmt: skip
+st.caption(f"{plural(len(shown), 'run')}. Tick one at its left to open, rename, repeat or delete it.")
 picked = chosen.selection.rows
 if not picked or picked[0] >= len(shown):
     st.stop()
@@ -56,6 +56,12 @@ with st.container(border=True):
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(run)
         st.markdown(f"**{escape(run.name)}**  \n:gray[{escape(run_line(run))} · run {run.id}]")
+    if run.result:
+        test = run.result["test"]
+        st.caption(
+            f"Balanced accuracy {percent(test['balanced_accuracy'])}, macro-F1 {percent(test['macro_f1'])}, "
+            f"n = {test['n']}."
+        )
     if run.error:
         st.caption(escape(run.error))
     with st.container(horizontal=True):
@@ -74,8 +80,15 @@ with st.container(border=True):
         note = st.text_area("Note", run.note, placeholder="What was this for?")
         if st.form_submit_button("Save name and note"):
             lab.store.rename(run.id, name=name.strip() or run.name, note=note)
+            st.toast("Saved", icon=":material/check:")
             st.rerun()
-    sure = st.checkbox("Delete this run: its weights, predictions and curves", key=f"sure-{run.id}")
+    sure = st.checkbox(
+        "Delete this run: its weights, predictions and curves"
+        if run.is_over
+        else "Stop it before you delete it",
+        key=f"sure-{run.id}",
+        disabled=not run.is_over,
+    )
     if st.button("Delete the run", icon=":material/delete:", disabled=not sure):
         try:
             receipt = delete_run(lab.store, run.id)
@@ -83,10 +96,8 @@ with st.container(border=True):
             st.error(escape(error), icon=":material/error:")
         else:
             choose(run=None)
+            st.session_state["runs-shown"] = (
+                st.session_state.get("runs-shown", 0) + 1
+            )  # nothing is ticked now
             st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {size(receipt.bytes)} freed."
             st.rerun()
-if run.result:
-    test = run.result["test"]
-    st.caption(
-        f"Balanced accuracy {percent(test['balanced_accuracy'])}, macro-F1 {percent(test['macro_f1'])}, n = {test['n']}."
-    )

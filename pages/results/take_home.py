@@ -50,4 +50,7 @@ with st.container(border=True):
     )
 with st.container(border=True):
     st.markdown("#### On the command line")
-    st.code(f"transfer-lab predict {run.id} IMAGE...\ntransfer-lab show {run.id} --json", language="bash")
+    st.code(
+        f"uv run transfer-lab predict {run.id} IMAGE...\nuv run transfer-lab show {run.id} --json",
+        language="bash",
+    )

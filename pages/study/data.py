@@ -23,12 +23,12 @@ if manifest is None:
 about = lab.library.about(manifest.id)
 title(escape(about.name), escape(about.note))
 with st.container(key="wrap-facts"):
-    facts = st.columns(5)
-facts[0].metric("Images", f"{len(manifest.rows):,}", border=True)
-facts[1].metric("Classes", len(manifest.classes), border=True)
-facts[2].metric("Domains", len(manifest.domains) or "none", border=True)
-facts[3].metric("Groups", len(manifest.groups) or "none", border=True)
-facts[4].metric("Problems", len(about.problems), border=True)
+    facts = {"Images": len(manifest.rows), "Classes": len(manifest.classes)}
+    facts |= {"Domains": len(manifest.domains)} if manifest.domains else {}
+    facts |= {"Groups": len(manifest.groups)} if manifest.groups else {}
+    facts |= {"Problems": len(about.problems)}
+    for place, (name, count) in zip(st.columns(len(facts)), facts.items(), strict=True):
+        place.metric(name, f"{count:,}", border=True)
 
 if len(manifest.classes) < 2:
     st.warning(
@@ -67,7 +67,11 @@ number = st.pagination(pages, key=f"gallery-{manifest.id}-{label}-{domain}-{grou
 shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
 gallery(
     shown,
-    [escape(" · ".join(filter(None, [row.label or "unlabelled", row.domain, row.group]))) for row in shown],
+    [
+        escape(" · ".join(filter(None, [row.label or "unlabelled", row.domain, row.group])))
+        + f"  \n{escape(row.path.rpartition('/')[2])}"
+        for row in shown
+    ],
 )
 
 if about.problems:
@@ -76,7 +80,9 @@ if about.problems:
     table = [{"File": each.file, "What is wrong": each.message} for each in about.problems]
     st.dataframe(table, hide_index=True)
 
-with st.expander("Rename, delete, bring another", icon=":material/more_horiz:"):
+with st.expander("Bring other images", icon=":material/add_photo_alternate:"):
+    bring_cards()
+with st.expander("Rename or delete", icon=":material/more_horiz:"):
     name = st.text_input("Name", about.name)
     if st.button("Rename", disabled=name.strip() in ("", about.name)):
         lab.library.rename(manifest.id, name)
@@ -98,5 +104,3 @@ with st.expander("Rename, delete, bring another", icon=":material/more_horiz:"):
             f"{plural(receipt.images, 'image')}, {size(receipt.bytes)} freed."
         )
         st.rerun()
-    st.divider()
-    bring_cards()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.parts import bring_cards, run_line, state_badge
+from pages.ui.parts import STATES, bring_cards, run_line, state_badge
 from pages.ui.state import choose, get_lab, go
 from pages.ui.text import escape, plural, size
 from transfer_core.runs.housekeeping import disk_use
@@ -26,6 +26,11 @@ with st.container(border=True):
         if st.button("Watch it", type="primary", icon=":material/monitoring:"):
             choose(run=active[0].id)
             go("train/live.py")
+    elif runs and runs[0].state in ("lost", "failed"):
+        st.markdown(f"**{escape(runs[0].name)}** was {STATES[runs[0].state][2].lower()} and can go on.")
+        if st.button("Look at it", type="primary", icon=":material/arrow_forward:"):
+            choose(run=runs[0].id)
+            go("train/live.py")
     elif finished:
         st.markdown(f"**{escape(finished[0].name)}**: {escape(run_line(finished[0]))}")
         if st.button("See the report", type="primary", icon=":material/fact_check:"):
@@ -34,7 +39,7 @@ with st.container(border=True):
     else:
         st.markdown(f"**{escape(datasets[0].name)}** is here: {plural(datasets[0].images, 'image')}.")
         if st.button("Continue with this data set", type="primary", icon=":material/arrow_forward:"):
-            choose(data=datasets[0].id)
+            choose(data=datasets[0].id, run=None)
             go("study/data.py")
 
 left, right = st.columns(2, gap="medium")
@@ -59,7 +64,7 @@ with right:
                 width="stretch",
             )
             if st.button("Open", key=f"open-{each.id}"):
-                choose(data=each.id, split=None)
+                choose(data=each.id, split=None, run=None)
                 go("study/data.py")
 
 with st.expander("Bring another data set", icon=":material/add:"):

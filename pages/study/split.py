@@ -8,6 +8,7 @@ from pages.ui.text import escape, plural
 from transfer_core.data.split import FRACTIONS, Rule, make_split
 from transfer_core.errors import UserError
 
+FEW = 20  # test images of a class, below which its figures mean little
 RULES: dict[Rule, tuple[str, str]] = {
     "image": ("By image", "Every image on its own. Right when images have nothing to do with each other."),
     "group": (
@@ -67,7 +68,10 @@ with left:
 try:
     split = make_split(manifest, rule, fractions=fractions, seed=seed, test_domain=domain)
 except UserError as error:
-    right.error(escape(error), icon=":material/error:")
+    with right:
+        st.error(escape(error), icon=":material/error:")
+        if len(manifest.classes) < 2 and st.button("Bring other images", type="primary"):
+            go("study/data.py")
     st.stop()
 
 from pages.ui.parts import class_colours  # noqa: E402
@@ -87,6 +91,17 @@ with right:
         icon = ":material/check:" if not receipt.near_duplicates else ":material/info:"
         pairs = plural(receipt.near_duplicates, "pair") + " of images that look nearly the same"
         st.markdown(f"{icon} {pairs} {sides}")
+        fewest = min(receipt.counts["test"].values())
+        if fewest < FEW:
+            st.markdown(
+                f":material/warning: only {plural(fewest, 'test image')} of the rarest class: the result will be "
+                "very uncertain"
+            )
+        if not manifest.groups:
+            st.caption(
+                "This data set names no groups. If several images show one patient or part, some may stand on "
+                "both sides, and the result is then too good."
+            )
         if rule == "image" and receipt.groups_shared:
             st.caption(
                 "Images of one group are on both sides, so the result may be too good. "

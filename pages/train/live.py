@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.live_curves import live_curves
 from pages.ui.parts import missing, state_badge, title
 from pages.ui.state import current_run, get_lab, go, run_again
-from pages.ui.text import ago, duration, escape, percent
+from pages.ui.text import ago, duration, escape, percent, plural
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import standing
 from transfer_core.runs.store import Run
@@ -28,25 +28,28 @@ def curves(found: Run) -> None:
     ends = [each for each in events if isinstance(each, EpochEnded)]
     x = [each.epoch for each in ends]
     best = max((each.epoch for each in ends if each.best), default=None)
+    end = ends[-1].epochs if ends else found.spec.epochs
     with st.container(key="wrap-page"):
         left, right = st.columns(2)
     with left:
         live_curves(
             "Loss: lower is better",
             {"training": (x, [e.train["loss"] for e in ends]), "validation": (x, [e.val["loss"] for e in ends])},
-            key=f"loss-{found.id}", colours=[BLUE, ORANGE], mark=best, y_title="loss",
+            key=f"loss-{found.id}", colours=[BLUE, ORANGE], end=end, mark=best, y_title="loss",
         )  # fmt: skip
     with right:
         live_curves(
             "Accuracy: higher is better",
             {"training": (x, [e.train["accuracy"] for e in ends]),
              "validation": (x, [e.val["accuracy"] for e in ends])},
-            key=f"accuracy-{found.id}", colours=[BLUE, ORANGE], mark=best, format=".0%", y_title="accuracy",
+            key=f"accuracy-{found.id}", colours=[BLUE, ORANGE], end=end, most=1.0, mark=best, format=".0%",
+            y_title="accuracy",
         )  # fmt: skip
     if ends and best:
         chosen = next(each for each in ends if each.epoch == best)
+        word = "Kept" if found.is_over else "Best so far"
         st.caption(
-            f"Best so far: epoch {best}, validation accuracy {percent(chosen.val['accuracy'])} "
+            f"{word}: epoch {best}, validation accuracy {percent(chosen.val['accuracy'])} "
             f"(lowest validation loss, {chosen.val['loss']:.3f})."
         )
 
@@ -79,7 +82,7 @@ def active(found: Run) -> None:
     if found.state == "queued":
         ahead = [each for each in lab.store.runs(states=("queued", "running", "stopping"))
                  if each.device == found.device and each.created < found.created]  # fmt: skip
-        words = f"Waiting for {len(ahead)} other run(s) on {found.device}" if ahead else "Starting"
+        words = f"Waiting for {plural(len(ahead), 'other run')} on {found.device}" if ahead else "Starting"
         st.progress(0.0, words)
     else:
         now = standing(lab.store, found)
@@ -87,12 +90,15 @@ def active(found: Run) -> None:
         share = (now["epoch"] + (inner if now["doing"].startswith("Epoch") else 0.0)) / max(now["epochs"], 1)
         share = share if now["epoch"] or now["doing"].startswith("Epoch") else inner
         count = f" ({now['done']} of {now['total']})" if now["total"] > 1 else ""
-        rest = f" · about {duration(now['left'])} left" if now["left"] is not None else ""
+        stopping = found.state == "stopping"
+        rest = "" if stopping or now["left"] is None else f" · about {duration(now['left'])} left"
         st.progress(min(share, 1.0), f"{now['doing'] or 'Starting'}{count}{rest}")
     if found.state == "stopping":
         st.caption("Stopping after this step; the best epoch is kept.")
-    else:
-        st.button("Stop and keep the best", type="primary", icon=":material/stop:",
+    elif found.state == "queued":
+        st.button("Cancel", icon=":material/close:", on_click=lab.store.request_stop, args=(found.id,))
+    elif not now["doing"].startswith(("Testing", "Predicting")):
+        st.button("Stop and keep the best", icon=":material/stop:",
                   on_click=lab.store.request_stop, args=(found.id,))  # fmt: skip
 
 
@@ -124,7 +130,8 @@ def show(run_id: str, *, ticking: bool) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(found)
-        st.caption(f"started {ago(found.created)}")
+        took = f", took {duration(found.ended - found.started)}" if found.ended and found.started else ""
+        st.caption(f"started {ago(found.created)}{took}")
         if found.state in ("running", "stopping") and lab.watcher.standstill(found) > 4:
             st.caption(":material/hourglass: not heard of for some seconds")
     (over if found.is_over else active)(found)
@@ -142,7 +149,7 @@ if run.is_over:
 else:
     st.fragment(show, run_every=1.0)(run.id, ticking=True)
 waiting = [each for each in lab.store.runs(states=("queued",)) if each.id != run.id]
-if waiting:
+if waiting and not run.is_over:  # nothing ticks on the page of a run that is over
     st.markdown("#### Waiting")
     for each in reversed(waiting):
         st.markdown(f"- {escape(each.name)}, {ago(each.created)}")

@@ -49,7 +49,8 @@ with left:
     strip = st.container()
     guess = make_spec(manifest, split, {"backbone": backbone.key, "strategy": strategy.name, "device": "cpu"})
     if strategy.chooses_cut:
-        own = first.cut if first and first.backbone == backbone.key else guess.cut
+        same = first and (first.backbone, first.strategy) == (backbone.key, strategy.name)
+        own = first.cut if first and same else guess.cut
         remembered = min(st.session_state.get("cut", own), stages)
         # The key keeps the slider the same one, or every second move would be lost.
         cut = st.slider("Freeze this many stages", 0, stages, remembered, key=f"cut-of-{backbone.key}-{split.id}",

@@ -15,7 +15,7 @@ def confusion_buttons(
     matrix: Sequence[Sequence[int]], classes: Sequence[str], key: str
 ) -> tuple[int, int] | None:
     """Show the matrix, rows true and columns predicted; return the cell that was opened last."""
-    st.html(_shades(matrix, key))
+    st.html(_shades(matrix, key, st.session_state.get(f"cell-{key}")))
     head = st.columns([2] + [1] * len(classes), vertical_alignment="bottom")
     head[0].caption("is ↓  said →")
     for column, name in zip(head[1:], classes, strict=True):
@@ -29,12 +29,16 @@ def confusion_buttons(
                 if st.button(f"{count:,}", key=f"open-{key}-{true}-{said}", width="stretch", help=escape(about),
                              disabled=not count):  # fmt: skip
                     st.session_state[f"cell-{key}"] = (true, said)
+                    st.rerun()  # so that the cell is marked
     cell: tuple[int, int] | None = st.session_state.get(f"cell-{key}")
     return cell
 
 
-def _shades(matrix: Sequence[Sequence[int]], key: str) -> str:
-    """Return styles that shade each cell by its share of the true class: right ones teal, wrong ones orange."""
+def _shades(matrix: Sequence[Sequence[int]], key: str, opened: tuple[int, int] | None) -> str:
+    """Return styles: each cell shaded by its share of the true class, right ones teal, wrong ones orange.
+
+    The opened cell has a frame.
+    """
     rules = []
     for true, row in enumerate(matrix):
         for said, count in enumerate(row):
@@ -42,6 +46,7 @@ def _shades(matrix: Sequence[Sequence[int]], key: str) -> str:
             colour = "#0b8f97" if true == said else "#d55e00"
             rules.append(
                 f".st-key-cell-{key}-{true}-{said} button{{background:color-mix(in srgb,{colour} {share}%,transparent);"
-                "font-variant-numeric:tabular-nums;min-height:3.2rem}"
+                "font-variant-numeric:tabular-nums;min-height:3.2rem"
+                + (";border:2.5px solid var(--lab-text)}" if opened == (true, said) else "}")
             )
     return f"<style>{''.join(rules)}</style>"

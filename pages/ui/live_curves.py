@@ -35,6 +35,7 @@ export default async function (component) {
   const style = getComputedStyle(parentElement.host || parentElement);
   const css = (name, other) => style.getPropertyValue(name).trim() || other;
   const text = css('--st-text-color', '#222'), line = css('--st-border-color', '#ddd');
+  const empty = data.lines.every(each => !each.x.length);
   const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
   const layout = {
     uirevision: data.revision, autosize: true, height: data.height,
@@ -43,9 +44,10 @@ export default async function (component) {
     margin: { l: 48, r: 12, t: 64, b: 40 }, hovermode: 'x unified',
     title: { text: data.title, x: 0, xanchor: 'left', y: 0.98, yanchor: 'top', font: { size: 15 } },
     legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' },
-    xaxis: { ...axis, title: { text: data.x_title }, rangemode: 'tozero',
-      dtick: Math.max(0, ...data.lines.map(each => each.x.length)) < 12 ? 1 : undefined },
-    yaxis: { ...axis, tickformat: data.format, title: { text: data.y_title } },
+    xaxis: { ...axis, title: { text: data.x_title }, tickformat: 'd',
+      ...(empty ? { range: [0, data.end] } : { autorange: true, autorangeoptions: { include: [0, data.end] } }) },
+    yaxis: { ...axis, tickformat: data.format, title: { text: data.y_title },
+      ...(empty ? { range: [0, 1], showticklabels: false } : { autorange: true, autorangeoptions: data.bounds }) },
     shapes: data.mark ? [{ type: 'line', x0: data.mark, x1: data.mark, yref: 'paper', y0: 0, y1: 1,
       line: { color: text, width: 1, dash: 'dot' } }] : [],
     annotations: data.mark ? [{ x: data.mark, yref: 'paper', y: 1.0, text: 'best', showarrow: false,
@@ -70,11 +72,16 @@ def live_curves(
     key: str,
     colours: Sequence[str],
     y_title: str,
+    end: int,
+    most: float | None = None,
     mark: float | None = None,
     format: str = "",  # noqa: A002 - plotly's word
     height: int = 300,
 ) -> None:
-    """Show curves (x, y) by name; `mark` is where a dotted line says "best"."""
+    """Show curves (x, y >= 0) by name, over 0 to `end`; no axis goes beyond `most`.
+
+    `mark` is where a dotted line says "best".
+    """
     lines = [
         {
             "x": list(x),
@@ -96,6 +103,8 @@ def live_curves(
             "lines": lines,
             "revision": key,
             "mark": mark,
+            "end": end,
+            "bounds": {"minallowed": 0} | ({} if most is None else {"maxallowed": most}),
             "format": format,
             "x_title": "epoch",
             "y_title": y_title,

@@ -40,8 +40,10 @@ def title(question: str, about: str = "") -> None:
         st.markdown(f":gray[{about}]")
 
 
-def missing(sentence: str, label: str, page: str, icon: str = ":material/arrow_back:") -> None:
+def missing(sentence: str, label: str, page: str, icon: str = ":material/arrow_forward:") -> None:
     """Say what is missing here, offer the button that gets it, and end the page."""
+    if page == "train/new_run.py" and not get_lab().library.datasets():
+        sentence, label, page = f"{sentence} Images come first.", "Bring images", "study/data.py"
     with st.container(border=True):
         st.markdown(sentence)
         if st.button(label, type="primary", icon=icon):
@@ -90,22 +92,25 @@ def run_line(run: Run) -> str:
     return f"{STATES[run.state][2].lower()}, {ago(run.created)}"
 
 
-def gallery(rows: Sequence[Row], captions: Sequence[str] | None = None, columns: int = 6) -> None:
+def gallery(
+    rows: Sequence[Row], captions: Sequence[str] | None = None, *, key: str = "all", columns: int = 6
+) -> None:
     """Show thumbnails in a grid, each with a caption (markdown, already escaped)."""
     library = get_lab().library
-    for start in range(0, len(rows), columns):
-        for offset, column in enumerate(st.columns(columns)):
-            index = start + offset
-            if index >= len(rows):
-                break
-            path = library.thumb_path(rows[index].image)
-            label = rows[index].label or "unlabelled"
-            if path.exists():
-                column.image(
-                    path.read_bytes(), width="stretch", alt=f"{Path(rows[index].path).name}, {label}"
-                )
-            if captions:
-                column.caption(captions[index])
+    with st.container(key=f"wrap-gallery-{key}"):
+        places = [place for _ in range(0, len(rows), columns) for place in st.columns(columns)]
+    for index, (row, column) in enumerate(zip(rows, places, strict=False)):
+        path = library.image_path(row.image) if _fits_a_browser(row) else library.thumb_path(row.image)
+        if path.exists():
+            alt = f"{Path(row.path).name}, {row.label or 'unlabelled'}"
+            column.image(path.read_bytes(), width="stretch", alt=alt)
+        if captions:
+            column.caption(captions[index])
+
+
+def _fits_a_browser(row: Row) -> bool:
+    """Tell whether the image itself is small and plain enough to be shown: enlarged, it is sharper."""
+    return row.width * row.height <= 250_000 and row.path.lower().endswith((".png", ".jpg", ".jpeg"))
 
 
 def bring_cards() -> None:
@@ -189,6 +194,7 @@ def settle_arrival() -> None:
         return
     del st.session_state["arrival"]
     if arrival.dataset:
-        choose(data=arrival.dataset, split=None)
+        choose(data=arrival.dataset, split=None, run=None)
+        st.rerun()  # the sidebar was drawn before
     else:
         st.error(escape(arrival.error), icon=":material/error:")

@@ -8,7 +8,9 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.parts import STATES
-from pages.ui.state import choose, chosen, get_lab, link_params
+from pages.ui.state import choose, chosen, get_lab, known_data, link_params
+from pages.ui.text import percent
+from transfer_core.runs.run import Run
 
 
 def show_sidebar(pages: Mapping[str, Sequence[Any]]) -> None:
@@ -27,14 +29,25 @@ def show_sidebar(pages: Mapping[str, Sequence[Any]]) -> None:
 
 
 def _pick_data() -> None:
-    names = {each.id: each.name for each in get_lab().library.datasets()}
+    lab = get_lab()
+    names = {each.id: each.name for each in lab.library.datasets()}
+    run = next((each for each in lab.store.runs() if each.id == chosen("run")), None)
+    if run and run.manifest in names:
+        choose(data=run.manifest)  # a link may name a run alone
     _pick("data", "Data set", names)
 
 
 def _pick_run() -> None:
     # First what trains, then what has a report: the first is chosen where nobody chose.
-    runs = sorted(get_lab().store.runs(), key=lambda run: (run.is_over, not run.result))
-    _pick("run", "Run", {run.id: f"{run.name} ({STATES[run.state][2].lower()})" for run in runs})
+    runs = sorted(get_lab().store.runs(manifest=known_data()), key=lambda run: (run.is_over, not run.result))
+    _pick("run", "Run", {run.id: _label(run) for run in runs})
+
+
+def _label(run: Run) -> str:
+    """Return a run's name and outcome; what still changes is not said here, where nothing ticks."""
+    if run.result:
+        return f"{run.name} ({percent(run.result['test']['accuracy'])})"
+    return f"{run.name} ({STATES[run.state][2].lower()})" if run.is_over else run.name
 
 
 def _pick(key: str, label: str, names: Mapping[str, str]) -> None:
@@ -51,7 +64,7 @@ def _pick(key: str, label: str, names: Mapping[str, str]) -> None:
     def take() -> None:
         picked = st.session_state[widget]
         if picked:
-            choose(**({"data": picked, "split": None} if key == "data" else {key: picked}))
+            choose(**({"data": picked, "split": None, "run": None} if key == "data" else {key: picked}))
 
     st.selectbox(
         label,

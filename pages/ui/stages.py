@@ -16,8 +16,8 @@ _SNOWFLAKE = (
 )
 _STYLE = f"""
 <style>
-.stages{{display:flex;flex-wrap:wrap;gap:6px}}
-.stage{{flex:1 1 72px;min-width:66px;border-radius:8px;padding:8px 8px 6px;font-size:.8rem;line-height:1.25;
+.stages{{display:grid;grid-template-columns:repeat(auto-fill,minmax(74px,1fr));gap:6px}}
+.stage{{border-radius:8px;padding:8px 8px 6px;font-size:.8rem;line-height:1.25;
   border:1.5px solid var(--lab-line);color:var(--lab-text)}}
 .stage .flake{{display:inline-block;width:13px;height:13px;vertical-align:-1px;margin-right:4px;
   background:currentColor;mask:url("{_SNOWFLAKE}") center/contain no-repeat}}

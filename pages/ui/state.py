@@ -139,8 +139,14 @@ def current_split(manifest: Manifest) -> Split | None:
         return None
 
 
+def known_data() -> str | None:
+    """Return the chosen data set where there is one by that id."""
+    wanted = chosen("data")
+    return wanted if wanted in {each.id for each in get_lab().library.datasets()} else None
+
+
 def current_run(*, finished: bool = False) -> Run | None:
-    """Return the chosen run; where none is chosen, the newest (that has a report, if asked)."""
+    """Return the chosen run; where none is chosen, the data set's newest (that has a report, if asked)."""
     store = get_lab().store
     wanted = chosen("run")
     if wanted:
@@ -152,7 +158,7 @@ def current_run(*, finished: bool = False) -> Run | None:
         else:
             choose(run=found.id)
             return found
-    known = [run for run in store.runs() if run.result or not finished]
+    known = [run for run in store.runs(manifest=known_data()) if run.result or not finished]
     if known:
         choose(run=known[0].id)
     return known[0] if known else None

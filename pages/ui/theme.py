@@ -10,12 +10,14 @@ _DARK = {"accent": "#3fb5bd", "line": "#2c3d42", "text": "#e6eef0"}
 
 _STYLE = """
 .stMainBlockContainer{padding-top:3rem}
+[class*=st-key-card-]>:last-child{margin-top:auto}
 [data-testid=stSidebarHeader]{height:2.5rem}
 [data-testid=stMetricValue],[data-testid=stTable] td{font-variant-numeric:tabular-nums}
 @media (max-width:1100px){
   .stMainBlockContainer{padding-left:1.5rem;padding-right:1.5rem}
   :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock]{flex-wrap:wrap}
   :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:210px}
+  [class*=st-key-wrap-gallery] [data-testid=stColumn]{min-width:110px!important}
   :is(.st-key-wrap-page,.st-key-wrap-page > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:100%}
 }
 """

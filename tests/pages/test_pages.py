@@ -27,6 +27,7 @@ from tests.pages.screens import (
     show,
     words,
 )
+from transfer_core.models.backbones import get_backbone
 from transfer_core.runs.helper import Helper
 
 PAGES = (
@@ -55,12 +56,12 @@ def make(study: Study, state: str, **choices: Any) -> Any:
         ("study/data.py", "Nothing yet", "Try it on solar cells"),
         ("study/split.py", "There is no data set yet", "Bring images"),
         ("train/new_run.py", "There is no data set yet", "Bring images"),
-        ("train/live.py", "Nothing is training yet", "Set up a run"),
-        ("results/runs.py", "Nothing yet", "Set up a run"),
-        ("results/report.py", "No run has a report yet", "Set up a run"),
-        ("results/compare.py", "Two finished runs are needed", "Set up a run"),
-        ("results/predict.py", "no finished model yet", "Set up a run"),
-        ("results/take_home.py", "no finished model yet", "Set up a run"),
+        ("train/live.py", "Nothing is training yet", "Bring images"),
+        ("results/runs.py", "Nothing yet", "Bring images"),
+        ("results/report.py", "No run has a report yet", "Bring images"),
+        ("results/compare.py", "Two finished runs are needed", "Bring images"),
+        ("results/predict.py", "no finished model yet", "Bring images"),
+        ("results/take_home.py", "no finished model yet", "Bring images"),
     ],
 )
 def test_nothing_there_is_said_and_mended(empty: Study, page: str, says: str, offers: str) -> None:
@@ -99,7 +100,8 @@ def test_every_page_with_a_run_in_every_state(study: Study, state: str) -> None:
         show(page, at=at, data=run.manifest, split=run.spec.split, run=run.id)
         assert not at.error
         if page in ("results/predict.py", "results/take_home.py", "results/report.py"):
-            assert ("Open it" in labels(at)) == (state != "done")
+            offered = {"Open it", "Watch it"} & set(labels(at))
+            assert bool(offered) == (state != "done")
 
 
 def test_no_worker_is_started_by_these_tests(study: Study) -> None:
@@ -131,7 +133,7 @@ def test_a_link_may_shorten_or_name(study: Study) -> None:
     run = study.ended(name="mine")
     for ref in (run.id[:6], "mine"):
         at = show("results/report.py", run=ref)
-        assert not at.warning
+        assert "There is no run" not in words(at)
         assert link_of(at, "run") == run.id
 
 
@@ -398,12 +400,33 @@ def test_again_does_not_reach_into_another_data_set(study: Study) -> None:
         study.home, draw_shapes(40, seed=9, size=32, classes=("disc-solid", "star-dotted")), "Others"
     )
     split = study.split(rule="image")
-    at.query_params["data"], at.query_params["split"] = other.id, split.id
-    at.session_state["chosen-data"], at.session_state["chosen-split"] = other.id, split.id
     at.run()
+    next(each for each in at.selectbox if each.label == "Data set").select(other.id).run()
+    assert link_of(at, "run") == "", "the runs of another data set are not offered"
+    show("train/new_run.py", at=at, data=other.id, split=split.id)
     button(at, "Start training").click().run()
     after = next(run for run in study.store.runs() if run.manifest == other.id)
     assert (after.parent, after.spec.seed) == (None, 0)
+
+
+def test_again_with_another_strategy_freezes_as_that_one_does(study: Study) -> None:
+    before = study.ended(strategy="feature_extraction", name="mine")
+    stages = len(get_backbone(before.spec.backbone).stages)
+    assert before.spec.cut == stages
+    at = show("train/live.py", run=before.id)
+    follow(at, "Run again with changes", "train/new_run.py")
+    next(each for each in at.button if each.key == "choose-fine_tuning").click().run()
+    assert 0 < at.slider[0].value < stages
+
+
+def test_a_link_to_a_run_brings_its_data_set(study: Study) -> None:
+    run = study.ended(name="mine")
+    other = bring(
+        study.home, draw_shapes(40, seed=9, size=32, classes=("disc-solid", "star-dotted")), "Others"
+    )
+    at = show("results/report.py", data=other.id, run=run.id)
+    at.run()
+    assert (link_of(at, "data"), link_of(at, "run")) == (run.manifest, run.id)
 
 
 # -- live ---------------------------------------------------------------------------------
@@ -428,7 +451,7 @@ def test_a_waiting_run_says_what_it_waits_for(study: Study) -> None:
     run = study.queued("second")
     at = show("train/live.py", run=run.id)
     assert "Waiting for 1 other run" in words(at)
-    button(at, "Stop and keep the best").click().run()
+    button(at, "Cancel").click().run()
     assert study.store.get(run.id).state == "stopped"
 
 
@@ -497,7 +520,7 @@ def test_two_runs_are_compared(study: Study) -> None:
     table = at.dataframe[0].value
     assert sorted(table["Run"]) == ["better", "worse"]
     assert not at.warning
-    winner = next(each for each in at.button if each.label.startswith("Take the winner"))
+    winner = next(each for each in at.button if each.label.startswith("Take home: better"))
     winner.click().run()
     assert "better" in words(at)
     assert link_of(at, "run") == better.id
@@ -589,9 +612,9 @@ def test_a_run_is_deleted_with_a_receipt(study: Study) -> None:
 def test_a_running_run_is_not_deleted(study: Study) -> None:
     run = study.running()
     at = show("results/runs.py", FIRST)
-    at.checkbox[0].check().run()
-    button(at, "Delete the run").click().run()
-    assert "stop it first" in at.error[0].value
+    assert at.checkbox[0].disabled
+    assert "Stop it before" in at.checkbox[0].label
+    assert button(at, "Delete the run").disabled
     assert study.store.get(run.id).state == "running"
 
 

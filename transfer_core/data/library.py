@@ -84,7 +84,9 @@ class Library:
         hits = [each for each in known if ref in (each.id, each.name)]
         hits = hits or [each for each in known if len(ref) >= 3 and each.id.startswith(ref)]
         if not hits:
-            raise UserError(f"There is no data set {ref!r}; add one or see the list.", "no-data")
+            raise UserError(
+                f"There is no data set {ref!r}; `transfer-lab datasets` lists what there is.", "no-data"
+            )
         if len({each.id for each in hits}) > 1 and hits[0].id != ref:
             ids = ", ".join(each.id for each in hits)
             raise UserError(f"{ref!r} could mean any of {ids}: give more of the id.", "ambiguous")

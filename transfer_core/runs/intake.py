@@ -92,13 +92,18 @@ class Intake:
         about = read_json(folder / "upload.json")
 
         def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
+            files = {path: folder / name for path, name in about["files"].items()}
             try:
-                files = {path: folder / name for path, name in about["files"].items()}
                 if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
                     candidates, problems = open_source(next(iter(files.values())))
                 else:
                     candidates, problems = arrange([(path, at.read_bytes) for path, at in files.items()])
                 return ingest(candidates, about["name"], self._library, problems=problems, progress=tell)
+            except UserError as error:
+                told = str(error)
+                for path, at in files.items():
+                    told = told.replace(at.name, path)  # the user's name, not ours
+                raise UserError(told, error.kind) from None
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 

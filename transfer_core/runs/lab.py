@@ -96,6 +96,8 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
         facts["left"] = (ends[-1].epochs - ends[-1].epoch) * ends[-1].seconds / ends[-1].epoch
     last = store.last_event(run.id)
     event = last[2] if last else None
+    if isinstance(event, (Progressed, Ended)):
+        facts["left"] = None  # how long testing or caching takes does not follow from the epochs
     if isinstance(event, Progressed):
         facts |= {"doing": event.doing, "done": event.done, "total": event.total}
     elif isinstance(event, Stepped):

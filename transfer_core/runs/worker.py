@@ -207,7 +207,7 @@ def _test(
     with setup.activations(setup.spec.cut) as activations:
 
         def tell(done: int, total: int) -> bool:
-            teller.tell(Progressed("Testing on unseen images", done, total, ended.epoch))
+            teller.tell(Progressed("Predicting every image once", done, total, ended.epoch))
             return True
 
         activations.fill(images, 1, progress=tell)
