@@ -69,9 +69,11 @@ def race(curves: Mapping[str, Sequence[tuple[float, float]]], colours: Sequence[
         figure.add_scatter(
             x=x, y=y, mode="lines+markers", name=_plain(name), line={"color": colour, "width": 2.5}
         )
+    most = max((x for points in curves.values() for x, _ in points), default=1)
+    whole = {"dtick": max(1, round(most / 10))} if over == "epochs" else {}
     figure.update_layout(
         title="Validation accuracy while training", height=380, margin={"l": 8, "r": 8, "t": 48, "b": 36},
-        xaxis={"title": over, "tickformat": "d" if over == "epochs" else "~g", "nticks": 10}, yaxis={"tickformat": ".1%"}, legend={"orientation": "h", "y": -0.2},
+        xaxis={"title": over, "tickformat": "~g", **whole}, yaxis={"tickformat": ".1%"}, legend={"orientation": "h", "y": -0.2},
     )  # fmt: skip
     return figure
 

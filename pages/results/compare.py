@@ -32,6 +32,8 @@ picked = st.multiselect(
     default=[first, *others[:1]],
     format_func=lambda each: label(each),
 )
+if len(picked) < 2 and not others:
+    missing("No other run was tested on images of this data set.", "Set up a run", "train/new_run.py")
 if len(picked) < 2:
     st.info("Choose two runs or more.", icon=":material/info:")
     st.stop()

@@ -61,10 +61,11 @@ if split.rule == "image" and split.receipt.groups_shared:
     )
 weakest = min(test["per_class"], key=lambda each: each["recall"])
 rarest = min(test["per_class"], key=lambda each: each["support"])
-st.markdown(
-    f"Weakest class: of {plural(weakest['support'], 'image')} of **{escape(weakest['class'])}** it found "
-    f"{percent(weakest['recall'])}."
-)
+if weakest["recall"] < 1:
+    st.markdown(
+        f"Weakest class: of {plural(weakest['support'], 'image')} of **{escape(weakest['class'])}** it found "
+        f"{percent(weakest['recall'])}."
+    )
 if rarest["support"] < FEW:
     st.warning(
         f"There are only {plural(rarest['support'], 'unseen image')} of {escape(rarest['class'])}: too few to trust "
@@ -158,7 +159,7 @@ table = [
         "Right when said (precision)": 100 * each["precision"],
         "interval ": interval(each["precision_ci"]),
         "F1": 100 * each["f1"],
-        "interval  ": interval(each["f1_ci"]),
+        "interval  ": interval(each["f1_ci"]) if each["f1_ci"][0] < each["f1_ci"][1] else "-",
         "n": each["support"],
     }
     for each in test["per_class"]

@@ -99,7 +99,7 @@ except UserError as error:
 
 plan = lab.plan(spec, manifest, split)
 n_train = sum(split.receipt.counts["train"].values())
-with right, st.container(border=True):
+with right, st.container(border=True, key="summary"):
     st.markdown("#### Summary")
     st.markdown(
         f"Trains **{plan.trained:,}** of {plan.total:,} parameters on **{plural(n_train, 'image')}**."

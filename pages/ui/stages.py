@@ -16,10 +16,10 @@ _SNOWFLAKE = (
 )
 _STYLE = f"""
 <style>
-.stages{{display:grid;grid-template-columns:repeat(auto-fill,minmax(74px,1fr));gap:6px}}
-.stage{{border-radius:8px;padding:8px 8px 6px;font-size:.8rem;line-height:1.25;
+.stages{{display:grid;grid-template-columns:repeat(auto-fill,minmax(60px,1fr));gap:6px}}
+.stage{{border-radius:8px;padding:8px 7px 6px;font-size:.8rem;line-height:1.25;
   border:1.5px solid var(--lab-line);color:var(--lab-text)}}
-.stage .flake{{display:inline-block;width:13px;height:13px;vertical-align:-1px;margin-right:4px;
+.stage .flake{{display:inline-block;width:11px;height:11px;vertical-align:-1px;margin-right:3px;
   background:currentColor;mask:url("{_SNOWFLAKE}") center/contain no-repeat}}
 .stage.frozen{{background:repeating-linear-gradient(135deg,transparent 0 6px,
   color-mix(in srgb,var(--lab-text) 6%,transparent) 6px 12px);opacity:.85}}
@@ -43,8 +43,8 @@ def _box(name: str, parameters: int, frozen: bool) -> str:
     kind, word = ("frozen", "frozen") if frozen else ("trains", "trains")
     icon = "<span class='flake'></span>" if frozen else ""
     return (
-        f"<div class='stage {kind}' role='listitem'><b>{icon}{escape(name)}</b>"
-        f"<small>{word}<br>{_short(parameters)}</small></div>"
+        f"<div class='stage {kind}' role='listitem'><b>{escape(name)}</b>"
+        f"<small>{icon}{word}<br>{_short(parameters)}</small></div>"
     )
 
 

@@ -128,10 +128,14 @@ def current_data() -> Manifest | None:
 
 
 def current_split(manifest: Manifest) -> Split | None:
-    """Return the chosen split where it belongs to the data set."""
+    """Return the chosen split where it belongs to the data set; else that of the data set's newest run."""
     wanted = chosen("split")
     if not wanted:
-        return None
+        runs = get_lab().store.runs(manifest=manifest.id)
+        if not runs:
+            return None
+        wanted = runs[0].spec.split
+        choose(split=wanted)
     try:
         return get_lab().library.get_split(manifest.id, wanted)
     except UserError:

@@ -13,7 +13,10 @@ _STYLE = """
 [class*=st-key-card-]>:last-child{margin-top:auto}
 [data-testid=stSidebarHeader]{height:2.5rem}
 [data-testid=stMetricValue],[data-testid=stTable] td{font-variant-numeric:tabular-nums}
+[data-testid=stLayoutWrapper]:has(>.st-key-summary){position:sticky;top:4.5rem}
 @media (max-width:1100px){
+  [data-testid=stColumn]:has(.st-key-summary){order:-1}
+  [data-testid=stLayoutWrapper]:has(>.st-key-summary){position:static}
   .stMainBlockContainer{padding-left:1.5rem;padding-right:1.5rem}
   :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock]{flex-wrap:wrap}
   :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:210px}
