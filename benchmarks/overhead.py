@@ -1,6 +1,6 @@
 """What watching costs: events, checkpoints and the live page, as a share of training time.
 
-    uv run python benchmarks/overhead.py
+    uv run python benchmarks/overhead.py [--fractions 0.12,0.03,0.85]
 
 Fine-tunes above the cut through the real store, with the time spent in telling, saving and beating
 counted where it is spent, while a second thread asks what the live page asks, once a second. Then the
@@ -9,6 +9,7 @@ live page's questions are timed against a run with 100,000 events.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import tempfile
@@ -60,11 +61,11 @@ def poll(store: RunStore, run: Run) -> None:
         store.last_event(run.id, kind)
 
 
-def training_share(home: Path) -> dict[str, float]:
+def training_share(home: Path, fractions: list[float]) -> dict[str, float]:
     """Return seconds of training, telling, saving, beating and polling of one real run."""
     library, store = Library(home), RunStore(home)
     manifest, _ = add_solar_cells(library)
-    split = library.add_split(make_split(manifest))
+    split = library.add_split(make_split(manifest, fractions=fractions))
     spec = make_spec(manifest, split, {"strategy": "fine_tuning", "cut": 7, "epochs": 5, "device": "cpu"})
     store.add_run(spec)
     run = store.claim(store.runs()[0].id)
@@ -120,8 +121,13 @@ def poll_at(home: Path, events: int) -> float:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--fractions", default="0.6,0.15,0.25", help="a smaller first share makes a shorter run"
+    )
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        share = training_share(Path(name))
+        share = training_share(Path(name), [float(each) for each in options.fractions.split(",")])
         store = RunStore(Path(name))
         for run in store.runs():
             store.finish(run.id, run.attempt, "done")
