@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sample_data.shapes import Drawing
-from transfer_core.data.ingest import Candidate
+from sample_data.shapes import Drawing, draw_shapes
+from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
-from transfer_core.data.split import Split
+from transfer_core.data.split import Split, make_split
 from transfer_core.models.backbones import Backbone, Stage, WeightsFile
 from transfer_core.models.cache import ActivationCache
 from transfer_core.training.checkpoint import load_best, load_checkpoint
@@ -27,7 +27,15 @@ from transfer_core.training.rules import make_spec
 from transfer_core.training.setup import Setup, make_setup
 from transfer_core.training.spec import RunSpec
 
+SMALL: dict[str, dict[str, Any]] = {  # knobs that keep a test short
+    "probe_then_tune": {"probe": 3},
+    "autoencoder": {"pretraining": 2},
+    "prototypical": {"episodes": 4},
+    "meta_transfer": {"way": 2, "shot": 2, "queries": 3, "episodes": 4, "inner_steps": 5, "fitting": 6},
+    "mcd": {"times": 2},
+}
 CLASSES = ("disc-solid", "cross-outline", "star-dotted")
+MANY = (*CLASSES, "disc-outline", "cross-solid", "star-solid", "triangle-solid")
 
 TINY = Backbone(
     key="tiny",
@@ -159,7 +167,8 @@ class Lab:
     def spec(self, strategy: str = "fine_tuning", **wishes: Any) -> RunSpec:
         """A spec of a few short epochs that ends after the last."""
         usual = {"backbone": "tiny", "device": "cpu", "epochs": 3, "patience": 0, "batch_size": 8, "lr": 0.01}
-        return make_spec(self.manifest, self.split, usual | {"strategy": strategy} | wishes)
+        knobs = SMALL.get(strategy, {}) | wishes.pop("knobs", {})
+        return make_spec(self.manifest, self.split, usual | {"strategy": strategy, "knobs": knobs} | wishes)
 
     def setup(self, spec: RunSpec, *, scale: float = 1.0, budget: int | None = None) -> Setup:
         """A run's parts, made anew; `budget` limits what may be stored."""
@@ -194,12 +203,38 @@ class Lab:
         split = self.library.add_split(replace(self.split, manifest=manifest.id))
         return Lab(self.home, manifest, split)
 
+    def across_domains(self) -> Lab:
+        """The same images, split from the clean drawings to the photographed ones."""
+        source, target = self.manifest.domains
+        split = make_split(
+            self.manifest, "transfer", fractions=(0.5, 0.25, 0.25), train_domain=source, test_domain=target
+        )
+        return Lab(self.home, self.manifest, self.library.add_split(split))
+
+    def with_further_label(self) -> Lab:
+        """The same images and split, each image with a further label, told by its number."""
+        rows = tuple(
+            replace(row, extra={"colour": ("red", "blue")[int(row.image[:4], 16) % 2]})
+            for row in self.manifest.rows
+        )
+        manifest = self.library.add(replace(self.manifest, rows=rows))
+        return Lab(self.home, manifest, self.library.add_split(replace(self.split, manifest=manifest.id)))
+
+    def with_many_classes(self) -> Lab:
+        """Other drawings: seven classes of twelve, and a few without a label."""
+        drawings = candidates(draw_shapes(88, seed=5, size=32, classes=MANY))
+        mixed = drawings[:84] + [replace(each, label=None) for each in drawings[84:]]
+        manifest, _ = ingest(mixed, "Many", self.library)
+        split = make_split(manifest, fractions=(0.5, 0.25, 0.25))
+        return Lab(self.home, manifest, self.library.add_split(split))
+
     def permuted(self, part: str) -> Lab:
         """The same, but the labels of a part go round among the classes."""
         names = self.manifest.classes
         after = dict(zip(names, (*names[1:], names[0]), strict=True))
         rows = self.manifest.by_image
-        return self.relabelled({image: after[rows[image].label or ""] for image in self.split.part(part)})
+        known = [image for image in self.split.part(part) if rows[image].label]
+        return self.relabelled({image: after[rows[image].label or ""] for image in known})
 
 
 def same_tensors(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:

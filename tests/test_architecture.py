@@ -33,6 +33,7 @@ MAY_IMPORT = {  # part -> the parts of ours that it may import besides itself
 }
 ENTRIES = (
     "cli",
+    "cli_catalogue",
     "cli_house",
     "cli_options",
     "cli_watch",

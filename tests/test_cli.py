@@ -129,6 +129,23 @@ def test_lists_have_the_fields_promised(home, capsys):
 
 
 @pytest.mark.slow
+def test_adaptation_brings_its_twin_and_a_verdict(home, capsys, pictures):
+    ask(capsys, "ingest", pictures, "--name", "drawn")
+    code, run = ask(
+        capsys, "train", "--data", "drawn", "--strategy", "mcc", "--source", "clean", "--target", "photographed",
+        "--epochs", "2", "--device", "cpu",
+    )  # fmt: skip
+    assert (code, run["state"]) == (0, "done")
+    assert "class shares on the target" in run["selection_rule"]
+    assert run["test_transductive"]["n"] == 24
+    assert run["oracle"]["epoch"] in (1, 2)
+    assert run["verdict"]["verdict"] in ("better", "cannot tell", "worse")
+    twin = next(each for each in ask(capsys, "runs")[1]["runs"] if each["run"] == run["twin"])
+    assert (twin["state"], twin["spec"]["strategy"]) == ("done", "source_only")
+    assert twin["test"]["n"] == run["test"]["n"] == run["verdict"]["n"]
+
+
+@pytest.mark.slow
 def test_the_whole_path(home, capsys, pictures, tmp_path):
     code, data = ask(capsys, "ingest", pictures, "--name", "drawn")
     assert code == 0

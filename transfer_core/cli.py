@@ -15,12 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transfer_core import cli_house
+from transfer_core import cli_catalogue, cli_house
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
 from transfer_core.cli_watch import ProgressBar, watch
 from transfer_core.errors import UserError
-from transfer_core.files import get_home
 from transfer_core.runs.lab import Lab, run_object
 
 
@@ -102,11 +101,14 @@ def _datasets(options: argparse.Namespace) -> Answer:
 
 def _train(options: argparse.Namespace) -> Answer:
     from transfer_core.data.split import FRACTIONS, Rule, make_split
+    from transfer_core.strategies import TARGET, get_strategy
     from transfer_core.training.rules import make_spec
 
     lab = get_lab()
     manifest = _find_data(lab, options.data)
-    rule: Rule = options.split_by or ("domain" if options.target else "image")
+    adapts = TARGET in get_strategy(options.strategy or "feature_extraction").needs
+    across: Rule = "transfer" if options.source or adapts else "domain"
+    rule: Rule = options.split_by or (across if options.target else "image")
     split = lab.library.add_split(
         make_split(
             manifest,
@@ -163,9 +165,11 @@ def _follow(lab: Lab, run: str, options: argparse.Namespace) -> Answer:
     """Wait for a run unless asked not to; Ctrl-C once stops it, twice leaves it alone."""
     if options.detach:
         return _run_answer(lab, run)
-    if not watch(lab, run):
-        data, text, _ = _run_answer(lab, run)
-        return data, f"{text}\nThe run goes on by itself.", 130
+    twin = lab.twin(lab.store.get(run))
+    for each in [run, *([twin.id] if twin else [])]:
+        if not watch(lab, each):
+            data, text, _ = _run_answer(lab, run)
+            return data, f"{text}\nThe run goes on by itself.", 130
     return _run_answer(lab, run)
 
 
@@ -175,6 +179,18 @@ def _run_answer(lab: Lab, run: str) -> Answer:
     lines = [f"run {found.id}  {found.state}  {found.name}"]
     if found.error:
         lines.append(found.error)
+    if twin := lab.twin(found):
+        data["twin"] = twin.id
+    if verdict := lab.verdict(found):
+        low, high = verdict.interval
+        data["verdict"] = {
+            "verdict": verdict.verdict, "harmful": verdict.is_harmful, "balanced_accuracy_gain": verdict.value,
+            "interval": [low, high], "n": verdict.n, "resampled": verdict.resampled,
+        }  # fmt: skip
+        lines.append(
+            f"{verdict.verdict} than without adaptation: balanced accuracy {verdict.value:+.3f} "
+            f"(95 % {low:+.3f} to {high:+.3f})"
+        )
     if "test" in data:
         test = data["test"]
         low, high = test["accuracy_ci"]
@@ -251,45 +267,6 @@ def _predict(options: argparse.Namespace) -> Answer:
     return data, "\n".join(lines), 0 if predictions else 2
 
 
-def _backbones(options: argparse.Namespace) -> Answer:
-    from transfer_core.models.backbones import BACKBONES
-    from transfer_core.models.weights import find_weights
-
-    home = get_home()
-    rows = []
-    for each in BACKBONES:
-        facts = asdict(each) | {"parameters": each.parameters, "gflops": each.gflops}
-        rows.append(facts | {"here": find_weights(each, home) is not None})
-    lines = [
-        f"{row['key']:<20}{row['parameters'] / 1e6:7.1f} M{row['gflops']:7.2f} GFLOPs{row['top1']:7.1f} %  "
-        f"{'here' if row['here'] else 'not here'}"
-        for row in rows
-    ]
-    return {"backbones": rows}, "\n".join(lines), 0
-
-
-def _strategies(options: argparse.Namespace) -> Answer:
-    from transfer_core.knobs import get_knobs
-    from transfer_core.strategies import STRATEGIES
-
-    rows: list[dict[str, Any]] = []
-    lines = []
-    for each in STRATEGIES:
-        knobs = [asdict(knob) | {"type": knob.type.__name__} for knob in get_knobs(each)]
-        rows.append(
-            {
-                "name": each.name,
-                "title": each.title,
-                "about": each.about,
-                "needs": list(each.needs),
-                "knobs": knobs,
-            }
-        )
-        lines += [f"{each.name}: {each.about}"]
-        lines += [f"  --set {knob['name']}={knob['default']}  {knob['help']}" for knob in knobs]
-    return {"strategies": rows}, "\n".join(lines), 0
-
-
 COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "sample": _sample,
     "ingest": _ingest,
@@ -300,8 +277,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "resume": _resume,
     "stop": _stop,
     "predict": _predict,
-    "backbones": _backbones,
-    "strategies": _strategies,
+    "backbones": cli_catalogue.backbones,
+    "strategies": cli_catalogue.strategies,
     "delete": cli_house.delete,
     "rename": cli_house.rename,
     "weights": cli_house.weights,

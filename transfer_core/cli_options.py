@@ -66,7 +66,7 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     add("--epochs", type=int)
     add("--batch-size", type=int)
     add("--lr", type=float)
-    add("--split-by", choices=["image", "group", "domain", "given"])
+    add("--split-by", choices=["image", "group", "domain", "given", "transfer"])
     add("--fractions", metavar="A,B,C", help="shares of training, validation and test")
     add("--source", help="domain to train on")
     add("--target", help="domain to test on")

@@ -7,7 +7,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
+PART_NAMES = {
+    "train": "Training",
+    "val": "Validation",
+    "target_train": "Target, labels hidden",
+    "test": "Test",
+}
 
 
 def class_bars(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
@@ -18,8 +23,9 @@ def class_bars(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, st
 
 def split_bars(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
     """Images per part, stacked by class."""
-    names = [f"{title} ({sum(counts[part].values()):,})" for part, title in PART_NAMES.items()]
-    series = {name: [counts[part][name] for part in PART_NAMES] for name in colours}
+    parts = [part for part in PART_NAMES if part in counts]
+    names = [f"{PART_NAMES[part]} ({sum(counts[part].values()):,})" for part in parts]
+    series = {name: [counts[part][name] for part in parts] for name in colours}
     return _stacked(names, series, colours, "How the images are divided")
 
 
@@ -30,7 +36,7 @@ def _stacked(
     for name, values in series.items():
         bar: dict[str, Any] = {"color": colours[name], "line": {"width": 0}}
         texts = [f"{value:,}" if value else "" for value in values]
-        figure.add_bar(y=names, x=list(values), name=_plain(name), orientation="h", marker=bar, text=texts)
+        figure.add_bar(y=names, x=list(values), name=plain(name), orientation="h", marker=bar, text=texts)
     figure.update_layout(
         barmode="stack", title=title, height=150 + 44 * len(names), margin={"l": 8, "r": 8, "t": 72, "b": 36},
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"}, xaxis_title="images", bargap=0.35,
@@ -46,7 +52,7 @@ def class_intervals(per_class: Sequence[Mapping[str, Any]], colours: Mapping[str
     for each in per_class:
         low, high = each["recall_ci"]
         figure.add_scatter(
-            x=[each["recall"]], y=[_plain(each["class"])], mode="markers", showlegend=False,
+            x=[each["recall"]], y=[plain(each["class"])], mode="markers", showlegend=False,
             marker={"size": 13, "color": colours[each["class"]]},
             error_x={"type": "data", "symmetric": False, "array": [high - each["recall"]],
                      "arrayminus": [each["recall"] - low], "thickness": 2.5, "width": 6,
@@ -60,28 +66,10 @@ def class_intervals(per_class: Sequence[Mapping[str, Any]], colours: Mapping[str
     return figure
 
 
-def race(curves: Mapping[str, Sequence[tuple[float, float]]], colours: Sequence[str], over: str) -> go.Figure:
-    """Validation accuracy of several runs over epochs or seconds, each labelled at its end."""
-    figure = go.Figure()
-    for index, (name, points) in enumerate(curves.items()):
-        x, y = [each[0] for each in points], [each[1] for each in points]
-        colour = colours[index % len(colours)]
-        figure.add_scatter(
-            x=x, y=y, mode="lines+markers", name=_plain(name), line={"color": colour, "width": 2.5}
-        )
-    most = max((x for points in curves.values() for x, _ in points), default=1)
-    whole = {"dtick": max(1, round(most / 10))} if over == "epochs" else {}
-    figure.update_layout(
-        title="Validation accuracy while training", height=380, margin={"l": 8, "r": 8, "t": 48, "b": 36},
-        xaxis={"title": over, "tickformat": "~g", **whole}, yaxis={"tickformat": ".1%"}, legend={"orientation": "h", "y": -0.2},
-    )  # fmt: skip
-    return figure
-
-
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
     """The confusion matrix as a heat map, shaded by the share of the true class."""
     shares = [[cell / max(sum(row), 1) for cell in row] for row in matrix]
-    names = [_plain(each) for each in classes]
+    names = [plain(each) for each in classes]
     figure = go.Figure(
         go.Heatmap(z=shares, x=names, y=names, text=matrix, texttemplate="%{text}", colorscale="Teal",
                    showscale=False, hovertemplate="is %{y}, said %{x}: %{text}<extra></extra>")
@@ -94,6 +82,6 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
     return figure
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return a text plotly shows letter by letter: it reads a little HTML in labels."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -4,6 +4,7 @@ import io
 
 import streamlit as st
 
+from pages.ui.adaptation import show_verdict
 from pages.ui.cells import MOST, confusion_buttons
 from pages.ui.parts import class_colours, figure_card, gallery, missing, state_badge, title
 from pages.ui.state import current_run, get_lab, go
@@ -37,6 +38,13 @@ if run.state != "done":
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(run)
         st.caption(f"after {run.result['epoch']} of {run.result['epochs']} epochs; the best of them is kept")
+if not test["n"]:
+    unseen = len(split.part("test"))
+    st.markdown(
+        f"### Cannot be measured: the {plural(unseen, 'unseen image')} of {escape(split.test_domain)} have no labels"
+    )
+    show_verdict(run)
+    st.stop()
 low, high = test["accuracy_ci"]
 st.markdown(
     f"### Right on {percent(test['accuracy'])} of {plural(test['n'], 'unseen image')}  \n"
@@ -47,6 +55,7 @@ kinds = {
     "group": "whole groups that training never saw",
     "domain": f"the domain {escape(split.test_domain)}, which training never saw",
     "given": "your own test folder",
+    "transfer": f"a quarter of the images of {escape(split.test_domain)}, whose labels training never saw",
 }
 units = f"{test['groups']} groups" if test["resampled"] == "groups" else "single images"
 st.markdown(
@@ -87,6 +96,16 @@ def between(ends: tuple[float, float]) -> str:
     return f"95 % interval {interval(ends)}" if ends[0] < ends[1] else "too few images for an interval"
 
 
+show_verdict(run)
+if oracle := run.result.get("oracle"):
+    st.caption(
+        f"Chosen without labels of the target: epoch {run.result['best_epoch']}, balanced accuracy {percent(oracle['chosen'])} on "
+        f"{plural(oracle['images'], 'image')} of its training part. An oracle that knew their labels would have taken "
+        f"epoch {oracle['epoch']} ({percent(oracle['balanced_accuracy'])}). "
+        f"On all labelled images of the target: {percent(run.result['test_transductive']['balanced_accuracy'])} (transductive)."
+    )
+if used := run.result.get("target_labels_used"):
+    st.caption(f"{plural(used, 'label')} of the target's training part were used.")
 majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)
 with st.container(key="wrap-figures"):
     places = st.columns(4)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.ui.parts import STATES, missing, run_line, state_badge, title
 from pages.ui.state import choose, get_lab, go, run_again
-from pages.ui.text import ago, duration, escape, percent, plural, size
+from pages.ui.text import ago, duration, escape, percent, plural, right_on, size
 from transfer_core.errors import UserError
 from transfer_core.runs.housekeeping import delete_run
 from transfer_core.strategies import get_strategy
@@ -36,7 +36,7 @@ table = [
         "State": STATES[run.state][2],
         "Data": names.get(run.manifest, "deleted"),
         "Strategy": get_strategy(run.spec.strategy).title,
-        "Right on unseen": percent(run.result["test"]["accuracy"]) if run.result else "",
+        "Right on unseen": right_on(run.result["test"]) if run.result else "",
         "Took": duration(run.ended - run.started) if run.ended and run.started else "",
         "Started": ago(run.created),
         "Note": run.note,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.ui.parts import finished_run, title
 from pages.ui.state import get_helper, get_lab
-from pages.ui.text import escape, percent, size
+from pages.ui.text import escape, right_on, size
 from transfer_core.errors import UserError
 from transfer_core.evaluation.report import write_csv
 from transfer_core.models.backbones import get_backbone
@@ -14,7 +14,7 @@ from transfer_core.models.backbones import get_backbone
 lab = get_lab()
 title("How do I use it elsewhere?")
 run = finished_run()
-st.markdown(f"**{escape(run.name)}**, right on {percent(run.result['test']['accuracy'])} of unseen images.")
+st.markdown(f"**{escape(run.name)}**, right on {right_on(run.result['test'])} of unseen images.")
 backbone = get_backbone(run.spec.backbone)
 with st.container(border=True):
     st.markdown("#### Weights (safetensors)")

@@ -19,6 +19,11 @@ RULES: dict[Rule, tuple[str, str]] = {
         "By domain",
         "One site or device is kept for the test. Tells how well it does somewhere else.",
     ),
+    "transfer": (
+        "From one domain to another",
+        "Learns from the labels of one site or device and only looks at the images of another. "
+        "For the strategies that adapt.",
+    ),
     "given": ("As given", "As your train, val and test folders say."),
 }
 
@@ -33,7 +38,7 @@ title(
 )
 possible: list[Rule] = ["image"]
 possible += ["group"] if manifest.groups else []
-possible += ["domain"] if len(manifest.domains) > 1 else []
+possible += ["domain", "transfer"] if len(manifest.domains) > 1 else []
 possible += ["given"] if {"train", "test"} <= {row.given for row in manifest.rows} else []
 known = current_split(manifest)
 default: Rule = (
@@ -49,7 +54,14 @@ with left:
         format_func=lambda each: RULES[each][0],
         captions=[RULES[each][1] for each in possible],
     )
-    domain = None
+    domain = source = None
+    if rule == "transfer":
+        names = list(manifest.domains)
+        at = names.index(known.train_domain) if known and known.train_domain in names else 0
+        source = st.selectbox("Learn from the labels of", names, index=at)
+        names = [each for each in names if each != source]
+        at = names.index(known.test_domain) if known and known.test_domain in names else 0
+        domain = st.selectbox("For images of", names, index=at)
     if rule == "domain":
         names = list(manifest.domains)
         at = names.index(known.test_domain) if known and known.test_domain in names else 0
@@ -66,7 +78,9 @@ with left:
             seed = int(st.number_input("Seed", 0, 10_000, known.seed if known else 0,
                                        help="Another number draws another, equally good, split."))  # fmt: skip
 try:
-    split = make_split(manifest, rule, fractions=fractions, seed=seed, test_domain=domain)
+    split = make_split(
+        manifest, rule, fractions=fractions, seed=seed, test_domain=domain, train_domain=source
+    )
 except UserError as error:
     with right:
         st.error(escape(error), icon=":material/error:")

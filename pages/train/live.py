@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from pages.ui.adaptation import show_health
 from pages.ui.live_curves import live_curves
 from pages.ui.parts import missing, state_badge, title
 from pages.ui.state import current_run, get_lab, go, run_again
@@ -12,6 +13,7 @@ from transfer_core.errors import UserError
 from transfer_core.runs.lab import standing
 from transfer_core.runs.store import Run
 from transfer_core.training.events import EpochEnded, Noted, PhaseStarted, Stepped
+from transfer_core.training.spec import RULES
 
 BLUE, ORANGE = "#56B4E9", "#D55E00"
 lab = get_lab()
@@ -45,12 +47,13 @@ def curves(found: Run) -> None:
             key=f"accuracy-{found.id}", colours=[BLUE, ORANGE], end=end, most=1.0, mark=best, format=".0%",
             y_title="accuracy",
         )  # fmt: skip
+    show_health(found, ends)
     if ends and best:
         chosen = next(each for each in ends if each.epoch == best)
         word = "Kept" if found.is_over else "Best so far"
         st.caption(
             f"{word}: epoch {best}, validation accuracy {percent(chosen.val['accuracy'])} "
-            f"(lowest validation loss, {chosen.val['loss']:.3f})."
+            f"({RULES[found.spec.select]})."
         )
 
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.ui.choices import pick_backbone, pick_strategy
+from pages.ui.contest import contest
 from pages.ui.forms import knob_form
 from pages.ui.parts import missing, title
 from pages.ui.stages import stage_strip
@@ -15,7 +16,7 @@ from transfer_core.errors import UserError
 from transfer_core.knobs import get_knobs
 from transfer_core.models.device import list_devices
 from transfer_core.models.weights import find_weights
-from transfer_core.training.rules import make_spec
+from transfer_core.training.rules import make_spec, twin_spec
 from transfer_core.training.spec import RunSpec
 
 lab = get_lab()
@@ -42,13 +43,13 @@ with st.container(key="wrap-page"):
 
 with left:
     backbone = pick_backbone(first)
-    strategy = pick_strategy(first)
+    strategy = pick_strategy(first, manifest, split)
     stages = len(backbone.stages)
 
     st.markdown("#### Frozen stages")
     strip = st.container()
     guess = make_spec(manifest, split, {"backbone": backbone.key, "strategy": strategy.name, "device": "cpu"})
-    if strategy.chooses_cut:
+    if strategy.freezes == "chosen":
         same = first and (first.backbone, first.strategy) == (backbone.key, strategy.name)
         own = first.cut if first and same else guess.cut
         remembered = min(st.session_state.get("cut", own), stages)
@@ -57,7 +58,7 @@ with left:
                         help="Frozen stages keep what they learnt on ImageNet and are computed once.")  # fmt: skip
         st.session_state["cut"] = cut
     else:
-        cut = stages
+        cut = guess.cut
     with strip:
         stage_strip(backbone, cut, len(manifest.classes))
 
@@ -76,7 +77,7 @@ with left:
         wishes = {"strategy": strategy.name, "backbone": backbone.key, "cut": cut, "augment": augment}
         defaults = make_spec(manifest, split, wishes | {"device": "cpu"})
         common = [knob for knob in get_knobs(RunSpec) if knob.name not in ("cut", "geometry")]
-        if not strategy.chooses_cut:
+        if strategy.freezes != "chosen":
             common = [knob for knob in common if knob.name not in ("lr", "batch_size")]
         prefix = f"{strategy.name}-{backbone.key}-{augment}-{split.id}"
         own = first if first and (first.strategy, first.augment) == (strategy.name, augment) else defaults
@@ -97,6 +98,8 @@ except UserError as error:
     right.error(escape(error), icon=":material/error:")
     st.stop()
 
+with left:
+    contest(manifest, split, wishes)
 plan = lab.plan(spec, manifest, split)
 n_train = sum(split.receipt.counts["train"].values())
 with right, st.container(border=True, key="summary"):
@@ -107,11 +110,22 @@ with right, st.container(border=True, key="summary"):
     when = f"About **{duration(plan.seconds)}** on {spec.device}." if plan.seconds else (
         "How long it takes is known after the first run with this backbone; the live page says it from the first epoch on."
     )  # fmt: skip
+    if strategy.cost and plan.seconds:
+        when = (
+            f"Fine-tuning would take about {duration(plan.seconds)} on {spec.device}; this: {strategy.cost}."
+        )
     st.markdown(when)
     if plan.bytes and cut:
         st.markdown(f"The frozen part is computed once and kept: {size(plan.bytes)}.")
     tested = sum(split.receipt.counts["test"].values())
-    st.markdown(f"Tested on {plural(tested, 'unseen image')}, split by {split.rule}.")
+    how = (
+        f"from {escape(split.train_domain)} to {escape(split.test_domain)}"
+        if split.rule == "transfer"
+        else f"split by {split.rule}"
+    )
+    st.markdown(f"Tested on {plural(tested, 'unseen image')}, {how}.")
+    if twin_spec(spec, split):
+        st.markdown("The same run **without adaptation** is trained as well, to see whether it helps.")
     name = st.text_input("Name of the run", placeholder="optional")
     ready = find_weights(backbone, lab.home) is not None
     if st.button(

@@ -10,11 +10,20 @@ import streamlit as st
 from pages.ui.parts import card
 from pages.ui.state import get_helper, get_lab
 from pages.ui.text import escape, percent
+from transfer_core.data.manifest import Manifest
+from transfer_core.data.split import Split
 from transfer_core.models.backbones import BACKBONES, Backbone, get_backbone
 from transfer_core.models.weights import download_weights, find_weights, missing_weights_message
 from transfer_core.strategies import STRATEGIES, Strategy, get_strategy
+from transfer_core.training.rules import unmet_need
 from transfer_core.training.spec import RunSpec
 
+GROUPS = {
+    "supervised": "With your labels",
+    "adaptation": "From one domain to another",
+    "few labels": "Few labels, further labels",
+    "baseline": "Baselines",
+}
 FIRST = ("lite0", "lite2", "resnet50")  # shown before "more"
 
 
@@ -84,16 +93,35 @@ def _get_weights(backbone: Backbone) -> None:
         st.rerun()
 
 
-def pick_strategy(first: RunSpec | None) -> type[Strategy]:
-    """Show the strategies; return the chosen one."""
-    st.session_state.setdefault("strategy", first.strategy if first else STRATEGIES[0].name)
+def pick_strategy(first: RunSpec | None, manifest: Manifest, split: Split) -> type[Strategy]:
+    """Show the strategies of one group at a time; return the chosen one."""
+    usual = "mcc" if split.rule == "transfer" else STRATEGIES[0].name
+    chosen = get_strategy(st.session_state.setdefault("strategy", first.strategy if first else usual))
     st.markdown("#### Strategy")
-    for place, each in zip(st.columns(len(STRATEGIES)), STRATEGIES, strict=True):
-        is_on = st.session_state["strategy"] == each.name
-        with place, card(each.name, is_on):
-            st.markdown(f"**{each.title}**")
-            st.caption(each.about)
-            if _choose_button(each.name, is_on):
-                st.session_state["strategy"] = each.name
-                st.rerun()
-    return get_strategy(st.session_state["strategy"])
+    group = st.segmented_control(
+        "Which kind", list(GROUPS), default=chosen.group, format_func=lambda each: GROUPS[each],
+        label_visibility="collapsed", required=True, key=f"group-{split.id}",
+    )  # fmt: skip
+    shown = [each for each in STRATEGIES if each.group == group]
+    with st.container(key="wrap-strategies"):
+        for start in range(0, len(shown), 3):
+            for place, each in zip(st.columns(3), shown[start : start + 3], strict=False):
+                with place:
+                    _strategy_card(each, chosen, unmet_need(each, manifest, split))
+    if chosen.group != group:
+        st.caption(f"Chosen: **{chosen.title}**, under *{GROUPS[chosen.group]}*.")
+    return chosen
+
+
+def _strategy_card(each: type[Strategy], chosen: type[Strategy], missing: str | None) -> None:
+    with card(each.name, each is chosen):
+        st.markdown(f"**{each.title}**" if missing is None else f"**:gray[{each.title}]**")
+        st.caption(each.about)
+        if each.cost:
+            st.caption(f":material/timer: {each.cost}")
+        if missing:
+            st.caption(f":material/block: {escape(missing)}")
+        elif _choose_button(each.name, each is chosen):
+            st.session_state["strategy"] = each.name
+            st.session_state.pop("cut", None)
+            st.rerun()

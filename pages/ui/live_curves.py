@@ -7,6 +7,7 @@ chart that is there (`Plotly.react` with a constant `uirevision`). Plotly comes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -44,7 +45,7 @@ export default async function (component) {
     margin: { l: 48, r: 12, t: 64, b: 40 }, hovermode: 'x unified',
     title: { text: data.title, x: 0, xanchor: 'left', y: 0.98, yanchor: 'top', font: { size: 15 } },
     legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' },
-    xaxis: { ...axis, title: { text: data.x_title }, tickformat: 'd',
+    xaxis: { ...axis, title: { text: data.x_title }, tickformat: '~g',
       ...(empty ? { range: [0, data.end] } : { autorange: true, autorangeoptions: { include: [0, data.end] } }) },
     yaxis: { ...axis, tickformat: data.format, title: { text: data.y_title },
       ...(empty ? { range: [0, 1], showticklabels: false } : { autorange: true, autorangeoptions: data.bounds }) },
@@ -77,21 +78,23 @@ def live_curves(
     mark: float | None = None,
     format: str = "",  # noqa: A002 - plotly's word
     height: int = 300,
+    x_title: str = "epoch",
+    dashed: bool = True,
 ) -> None:
     """Show curves (x, y >= 0) by name, over 0 to `end`; no axis goes beyond `most`.
 
-    `mark` is where a dotted line says "best".
+    `mark` is where a dotted line says "best"; `dashed` draws the first curve dashed.
     """
     lines = [
         {
             "x": list(x),
             "y": list(y),
-            "name": name,
+            "name": escape(name, quote=False),  # plotly reads a little HTML in names
             "mode": "lines+markers" if len(x) < 60 else "lines",
             "line": {
                 "color": colours[index % len(colours)],
                 "width": 2.5,
-                "dash": "solid" if index else "dash",
+                "dash": "dash" if dashed and not index else "solid",
             },
         }
         for index, (name, (x, y)) in enumerate(series.items())
@@ -106,7 +109,7 @@ def live_curves(
             "end": end,
             "bounds": {"minallowed": 0} | ({} if most is None else {"maxallowed": most}),
             "format": format,
-            "x_title": "epoch",
+            "x_title": x_title,
             "y_title": y_title,
             "height": height,
             "alt": title,

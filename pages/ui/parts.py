@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.state import choose, current_run, get_intake, get_lab, go
-from pages.ui.text import ago, escape, percent
+from pages.ui.text import ago, escape, right_on
 from transfer_core.data.manifest import Row
 from transfer_core.data.samples import has_solar_cells, solar_cell_previews
 from transfer_core.errors import UserError
@@ -88,7 +88,9 @@ def figure_card(place: DeltaGenerator, label: str, value: str, under: str, about
 def run_line(run: Run) -> str:
     """Return a run in one line of markdown: accuracy or state, and how long ago."""
     if run.result:
-        return f"{percent(run.result['test']['accuracy'])} of unseen images right, {ago(run.created)}"
+        test = run.result["test"]
+        right = f"{right_on(test)} of unseen images right" if test["n"] else "no labels to measure by"
+        return f"{right}, {ago(run.created)}"
     return f"{STATES[run.state][2].lower()}, {ago(run.created)}"
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui.parts import STATES
 from pages.ui.state import choose, chosen, get_lab, known_data, link_params
-from pages.ui.text import percent
+from pages.ui.text import right_on
 from transfer_core.runs.run import Run
 
 
@@ -46,7 +46,7 @@ def _pick_run() -> None:
 def _label(run: Run) -> str:
     """Return a run's name and outcome; what still changes is not said here, where nothing ticks."""
     if run.result:
-        return f"{run.name} ({percent(run.result['test']['accuracy'])})"
+        return f"{run.name} ({right_on(run.result['test'])})"
     return f"{run.name} ({STATES[run.state][2].lower()})" if run.is_over else run.name
 
 

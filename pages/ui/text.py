@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
+from typing import Any
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])")
 _TURNERS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # change the direction of text
@@ -18,6 +20,11 @@ def escape(text: object) -> str:
 def percent(share: float, digits: int = 1) -> str:
     """Return a share as percent, with the thin space typography asks for."""
     return f"{100 * share:.{digits}f} %"
+
+
+def right_on(test: Mapping[str, Any]) -> str:
+    """Return the accuracy on unseen images as percent, or that it cannot be measured without labels."""
+    return percent(test["accuracy"]) if test["n"] else "not measurable"
 
 
 def interval(bounds: tuple[float, float] | list[float]) -> str:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pictures import make_row
 
 from transfer_core.data.library import Library
-from transfer_core.data.manifest import PARTS, Manifest, Row
-from transfer_core.data.split import NEAR, RULES, Rule, Split, make_split
+from transfer_core.data.manifest import PARTS, TARGET_TRAIN, Manifest, Row
+from transfer_core.data.receipt import NEAR
+from transfer_core.data.split import RULES, Rule, Split, make_split
 from transfer_core.errors import UserError
 
 CLASSES = ("a", "b", "c")
@@ -30,10 +31,14 @@ def attempt(manifest: Manifest, rule: Rule, seed: int = 0, **wishes: object) -> 
     """A split; examples too small to be split are passed over."""
     try:
         return make_split(
-            manifest, rule, seed=seed, test_domain="here" if rule == "domain" else None, **wishes
+            manifest,
+            rule,
+            seed=seed,
+            test_domain="here" if rule in ("domain", "transfer") else None,
+            **wishes,
         )
     except UserError as error:
-        assume(error.kind not in {"empty-part", "untrained-class", "one-class", "no-groups", "no-domains", "no-such-domain", "no-given-split"})  # fmt: skip
+        assume(error.kind not in {"empty-part", "untrained-class", "one-class", "no-groups", "no-domains", "no-such-domain", "no-given-split", "other-classes"})  # fmt: skip
         raise
 
 
@@ -61,11 +66,12 @@ def manifests(draw: st.DrawFn) -> Manifest:
 
 
 def sides(manifest: Manifest, split: Split, key: Callable[[Row], str | None]) -> dict[str, set[str]]:
-    """The parts in which each value of a key stands."""
+    """The sides on which each value of a key stands: images whose labels are hidden are on training's."""
     found: dict[str, set[str]] = defaultdict(set)
-    for row in manifest.labelled:
-        if key(row):
-            found[key(row) or ""].add(split.assignment[row.image])
+    for row in manifest.rows:
+        part = split.assignment.get(row.image)
+        if key(row) and part:
+            found[key(row) or ""].add("train" if part == TARGET_TRAIN else part)
     return found
 
 
@@ -81,8 +87,9 @@ def test_every_labelled_image_is_in_one_part_and_all_parts_have_some(
 ) -> None:
     split = attempt(manifest, rule, seed)
     parts = [split.part(part) for part in PARTS]
-    assert sorted(chain(*parts)) == sorted(row.image for row in manifest.labelled)
     assert all(parts)
+    if rule != "transfer":
+        assert sorted(chain(*parts)) == sorted(row.image for row in manifest.labelled)
     assert {manifest.by_image[image].label for image in split.part("train")} == set(manifest.classes)
 
 
@@ -112,6 +119,25 @@ def test_the_domain_left_out_is_the_test_part_and_training_and_validation_share_
     for key in (lambda row: row.group, lambda row: row.pixels):
         found = sides(manifest, split, key)
         assert not [each for each in found.values() if {"train", "val"} <= each]
+
+
+@settings(max_examples=80)
+@given(manifest=manifests(), seed=st.integers(0, 99))
+def test_from_one_domain_to_another_nothing_tested_was_seen(manifest: Manifest, seed: int) -> None:
+    """All of the target takes part, labelled or not; whoever is tested there is nowhere else."""
+    split = attempt(manifest, "transfer", seed)
+    rows = manifest.by_image
+    target = {row.image for row in manifest.rows if row.domain == "here"}
+    assert {*split.part("test"), *split.part(TARGET_TRAIN)} == target
+    assert all(rows[image].domain == "there" and rows[image].label for image in split.part("train"))
+    for key in (lambda row: row.group, lambda row: row.pixels):
+        assert all(parts == {"test"} or "test" not in parts for parts in sides(manifest, split, key).values())
+
+
+def test_classes_that_only_the_target_has_are_listed() -> None:
+    rows = [make_row(n, "ab"[n % 2] if n < 20 else "bc"[n % 2], domain=DOMAINS[n < 20]) for n in range(40)]
+    with pytest.raises(UserError, match=r"does not have: c\. The source has: a, b"):
+        make_split(make_manifest(rows), "transfer", test_domain="here")
 
 
 @settings(max_examples=60)
@@ -182,18 +208,21 @@ def test_another_seed_is_another_split_and_the_same_seed_the_same(rule: Rule) ->
 @given(manifest=manifests())
 def test_the_receipt_says_what_a_recount_finds(rule: Rule, manifest: Manifest) -> None:
     split = attempt(manifest, rule)
-    own, receipt = split.assignment, split.receipt
+    own = {image: "train" if part == TARGET_TRAIN else part for image, part in split.assignment.items()}
+    receipt = split.receipt
     assert receipt.groups_shared == len(crossing(sides(manifest, split, lambda row: row.group)))
     assert receipt.pixels_shared == len(crossing(sides(manifest, split, lambda row: row.pixels)))
     near = [
         (a.image, b.image)
-        for a, b in combinations(manifest.labelled, 2)
+        for a, b in combinations([row for row in manifest.rows if row.image in own], 2)
         if own[a.image] != own[b.image] and (int(a.look, 16) ^ int(b.look, 16)).bit_count() <= NEAR
     ]
     assert receipt.near_duplicates == len(near)
     for part in PARTS:
         for name in manifest.classes:
-            counted = sum(row.label == name and own[row.image] == part for row in manifest.labelled)
+            counted = sum(
+                row.label == name and split.assignment.get(row.image) == part for row in manifest.labelled
+            )
             assert receipt.counts[part][name] == counted
 
 

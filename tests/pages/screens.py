@@ -29,6 +29,7 @@ class Study:
     """One home folder, with what a test puts into it."""
 
     home: Path
+    choices: dict[str, Any] = field(default_factory=lambda: {"rule": "image"})  # of the split of new runs
     started: list[str] = field(default_factory=list)  # runs for which a worker would have been started
 
     @property
@@ -49,7 +50,7 @@ class Study:
 
     def queued(self, name: str = "", **wishes: Any) -> Run:
         """A run that waits."""
-        split = self.split(rule="image")
+        split = self.split(**self.choices)
         spec = make_spec(self.manifest, split, {"device": "cpu", "epochs": 4} | wishes)
         return self.store.add_run(spec, name=name)
 
@@ -60,8 +61,10 @@ class Study:
         events: list[Event] = [PhaseStarted("linear probe", 1, 1, run.spec.cut, 3843, 0)]
         for epoch in range(1, epochs + 1):
             figures = {"loss": 1.0 / epoch, "accuracy": 1 - 0.5 / epoch}
+            target = {f"share {name}": 1 / len(self.manifest.classes) for name in self.manifest.classes}
+            told = {"target": target} if self.choices["rule"] == "transfer" else {}
             events.append(Stepped(epoch, 2, 2, 1.0 / epoch, 321.0, {"cpu_percent": 42.0, "memory_mb": 900.0}))
-            events.append(EpochEnded(epoch, 4, figures, figures, 1e-3, 2.0 * epoch, best=True))
+            events.append(EpochEnded(epoch, 4, figures, figures, 1e-3, 2.0 * epoch, best=True, **told))
         self.store.add_events(run.id, run.attempt, events)
         return self.store.get(run.id)
 
@@ -104,12 +107,16 @@ class Study:
             "val": {"loss": 0.5, "accuracy": 0.75},
             "environment": {"python": "3", "device": "cpu"},
         }  # fmt: skip
-        report = Report(manifest, images, parts, chances, split.rule == "group", about)
+        report = Report(manifest, images, parts, chances, split.keeps_groups(manifest), about)
         folder = self.store.folder(run.id)
         folder.mkdir(parents=True, exist_ok=True)
         report.save(folder)
         seconds = {"total": 12.0, "cache": 6.0, "train": 4.0}
-        return {**about, "seconds": seconds, "test": report.metrics().to_json()}
+        figures = {**about, "seconds": seconds, "test": report.metrics().to_json()}
+        if split.rule == "transfer":
+            figures["test_transductive"] = report.metrics("test", "target_train").to_json()
+            figures["oracle"] = {"epoch": 1, "balanced_accuracy": 0.8, "chosen": 0.7, "images": 20}
+        return figures
 
 
 def bring(home: Path, drawings: Sequence[Drawing], name: str = "Shapes") -> Manifest:
@@ -164,7 +171,9 @@ def link_of(at: AppTest, key: str) -> str:
     return value if isinstance(value, str) else value[0]
 
 
-_PLAIN = {"selectbox", "multiselect", "dataframe", "text_input", "text_area", "plotly_chart", "image"}
+_PLAIN = {
+    "selectbox", "multiselect", "dataframe", "text_input", "text_area", "plotly_chart", "image", "bidi_component",
+}  # fmt: skip
 
 
 def words(at: AppTest) -> str:

@@ -26,7 +26,7 @@ from transfer_core.training.checkpoint import (
 def best_of(*losses: float) -> int:
     standing = Standing()
     for epoch, loss in enumerate(losses, start=1):
-        standing = standing.after(epoch, 0.0, {"loss": loss})
+        standing = standing.after(epoch, 0.0, loss, {"loss": loss}, {})
     assert standing.epoch == len(losses)
     return standing.best_epoch
 
@@ -52,9 +52,9 @@ def test_the_lowest_finite_loss_is_best_and_ties_go_to_the_earlier(
 
 
 def test_best_keeps_the_figures_of_its_own_epoch() -> None:
-    standing = Standing().after(1, 1.0, {"loss": 1.0, "accuracy": 0.5})
-    standing = standing.after(2, 2.0, {"loss": 2.0, "accuracy": 0.9}).after(3, 3.0, {"loss": math.nan})
-    assert standing == Standing(3, 3.0, 1, 1.0, {"loss": 1.0, "accuracy": 0.5})
+    standing = Standing().after(1, 1.0, 1.0, {"loss": 1.0, "accuracy": 0.5}, {"a": 1.0})
+    standing = standing.after(2, 2.0, 2.0, {"loss": 2.0, "accuracy": 0.9}, {}).after(3, 3.0, math.nan, {}, {})
+    assert standing == Standing(3, 3.0, 1, 1.0, {"loss": 1.0, "accuracy": 0.5}, {"a": 1.0})
 
 
 def make(epoch: int, value: float, best: int | None = None) -> Checkpoint:

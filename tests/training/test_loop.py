@@ -9,26 +9,27 @@ import pytest
 import torch
 
 from tests.support import Lab, make_tiny, same_tensors
-from transfer_core.strategies import Batch, Phase, Task, fine_tuning
+from transfer_core.strategies import Batch, Phase, Task
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.training import loop
 from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saving, Stepped
+from transfer_core.training.judge import Judge
 from transfer_core.training.setup import class_weights
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_best_before(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = fine_tuning.smoothed_cross_entropy
+    honest = FineTuning.supervised
 
-    def loss(model: object, batch: Batch, progress: float, **known: object) -> object:
-        outcome = honest(model, batch, progress, **known)  # type: ignore[arg-type]
+    def loss(self: FineTuning, model: object, batch: Batch, progress: float, **known: object) -> object:
+        outcome = honest(self, model, batch, progress, **known)  # type: ignore[arg-type]
         if progress < 2 / 5:
             return outcome
         return replace(outcome, terms={"cross-entropy": outcome.terms["cross-entropy"] * math.nan})
 
     whole = lab.train(lab.spec(epochs=5))
-    monkeypatch.setattr(fine_tuning, "smoothed_cross_entropy", loss)
+    monkeypatch.setattr(FineTuning, "supervised", loss)
     spec = lab.spec(epochs=5)
     outcome = lab.train(spec)
     assert outcome.ended == Ended("diverged", 2, outcome.ended.best)
@@ -79,9 +80,12 @@ def test_the_best_weights_are_those_of_the_best_epoch(lab: Lab) -> None:
     outcome = lab.train(lab.spec(epochs=8, lr=0.1, patience=2))
     model = outcome.setup.model
     model.load_trained(outcome.best)
-    again = loop.Loop(outcome.setup, outcome.folder, lambda _: None, lambda: False)
+    again = Judge(outcome.setup, outcome.folder)
     with outcome.setup.activations(outcome.setup.spec.cut) as activations:
-        assert again.evaluate(activations, outcome.setup.spec.cut) == outcome.log[outcome.ended.best - 1].val
+        found = again.look(activations, outcome.setup.spec.cut, 99)
+    best = outcome.log[outcome.ended.best - 1]
+    assert found.val == best.val
+    assert found.score == best.val["loss"]
     assert outcome.ended.best < outcome.ended.epoch, "or the last weights would do as well"
 
 
@@ -89,13 +93,14 @@ def test_class_weights_make_the_classes_count_alike(lab: Lab) -> None:
     """Each class's images together weigh the same, and the mean weight over the images is 1."""
     images = lab.split.part("train")
     uneven = lab.relabelled(dict.fromkeys(images[:12], lab.manifest.classes[0]))
-    weights = class_weights(uneven.manifest, uneven.split, "balanced")
     labels = [uneven.manifest.by_image[image].label for image in images]
     counts = [labels.count(name) for name in uneven.manifest.classes]
+    weights = class_weights(dict(enumerate(counts)), 3, "balanced")
     assert len(set(counts)) > 1
     together = [weight * count for weight, count in zip(weights, counts, strict=True)]
     assert together == pytest.approx([len(images) / 3] * 3)
-    assert class_weights(uneven.manifest, uneven.split, "none") == (1.0, 1.0, 1.0)
+    assert class_weights(dict(enumerate(counts)), 3, "none") == (1.0, 1.0, 1.0)
+    assert uneven.setup(uneven.spec(class_weights="balanced")).task.class_weights == pytest.approx(weights)
     plain, balanced = (uneven.train(uneven.spec(class_weights=rule)) for rule in ("none", "balanced"))
     assert plain.log[0].train != balanced.log[0].train
 

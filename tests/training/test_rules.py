@@ -30,7 +30,9 @@ def test_defaults_are_possible_at_any_size_and_for_any_backbone(lab: Lab, n: int
         wishes = {"backbone": backbone.key, "strategy": strategy.name, "device": "cpu"}
         spec = make_spec(lab.manifest, sized(lab.split, n, n), wishes)
         assert check_spec(spec) == spec
-        assert (spec.cut == len(backbone.stages)) == (not strategy.chooses_cut)
+        stages = len(backbone.stages)
+        assert (spec.cut == stages) == (strategy.freezes == "all" or strategy.name == "prototypical")
+        assert (spec.cut == 0) == (strategy.freezes == "nothing")
 
 
 def test_more_images_mean_fewer_epochs_larger_batches_and_less_frozen(lab: Lab) -> None:

@@ -21,7 +21,10 @@ SPEC = RunSpec("0123456789abcdef", "fedcba9876543210", strategy="fine_tuning", c
     ("change", "sentence"),
     [
         ({"backbone": "lite9"}, r"no backbone called 'lite9'. Choose one of: lite0, "),
-        ({"strategy": "magic"}, r"no strategy 'magic'; choose one of feature_extraction, fine_tuning\."),
+        (
+            {"strategy": "magic"},
+            r"no strategy 'magic'; choose one of feature_extraction, fine_tuning, .*from_scratch\.",
+        ),
         ({"cut": 10}, r"EfficientNet.* has 9 stages: .* from 0 to 9\."),
         ({"cut": -1}, r"Frozen stages \(cut\) must be a whole number from 0 to 64, not -1\."),
         ({"strategy": "feature_extraction"}, r"Feature extraction freezes all 9 stages: leave the cut out\."),
@@ -60,7 +63,7 @@ def test_the_same_experiment_has_the_same_id_however_it_was_written() -> None:
 def test_every_setting_is_part_of_the_identity() -> None:
     other: dict[str, Any] = {
         "manifest": "1", "split": "1", "backbone": "lite1", "strategy": "feature_extraction", "cut": 5,
-        "knobs": {"weight_decay": 0.5}, "epochs": 11, "batch_size": 33, "lr": 0.1, "augment": "mirror",
+        "knobs": {"weight_decay": 0.5}, "epochs": 11, "batch_size": 33, "lr": 0.1, "augment": "mirror", "select": "combined",
         "views": 2, "geometry": "pad", "class_weights": "balanced", "patience": 1, "precision": "fp32",
         "cache": False, "device": "cuda:0", "seed": 1, "source": "a", "target": "b",
     }  # fmt: skip

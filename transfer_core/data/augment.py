@@ -6,13 +6,13 @@ right matter in medicine), so nothing is changed unless asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from transfer_core.data.images import Pixels
+from transfer_core.data.views import blank_square, mix, move_and_light, paste, rand_augment, roughen
 from transfer_core.errors import UserError
 
 
@@ -25,6 +25,7 @@ class Augmentation:
     help: str
     views: int
     most: int | None = None  # None: every view is another random draw
+    mixes: bool = False  # two images, and their labels
 
 
 AUGMENTATIONS = (
@@ -33,6 +34,11 @@ AUGMENTATIONS = (
     Augmentation("flips", "Mirror both ways", "Safe where neither left and right nor up and down matter.", 4, 4),
     Augmentation("turns", "Mirrors and quarter turns", "Safe where the picture has no way up, as under a microscope.", 8, 8),
     Augmentation("light", "Small shifts and lighting", "Turns of up to 8 degrees, shifts and zoom of up to 6 %, brightness and contrast of up to 15 %; no mirrors.", 4),
+    Augmentation("safe", "Another camera", "For medicine and inspection: tiny shifts, a little light, blur and noise. No mirrors, nothing cut off.", 4),
+    Augmentation("strong", "Strong", "Mirrors, turns of up to 20 degrees, zoom, light, and a blanked square. Check the preview: a small finding may vanish.", 8),
+    Augmentation("randaugment", "RandAugment", "Two random changes of a fixed list, colours among them. Made for photographs.", 8),
+    Augmentation("mixup", "Mixup", "Two training images are blended, and so are their labels. Helps with doubtful labels.", 6, mixes=True),
+    Augmentation("cutmix", "CutMix", "A patch of another training image is pasted in, and its label with it.", 6, mixes=True),
 )  # fmt: skip
 
 
@@ -57,18 +63,75 @@ def count_views(name: str, wanted: int | None = None) -> int:
     return views if policy.most is None else min(views, policy.most)
 
 
-def make_view(pixels: Pixels, name: str, view: int, image: str, seed: int) -> Pixels:
+def make_view(
+    pixels: Pixels, name: str, view: int, image: str, seed: int, partner: Pixels | None = None
+) -> Pixels:
     """Return view number `view` of an image [3, s, s]; the same arguments give the same pixels.
 
     `image` (its hash) and `seed` make the random draws of a policy differ from image to image.
+    `partner`: the other image where a policy mixes two; without one nothing is mixed.
     """
     if view == 0 or name == "none":
         return pixels
+    if name in _SYMMETRIES:
+        return _turn(pixels, *_SYMMETRIES[name][view % len(_SYMMETRIES[name])])
+    if get_augmentation(name).mixes:
+        return pixels if partner is None else _mixed(pixels, partner, name, view, image, seed)
+    rng = np.random.default_rng([seed, view, int(image[:12], 16)])
+    if name == "randaugment":
+        return rand_augment(pixels, rng)
     if name == "light":
-        rng = np.random.default_rng([seed, view, int(image[:12], 16)])
-        return _shift_and_light(pixels, rng)
-    get_augmentation(name)
-    turns, mirror, upside = _SYMMETRIES[name][view % len(_SYMMETRIES[name])]
+        return move_and_light(pixels, rng, angle=8, zoom=(0.94, 1.06), shift=0.06, light=0.15)
+    if name == "safe":
+        moved = move_and_light(pixels, rng, angle=5, zoom=(0.97, 1.03), shift=0.03, light=0.10)
+        return roughen(moved, rng)
+    turned = _turn(pixels, 0, bool(rng.integers(2)), bool(rng.integers(2)))
+    moved = move_and_light(turned, rng, angle=20, zoom=(0.8, 1.25), shift=0.10, light=0.30)
+    return blank_square(roughen(moved, rng), rng)
+
+
+def draw_mixture(
+    name: str, view: int, image: str, seed: int, partners: Sequence[str]
+) -> tuple[str, float] | None:
+    """Return (the image that a view is mixed with, how much of the view is the first image's), None if unmixed.
+
+    `partners`: the images that may be mixed, the training images. A mixture has two labels, and both must
+    be known.
+    """
+    if view == 0 or not get_augmentation(name).mixes:
+        return None
+    rng = np.random.default_rng([seed, view, int(image[:12], 16), 85])
+    partner = partners[int(rng.integers(len(partners)))]
+    return partner, _share(name, view, image, seed)
+
+
+def _share(name: str, view: int, image: str, seed: int) -> float:
+    """Return the first image's share of a mixture, at least a half for mixup (the other half is another view)."""
+    rng = np.random.default_rng([seed, view, int(image[:12], 16), 86])
+    if name == "mixup":
+        share = float(rng.beta(0.4, 0.4))
+        return max(share, 1 - share)
+    top, bottom, left, right = _box(view, image, seed)
+    return 1 - (bottom - top) * (right - left)
+
+
+def _box(view: int, image: str, seed: int) -> tuple[float, float, float, float]:
+    """Return CutMix's box (top, bottom, left, right) as shares of the size, at most half of the area."""
+    rng = np.random.default_rng([seed, view, int(image[:12], 16), 87])
+    side = float(np.sqrt(rng.uniform(0.02, 0.5)))
+    top, left = rng.uniform(0, 1 - side, 2)
+    return top, top + side, left, left + side
+
+
+def _mixed(pixels: Pixels, partner: Pixels, name: str, view: int, image: str, seed: int) -> Pixels:
+    if name == "mixup":
+        return mix(pixels, partner, _share(name, view, image, seed))
+    size = pixels.shape[-1]
+    top, bottom, left, right = (round(each * size) for each in _box(view, image, seed))
+    return paste(pixels, partner, (top, bottom, left, right))
+
+
+def _turn(pixels: Pixels, turns: int, mirror: bool, upside: bool) -> Pixels:
     changed = np.rot90(pixels, turns, axes=(1, 2))
     changed = changed[:, :, ::-1] if mirror else changed
     changed = changed[:, ::-1, :] if upside else changed
@@ -81,26 +144,3 @@ _SYMMETRIES = {
     "flips": [(0, False, False), (0, True, False), (0, False, True), (0, True, True)],
     "turns": [(turns, mirror, False) for mirror in (False, True) for turns in range(4)],
 }
-
-
-def _shift_and_light(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    size = pixels.shape[-1]
-    angle = np.deg2rad(rng.uniform(-8, 8))
-    zoom = 1 / rng.uniform(0.94, 1.06)
-    shift = rng.uniform(-0.06, 0.06, 2) * size
-    matrix = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    centre = np.full(2, size / 2)
-    offset = centre - matrix @ (centre + shift)
-    image = Image.fromarray(pixels.transpose(1, 2, 0))
-    moved = image.transform(
-        image.size,
-        Image.Transform.AFFINE,
-        (matrix[0, 0], matrix[0, 1], offset[0], matrix[1, 0], matrix[1, 1], offset[1]),
-        Image.Resampling.BILINEAR,
-        fillcolor=(128, 128, 128),
-    )
-    values: npt.NDArray[np.float64] = np.asarray(moved, dtype=np.float64).transpose(2, 0, 1)
-    contrast, brightness = rng.uniform(0.85, 1.15), rng.uniform(-0.15, 0.15) * 255
-    middle = values.mean()
-    lit: npt.NDArray[np.float64] = (values - middle) * contrast + middle + brightness
-    return lit.clip(0, 255).astype(np.uint8)

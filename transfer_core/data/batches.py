@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+Plan = list[tuple[list[str], list[int]]]  # (images, views) of each batch
 
-def make_batches(
-    images: Sequence[str], batch_size: int, views: int, *, seed: int, epoch: int
-) -> list[tuple[list[str], list[int]]]:
+
+def make_batches(images: Sequence[str], batch_size: int, views: int, *, seed: int, epoch: int) -> Plan:
     """Return the (images, views) of each batch: every image once, shuffled by seed and epoch.
 
     Over `views` epochs an image is seen in each of its stored views once. `views == 0` means a fresh

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 PARTS = ("train", "val", "test")
+TARGET_TRAIN = "target_train"  # images of a target domain that training may see; their labels it may not
 
 
 @dataclass(frozen=True)

@@ -5,35 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from transfer_core.data.manifest import PARTS, Manifest, Row
+from transfer_core.data.manifest import PARTS, TARGET_TRAIN, Manifest, Row
+from transfer_core.data.receipt import Receipt, make_receipt
 from transfer_core.errors import UserError
 
-Rule = Literal["image", "group", "domain", "given"]
-RULES: tuple[Rule, ...] = ("image", "group", "domain", "given")
+Rule = Literal["image", "group", "domain", "given", "transfer"]
+RULES: tuple[Rule, ...] = ("image", "group", "domain", "given", "transfer")
 FRACTIONS = (0.60, 0.15, 0.25)
-NEAR = 2  # bits of 64 in which two perceptual hashes may differ and still be "nearly the same"
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What an auditor asks first: is anything on two sides?"""
-
-    groups_shared: int
-    pixels_shared: int
-    near_duplicates: int  # pairs of images, one on each of two sides, that look nearly the same
-    counts: Mapping[str, Mapping[str, int]]  # part -> class -> images
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which part every labelled image belongs to; `assignment` maps image hash to part."""
+    """Which part every image belongs to that takes part; `assignment` maps image hash to part."""
 
     manifest: str
     rule: Rule
@@ -42,6 +32,7 @@ class Split:
     assignment: Mapping[str, str]
     receipt: Receipt
     test_domain: str | None = None
+    train_domain: str | None = None
 
     @cached_property
     def id(self) -> str:
@@ -52,6 +43,12 @@ class Split:
     def part(self, name: str) -> list[str]:
         """Return the image hashes of a part, in a canonical order."""
         return sorted(image for image, part in self.assignment.items() if part == name)
+
+    def keeps_groups(self, manifest: Manifest) -> bool:
+        """Tell whether whole groups were kept apart, so that figures must treat groups as independent."""
+        if self.rule == "transfer":
+            return any(manifest.by_image[image].group for image in self.part("test"))
+        return self.rule == "group"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `from_json` is its inverse."""
@@ -79,7 +76,10 @@ def make_split(
 
     `image`: every image on its own (identical pixels stay together); `group`: whole groups, for
     images of one patient or part; `domain`: `test_domain` is the test part, the rest trains (or
-    `train_domain` alone, where it is named); and `given`: as the upload's train, val and test folders say. The order of rows does not matter.
+    `train_domain` alone, where it is named); `given`: as the upload's train, val and test folders say;
+    `transfer`: `train_domain` (or all others) gives training and validation, `test_domain` the test part
+    and, in "target_train", images that training may see and whose labels it may not, by group where
+    there are groups. The order of rows does not matter.
     """
     rows = sorted(manifest.labelled, key=lambda row: row.image)
     shares = _check_fractions(fractions)
@@ -90,6 +90,8 @@ def make_split(
     elif rule == "domain":
         wanted = [row for row in rows if train_domain in (None, row.domain) or row.domain == test_domain]
         assignment = _leave_domain_out(wanted, test_domain, shares, rng)
+    elif rule == "transfer":
+        assignment = _transfer(manifest, train_domain, test_domain, shares, rng)
     elif rule == "group":
         if not any(row.group for row in rows):
             raise UserError("This data set names no groups: split by image instead.", "no-groups")
@@ -100,7 +102,7 @@ def make_split(
         raise UserError(f"There is no split rule {rule!r}; choose one of {', '.join(RULES)}.")
     _check_parts(assignment, manifest)
     receipt = make_receipt(manifest, assignment)
-    return Split(manifest.id, rule, seed, shares, assignment, receipt, test_domain)
+    return Split(manifest.id, rule, seed, shares, assignment, receipt, test_domain, train_domain)
 
 
 def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
@@ -165,7 +167,9 @@ def _by_unit(
     for row, unit in zip(rows, units, strict=True):
         members[unit].append(row)
     names = sorted(members)
-    counts = np.array([[sum(r.label == c for r in members[u]) for c in classes] for u in names], float)
+    counts = np.array(
+        [[sum((r.label or "") == c for r in members[u]) for c in classes] for u in names], float
+    )
     order = rng.permutation(len(names))
     order = order[np.argsort(-counts[order].sum(1), kind="stable")]
     total = counts.sum(0)
@@ -182,16 +186,63 @@ def _by_unit(
 def _leave_domain_out(
     rows: Sequence[Row], test_domain: str | None, shares: Sequence[float], rng: np.random.Generator
 ) -> dict[str, str]:
-    domains = sorted({row.domain for row in rows if row.domain})
-    if len(domains) < 2:
-        raise UserError("This data set has fewer than two domains: split by image or group.", "no-domains")
-    if test_domain not in domains:
-        message = f"Name the domain to test on, one of {', '.join(domains)}."
-        raise UserError(message, "no-such-domain")
+    _check_domains(rows, test_domain)
     outside = [row for row in rows if row.domain != test_domain]
     both = shares[0] + shares[1]
     assignment = _by_unit(outside, _together(outside), (shares[0] / both, shares[1] / both, 0.0), rng)
     return assignment | {row.image: "test" for row in rows if row.domain == test_domain}
+
+
+def _transfer(
+    manifest: Manifest,
+    source: str | None,
+    target: str | None,
+    shares: Sequence[float],
+    rng: np.random.Generator,
+) -> dict[str, str]:
+    """Split the source into train and val, the target's images, labelled or not, into target_train and test."""
+    rows = sorted(manifest.rows, key=lambda row: row.image)
+    _check_domains(rows, target)
+    if source is not None and source not in manifest.domains:
+        names = ", ".join(each for each in manifest.domains if each != target)
+        raise UserError(f"Name the domain to learn from, one of {names}.", "no-such-domain")
+    if source == target:
+        raise UserError("Source and target are the same domain: name two different ones.", "no-such-domain")
+    there = [row for row in rows if row.domain == target]
+    here = [row for row in rows if row.domain != target and source in (None, row.domain) and row.label]
+    _check_same_classes(here, there)
+    units = dict(zip((row.image for row in rows), _together(rows), strict=True))
+    parts = _by_unit(there, [units[row.image] for row in there], (1 - shares[2], 0.0, shares[2]), rng)
+    # Who is tested in the target is not learnt from in the source either.
+    tested = {units[image] for image, part in parts.items() if part == "test"}
+    here = [row for row in here if units[row.image] not in tested]
+    both = shares[0] + shares[1]
+    assignment = _by_unit(
+        here, [units[row.image] for row in here], (shares[0] / both, shares[1] / both, 0.0), rng
+    )
+    return {image: TARGET_TRAIN if part == "train" else part for image, part in parts.items()} | assignment
+
+
+def _check_same_classes(here: Sequence[Row], there: Sequence[Row]) -> None:
+    """Refuse classes of the target that the source does not have: names are compared, never numbers."""
+    own, other = {row.label for row in here}, {row.label for row in there if row.label}
+    strange = sorted(str(each) for each in other - own)
+    if strange:
+        have = ", ".join(sorted(str(each) for each in own))
+        message = (
+            f"The target has classes that the source does not have: {', '.join(strange)}. "
+            f"The source has: {have}. Rename folders or relabel so that the names agree."
+        )
+        raise UserError(message, "other-classes")
+
+
+def _check_domains(rows: Sequence[Row], wanted: str | None) -> None:
+    domains = sorted({row.domain for row in rows if row.domain})
+    if len(domains) < 2:
+        raise UserError("This data set has fewer than two domains: split by image or group.", "no-domains")
+    if wanted not in domains:
+        message = f"Name the domain to test on, one of {', '.join(domains)}."
+        raise UserError(message, "no-such-domain")
 
 
 def _as_given(rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator) -> dict[str, str]:
@@ -207,39 +258,3 @@ def _as_given(rows: Sequence[Row], shares: Sequence[float], rng: np.random.Gener
         parts = (shares[0] / both, shares[1] / both, 0.0)
         assignment |= _by_unit(own, _together(own), parts, rng)
     return assignment
-
-
-def make_receipt(manifest: Manifest, assignment: Mapping[str, str]) -> Receipt:
-    """Count what stands on two sides: groups, identical pixels, near-duplicates."""
-    rows = [row for row in manifest.rows if row.image in assignment]
-    parts = [assignment[row.image] for row in rows]
-    counts: dict[str, dict[str, int]] = {part: dict.fromkeys(manifest.classes, 0) for part in PARTS}
-    for row, part in zip(rows, parts, strict=True):
-        counts[part][row.label or ""] += 1
-    return Receipt(
-        groups_shared=_shared(
-            ((row.group, part) for row, part in zip(rows, parts, strict=True) if row.group)
-        ),
-        pixels_shared=_shared((row.pixels, part) for row, part in zip(rows, parts, strict=True)),
-        near_duplicates=_near_pairs([row.look for row in rows], parts),
-        counts=counts,
-    )
-
-
-def _shared(pairs: Iterable[tuple[str | None, str]]) -> int:
-    sides: dict[str | None, set[str]] = defaultdict(set)
-    for key, part in pairs:
-        sides[key].add(part)
-    return sum(len(each) > 1 for each in sides.values())
-
-
-def _near_pairs(looks: Sequence[str], parts: Sequence[str]) -> int:
-    if not all(looks):
-        return 0
-    bits = np.array([int(look, 16) for look in looks], dtype=np.uint64)
-    side = np.array([PARTS.index(part) for part in parts])
-    pairs = 0
-    for index in range(len(bits) - 1):
-        near = np.bitwise_count(bits[index + 1 :] ^ bits[index]) <= NEAR
-        pairs += int(np.count_nonzero(near & (side[index + 1 :] != side[index])))
-    return pairs

@@ -108,9 +108,9 @@ def make_metrics(
         accuracy=correct / max(n, 1),
         accuracy_ci=_middle(drawn_accuracy) if grouped else wilson(correct, n),
         balanced_accuracy=_mean(recalls),
-        balanced_accuracy_ci=_middle(np.nanmean(drawn_recalls, axis=1)),
+        balanced_accuracy_ci=_middle(_row_means(drawn_recalls)),
         macro_f1=_mean(f1s),
-        macro_f1_ci=_middle(np.nanmean(drawn_f1s, axis=1)),
+        macro_f1_ci=_middle(_row_means(drawn_f1s)),
         per_class=per_class,
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
         resampled="groups" if grouped else "images",
@@ -126,6 +126,11 @@ def make_confusion(
     return cells.reshape(classes, classes).astype(np.float64)
 
 
+def balanced_accuracy(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int) -> float:
+    """Return the mean recall over the classes that occur as true."""
+    return _mean(_rates(make_confusion(truth, predicted, classes))[0])
+
+
 def _resample(
     truth: npt.NDArray[np.int64],
     predicted: npt.NDArray[np.int64],
@@ -135,7 +140,7 @@ def _resample(
 ) -> Counts:
     """Return RESAMPLES confusion matrices, drawn by image or by group."""
     if not len(truth):
-        return np.zeros((0, classes, classes))
+        return np.full((1, classes, classes), np.nan)
     if groups is None:
         cells = make_confusion(truth, predicted, classes).ravel()
         drawn = rng.multinomial(len(truth), cells / len(truth), size=RESAMPLES)
@@ -153,6 +158,13 @@ def _rates(confusion: Counts) -> tuple[Counts, Counts, Counts]:
     support, said = confusion.sum(-1), confusion.sum(-2)
     with np.errstate(invalid="ignore", divide="ignore"):
         return hits / support, hits / said, 2 * hits / (support + said)
+
+
+def _row_means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the mean of what is known in each row of [m, k]; NaN for a row without anything."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(1)
+    return np.where(known.any(1), total / np.maximum(known.sum(1), 1), np.nan)
 
 
 def _middle(values: npt.NDArray[np.float64]) -> Interval:

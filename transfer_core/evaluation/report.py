@@ -43,14 +43,19 @@ class Report:
             if part in (None, own)
         ]
 
-    def metrics(self, part: str = "test") -> Metrics:
-        """Return the figures of a part's labelled images."""
-        rows = [each for each in self.rows(part) if each[0].label is not None]
+    def metrics(self, *parts: str) -> Metrics:
+        """Return the figures of the labelled images of some parts, of the test part where none is named."""
+        rows = [each for each in self.rows() if each[0].label is not None and each[1] in (parts or ("test",))]
         numbers = {name: index for index, name in enumerate(self.manifest.classes)}
         truth = np.array([numbers[row.label or ""] for row, _, _ in rows], dtype=np.int64)
         said = np.array([int(p.argmax()) for _, _, p in rows], dtype=np.int64)
         groups = [row.group or row.image for row, _, _ in rows] if self.grouped else None
         return make_metrics(truth, said, self.manifest.classes, groups)
+
+    def predicted(self, images: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the number of the likeliest class [n] of some images."""
+        place = {image: index for index, image in enumerate(self.images)}
+        return np.asarray(self.probabilities[[place[image] for image in images]].argmax(1), dtype=np.int64)
 
     def save(self, folder: Path) -> None:
         """Write the rows and the facts; the facts last, because a report exists once they do."""

@@ -6,6 +6,7 @@ numbers; the cache only remembers the middle.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from transfer_core.data.augment import make_view
+from transfer_core.data.augment import draw_mixture, make_view
 from transfer_core.data.images import Pixels, decode, to_pixels
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Reading
@@ -44,10 +45,12 @@ class Activations:
         augment: str,
         seed: int,
         cache: ActivationCache | None,
+        partners: Sequence[str] = (),
     ) -> None:
         self._library, self._reading, self._backbone, self._prefix = library, reading, backbone, prefix
         self._weights, self._geometry, self._augment, self._seed = weights, geometry, augment, seed
         self._cache = cache
+        self._partners = dict.fromkeys(partners)  # that may be mixed with each other
         self._shelves: dict[int, Shelf] = {}
 
     def fill(
@@ -133,23 +136,33 @@ class Activations:
         return np.stack([self._one(image, view, draw) for image in images])
 
     def _one(self, image: str, view: int, draw: int) -> Pixels:
+        pixels = self._whole(image)
+        if view == ON_THE_FLY:
+            # Past every stored view; which one differs from epoch to epoch and image to image.
+            rng = np.random.default_rng([self._seed, draw, int(image[:12], 16)])
+            view = int(rng.integers(1 << 20))
+        mixture = None
+        if image in self._partners:
+            mixture = draw_mixture(self._augment, view, image, self._seed, tuple(self._partners))
+        partner = self._whole(mixture[0]) if mixture else None
+        return make_view(pixels, self._augment, view, image, self._seed, partner)
+
+    def _whole(self, image: str) -> Pixels:
+        """Return an image's pixels [3, s, s] as they are."""
         path = self._library.image_path(image)
         try:
             decoded = decode(path.read_bytes(), self._reading)
         except FileNotFoundError:
             message = f"The stored image {path} is gone: bring the data set again, which puts it back."
             raise UserError(message, "missing-image") from None
-        pixels = to_pixels(decoded, self._backbone.size, self._geometry, self._backbone.interpolation)
-        if view == ON_THE_FLY:
-            # Past every stored view; which one differs from epoch to epoch and image to image.
-            rng = np.random.default_rng([self._seed, draw, int(image[:12], 16)])
-            view = int(rng.integers(1 << 20))
-        return make_view(pixels, self._augment, view, image, self._seed)
+        return to_pixels(decoded, self._backbone.size, self._geometry, self._backbone.interpolation)
 
     def _key(self, view: int) -> ShelfKey:
         stored = self._prefix.stored
         shape = self._backbone.stages[stored - 1].shape if stored else (3, *[self._backbone.size] * 2)
         fixed = view == 0 or self._augment == "none"
+        # A mixture depends on which images it may be made of.
+        others = hashlib.sha256("".join(self._partners).encode()).hexdigest()[:12] if self._partners else ""
         return ShelfKey(
             reading=str(sorted(asdict(self._reading).items())),
             geometry=self._geometry,
@@ -159,7 +172,7 @@ class Activations:
             dtype=self._prefix.dtype(shape),
             stage=stored,
             shape=shape,
-            view="0" if fixed else f"{self._augment}-{view}-{self._seed}",
+            view="0" if fixed else f"{self._augment}-{view}-{self._seed}{others}",
         )
 
     def _shelf(self, view: int) -> Shelf:

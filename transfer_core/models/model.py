@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 MAIN = "main"
@@ -21,6 +21,7 @@ class Classifier(nn.Module):
             # Zero is the neutral start: every class equally likely, and the same for every seed.
             nn.init.zeros_(head.weight)  # type: ignore[arg-type]
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+        self.extras = nn.ModuleDict()  # what only training needs, such as a discriminator
 
     def features(self, x: Tensor, cut: int) -> Tensor:
         """Return features [n, feature_dim] of activations at `cut`."""
@@ -33,16 +34,19 @@ class Classifier(nn.Module):
         return out
 
     def part(self, name: str) -> nn.Module:
-        """Return what a phase's `modules` names: "heads" or "stages.<number>"."""
+        """Return what a phase's `modules` names: "heads", "stages.<number>" or "extras.<name>"."""
         kind, _, number = name.partition(".")
         return self.stages[int(number)] if kind == "stages" else self.get_submodule(name)
 
-    def freeze_below(self, cut: int) -> None:
-        """Freeze the stages before `cut`, weights and batch-norm statistics alike; train the rest."""
-        for index, stage in enumerate(self.stages):
-            stage.requires_grad_(index >= cut)
-            stage.train(index >= cut)
-        self.heads.train()
+    def train_only(self, modules: Collection[str], cut: int) -> None:
+        """Let the named parts train, weights and batch-norm statistics alike; freeze all others.
+
+        A stage from `cut` on that is not named keeps its weights, and its statistics too.
+        """
+        self.eval().requires_grad_(False)
+        for name in modules:
+            assert not name.startswith("stages.") or int(name.partition(".")[2]) >= cut
+            self.part(name).requires_grad_(True).train()
 
     def trained_state(self, cut: int) -> dict[str, Tensor]:
         """Return a copy of what can train from `cut` on: parameters and buffers, on the CPU."""
@@ -61,9 +65,33 @@ class Classifier(nn.Module):
             raise KeyError(f"not in this model: {unexpected[:3]}")
 
 
-@torch.no_grad()
 def freeze_batch_norm(model: nn.Module) -> None:
     """Keep the running statistics of all batch-norm layers as they are, while weights still train."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
+    for norm in _batch_norms(model):
+        norm.eval()
+
+
+def forget_statistics(model: nn.Module) -> None:
+    """Let every batch-norm that trains begin its statistics anew, as plain means over what it will see."""
+    for norm in _batch_norms(model):
+        if norm.training:
+            norm.reset_running_stats()
+            norm.momentum = None
+
+
+@contextmanager
+def steady_statistics(model: nn.Module, *, on: bool) -> Iterator[None]:
+    """Normalise by the batch's statistics for a while, without keeping them, where `on`."""
+    norms = [norm for norm in _batch_norms(model) if norm.training] if on else []
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def _batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [each for each in model.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]

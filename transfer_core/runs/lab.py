@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
+from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.report import Report, load_report
 from transfer_core.models.backbones import get_backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
@@ -20,6 +23,7 @@ from transfer_core.runs.store import Run, RunStore
 from transfer_core.strategies import get_strategy
 from transfer_core.training.estimate import Plan, make_plan
 from transfer_core.training.events import Ended, EpochEnded, PhaseStarted, Progressed, Stepped
+from transfer_core.training.rules import twin_spec, unmet_need
 from transfer_core.training.spec import RunSpec
 
 
@@ -44,9 +48,43 @@ class Lab:
         backbone = get_backbone(spec.backbone)
         if find_weights(backbone, self.home) is None:
             raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
+        split = self.library.get_split(spec.manifest, spec.split)
+        missing = unmet_need(spec.make_strategy(), self.library.get(spec.manifest), split)
+        if missing:
+            raise UserError(f"{get_strategy(spec.strategy).title}: {missing}", "unmet-need")
         run = self.store.add_run(spec, name=name or default_name(spec), token=token, parent=parent)
+        twin = twin_spec(spec, split)
+        if twin and not self._twin_run(twin):
+            own = f"{token}-twin" if token else None
+            self.store.add_run(twin, name=f"{default_name(twin)}, for comparison", token=own, parent=run.id)
         dispatch(self.store, self.executor)
         return run
+
+    def twin(self, run: Run) -> Run | None:
+        """Return the run without adaptation that a run is compared with, where there is one."""
+        spec = twin_spec(run.spec, self.library.get_split(run.manifest, run.spec.split))
+        return self._twin_run(spec) if spec else None
+
+    def _twin_run(self, spec: RunSpec) -> Run | None:
+        """Return the run of this spec: one with a result before one that is on its way."""
+        found = [run for run in self.store.runs(manifest=spec.manifest) if run.spec.id == spec.id]
+        useful = [run for run in found if run.result or not run.is_over]
+        return min(useful, key=lambda run: run.result is None, default=None)
+
+    def verdict(self, run: Run) -> Difference | None:
+        """Return how a run compares with its twin on labelled test images; None where that is not known yet."""
+        twin = self.twin(run)
+        if not (run.result and twin and twin.result):
+            return None
+        own, other = self.report(run), self.report(twin)
+        rows = [row for row, _, _ in own.rows("test") if row.label is not None]
+        if not rows:
+            return None
+        numbers = {name: index for index, name in enumerate(own.manifest.classes)}
+        truth = np.array([numbers[row.label or ""] for row in rows], dtype=np.int64)
+        first, second = (each.predicted([row.image for row in rows]) for each in (own, other))
+        groups = [row.group or row.image for row in rows] if own.grouped else None
+        return paired_difference(truth, first, second, len(numbers), groups)
 
     def resume(self, run: str) -> Run:
         """Let a stopped, failed or lost run go on from its last checkpoint."""
@@ -74,7 +112,7 @@ def default_name(spec: RunSpec) -> str:
     """Return what a run is called when nobody names it."""
     backbone = get_backbone(spec.backbone)
     strategy = get_strategy(spec.strategy)
-    frozen = f", {spec.cut} of {len(backbone.stages)} frozen" if strategy.chooses_cut else ""
+    frozen = f", {spec.cut} of {len(backbone.stages)} frozen" if strategy.freezes == "chosen" else ""
     return f"{strategy.title}, {backbone.title}{frozen}"
 
 
@@ -132,7 +170,8 @@ def run_object(store: RunStore, run: Run) -> dict[str, Any]:
     if run.error:
         facts["error"] = {"kind": run.state, "message": run.error}
     if run.result:
-        keys = ("epoch", "epochs", "best_epoch", "seconds", "selection_rule", "val", "test", "environment")
-        return facts | {key: run.result[key] for key in keys}
+        keys = ("epoch", "epochs", "best_epoch", "seconds", "selection_rule", "val", "test", "environment",
+                "test_transductive", "target", "target_labels_used", "oracle")  # fmt: skip
+        return facts | {key: run.result[key] for key in keys if key in run.result}
     now = standing(store, run)
     return facts | {"epoch": now["epoch"], "epochs": now["epochs"], "doing": now["doing"]}

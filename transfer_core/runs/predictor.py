@@ -21,9 +21,7 @@ from transfer_core.evaluation.export import export_weights
 from transfer_core.evaluation.report import safe_cells
 from transfer_core.models.backbones import get_backbone
 from transfer_core.models.cache import ActivationCache
-from transfer_core.models.loading import load_backbone
 from transfer_core.models.prefix import Prefix
-from transfer_core.models.weights import find_weights
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.training.checkpoint import load_best
 from transfer_core.training.setup import make_setup
@@ -52,10 +50,10 @@ class Predictor:
             )
         spec = replace(run.spec, device=device)
         self._setup = make_setup(spec, Library(store.home), ActivationCache(store.home / "cache"))
-        self._model = self._setup.model.eval().to(self._setup.device)
-        self._model.load_trained(load_best(store.folder(run.id), run.result["best_epoch"]))
+        self.model = self._setup.model.eval().to(self._setup.device)
+        self.model.load_trained(load_best(store.folder(run.id), run.result["best_epoch"]))
         self._prefix = Prefix(
-            self._model.stages, spec.cut, run.result["stored"], self._setup.backbone, self._setup.device
+            self.model.stages, spec.cut, run.result["stored"], self._setup.backbone, self._setup.device
         )
 
     @torch.no_grad()
@@ -65,7 +63,7 @@ class Predictor:
         image = decode(data, self._setup.manifest.reading)
         pixels = to_pixels(image, backbone.size, spec.geometry, backbone.interpolation)
         x = self._prefix.from_stored(self._prefix.to_stored(pixels[np.newaxis]))
-        chances = self._model(x, spec.cut).float().softmax(1)[0].cpu().numpy()
+        chances = self.model(x, spec.cut).float().softmax(1)[0].cpu().numpy()
         classes = self._setup.manifest.classes
         said = classes[int(chances.argmax())]
         return Prediction(file, said, {name: float(p) for name, p in zip(classes, chances, strict=True)})
@@ -112,7 +110,4 @@ def export_run(store: RunStore, run: Run, path: Path) -> None:
         "geometry": run.spec.geometry,
         "run": run.id,
     }
-    trained = load_best(store.folder(run.id), run.result["best_epoch"])
-    export_weights(
-        load_backbone(backbone, find_weights(backbone, store.home), store.home), trained, path, about
-    )
+    export_weights(Predictor(store, run).model, path, about)

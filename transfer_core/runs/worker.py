@@ -30,6 +30,7 @@ from transfer_core.runs.store import Run, RunStore, Superseded
 from transfer_core.training.events import Ended, Event, Noted, PhaseStarted, Progressed, Saving
 
 if TYPE_CHECKING:
+    from transfer_core.training.checkpoint import Standing
     from transfer_core.training.setup import Setup
 
 FLUSH_EVERY = 1.0  # seconds that events may wait to be written together
@@ -168,10 +169,10 @@ def _train_and_test(
         if ended.reason == "diverged":
             text = "The loss stopped being a number in the first epoch: choose a lower learning rate."
             return "failed", text, None
-        return "stopped", "Stopped before the first epoch was over, so there is nothing to keep.", None
+        return "stopped", "Stopped before there was a model to keep.", None
     setup.model.load_trained(load_best(folder, ended.best))
     seconds = {"cache": loop.cache_seconds, "train": loop.standing.seconds}
-    result = _test(setup, folder, ended, loop.standing.best_val, seconds, teller)
+    result = _test(setup, folder, ended, loop.standing, seconds, teller)
     result["seconds"] = {"total": time.monotonic() - started, **seconds}
     teller.flush()
     if ended.reason == "diverged":
@@ -192,15 +193,17 @@ def _fixed_budget(folder: Path, budget: int) -> int:
 
 
 def _test(
-    setup: Setup, folder: Path, ended: Ended, val: dict[str, float], seconds: dict[str, float], teller: Teller
+    setup: Setup, folder: Path, ended: Ended, standing: Standing, seconds: dict[str, float], teller: Teller
 ) -> dict[str, Any]:
     """Predict every image once with the chosen weights; the test part is read here for the first time."""
     import numpy as np
     import torch
 
+    from transfer_core.data.manifest import TARGET_TRAIN
     from transfer_core.evaluation.predict import predict
     from transfer_core.evaluation.report import UNSPLIT, Report
     from transfer_core.training.estimate import remember
+    from transfer_core.training.spec import RULES
 
     images = tuple(row.image for row in setup.manifest.rows)
     parts = tuple(setup.split.assignment.get(image, UNSPLIT) for image in images)
@@ -213,12 +216,13 @@ def _test(
         activations.fill(images, 1, progress=tell)
         probabilities = predict(setup.model, activations, images, setup.spec.cut, tell)
     about = {
-        "selection_rule": "lowest validation loss, ties to the earlier epoch",
+        "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch",
         "best_epoch": ended.best,
         "epoch": ended.epoch,
         "epochs": setup.spec.epochs,
         "reason": ended.reason,
-        "val": val,
+        "val": standing.best_val,
+        "target": standing.best_target,
         "stored": setup.stored_stage(setup.spec.cut),
         "weights": setup.weights,
         "environment": {
@@ -229,10 +233,43 @@ def _test(
             "threads": torch.get_num_threads(),
         },
     }
-    report = Report(setup.manifest, images, parts, probabilities, setup.split.rule == "group", about)
+    if setup.has_target:
+        about |= _about_target(setup, folder, ended.best)
+    report = Report(
+        setup.manifest, images, parts, probabilities, setup.split.keeps_groups(setup.manifest), about
+    )
     report.save(folder)
-    remember(setup, seconds)
-    return {**about, "test": report.metrics().to_json()}
+    if not setup.strategy.cost:  # others cost more an image than what is estimated from them
+        remember(setup, seconds)
+    result = {**about, "test": report.metrics().to_json()}
+    if setup.has_target:
+        result["test_transductive"] = report.metrics("test", TARGET_TRAIN).to_json()
+    return result
+
+
+def _about_target(setup: Setup, folder: Path, best: int) -> dict[str, Any]:
+    """Return what was chosen by, and, only now that all is over, what the target's labels would have chosen."""
+    import numpy as np
+
+    from transfer_core.evaluation.metrics import balanced_accuracy
+    from transfer_core.training.judge import target_path
+
+    used = len(setup.picked)
+    found: dict[str, Any] = {"target_labels_used": used}
+    truth = setup.targets(setup.images("unlabelled")).cpu().numpy()
+    known = truth >= 0
+    if not known.any():
+        return found
+    classes = len(setup.manifest.classes)
+    values = {
+        int(path.stem): balanced_accuracy(truth[known], np.load(path)[known].argmax(1), classes)
+        for path in sorted(target_path(folder, 0).parent.glob("*.npy"))
+    }
+    oracle = max(values, key=lambda epoch: (values[epoch], -epoch))
+    found["oracle"] = {
+        "epoch": oracle, "balanced_accuracy": values[oracle], "chosen": values[best], "images": int(known.sum()),
+    }  # fmt: skip
+    return found
 
 
 def _make_should_stop(store: RunStore, run: Run) -> Callable[[], bool]:

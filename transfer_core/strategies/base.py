@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from transfer_core.models.model import Classifier
+
+Group = Literal["supervised", "adaptation", "few labels", "baseline"]
+TARGET = "target domain"  # a need: labelled images of one domain, images of another
+FURTHER_LABEL = "further label"  # a need: a second label of the same images
+UNLABELLED = "unlabelled images"  # a need: images without a label, of whatever domain
 
 
 @dataclass(frozen=True)
@@ -23,30 +28,43 @@ class Task:
 
     classes: tuple[str, ...]
     class_weights: tuple[float, ...]  # one per class, mean 1 over the training images; all 1 if unweighted
+    class_shares: tuple[float, ...]  # of the training images, in class order
     n_train: int
     stages: int  # how many the backbone has
+    feature_dim: int
+    shape: tuple[int, ...]  # of one image's activation at the cut
     cut: int
     epochs: int
     lr: float
+    seed: int
+    tasks: Mapping[str, int] = field(default_factory=dict)  # further heads: name -> number of classes
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees. `x` are activations at the phase's cut."""
+    """What one step sees. `x` and `x_target` are activations at the phase's cut."""
 
     x: Tensor  # [n, ...] float32
     y: Tensor  # [n] int64, -1 where unlabelled
-    x_target: Tensor | None = None  # [m, ...] images of the target domain, without labels
-    tasks: Mapping[str, Tensor] = field(default_factory=dict)  # further labels by head name
-    rows: tuple[str, ...] = ()  # image hashes
+    y_mixed: Tensor | None = None  # [n] the other label of images that are mixtures
+    share: Tensor | None = None  # [n] in 0..1, how much of a mixture belongs to y
+    x_target: Tensor | None = None  # [m, ...] unlabelled images, of the target domain where there is one
+    x_strong: Tensor | None = None  # [m, ...] the same images in another, stronger view
+    tasks: Mapping[str, Tensor] = field(default_factory=dict)  # further labels [n] by head name
+    support: int = 0  # of an episode: how many of the first rows are examples, the rest being queries
 
 
 @dataclass(frozen=True)
 class StepLoss:
-    """The named terms of a loss, whose sum is minimised, and the logits [n, classes] of `batch.x`."""
+    """The named terms of a loss, whose sum is minimised, and the logits [n, classes] of `batch.x`.
+
+    (Of an episode: of its queries alone.)
+    `facts` are further numbers to be watched, such as how often a discriminator is right.
+    """
 
     terms: Mapping[str, Tensor]
     logits: Tensor
+    facts: Mapping[str, Tensor | float] = field(default_factory=dict)
 
 
 # (model, batch, progress in 0..1 over the run) -> the loss of one step
@@ -55,12 +73,38 @@ Hook = Callable[["Classifier"], None]
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A further update on the same batch: by another loss, of some of the phase's modules only."""
+
+    loss: Loss
+    modules: tuple[str, ...]  # of the phase's
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Small problems drawn from the training images: `way` classes, `shot` examples, `queries` of each."""
+
+    way: int
+    shot: int
+    queries: int
+    per_epoch: int
+    classes: tuple[int, ...] = ()  # that may occur; empty: all
+
+
+@dataclass(frozen=True)
 class Phase:
     """A stretch of training in which the same things train by the same loss.
 
-    `modules` maps a part of the model ("stages.<name>", "heads") to the factor on `lr` with which it
-    trains; parts not named do not train. `batches`: "shuffled" mini-batches, each image once an epoch
-    in one of its views; or "full", all images in all views at once, `steps` times an epoch.
+    `modules` maps a part of the model ("stages.<number>", "heads", "extras.<name>") to the factor on
+    `lr` with which it trains; parts not named do not train.
+
+    `batches`: "shuffled" mini-batches, each image once an epoch in one of its views; "full", all images
+    in all views at once, `steps` times an epoch; "episodes", as `episodes` says; "target", the
+    unlabelled images alone, as `x`; or "everything", those and the training part, without labels.
+    `target` asks for unlabelled images beside those of the training part, "pair" for two views of them.
+
+    `optimiser` "none" calls the loss without gradients: it may set weights by a formula.
     """
 
     name: str
@@ -69,25 +113,43 @@ class Phase:
     loss: Loss
     lr: float
     modules: Mapping[str, float]
-    batches: Literal["shuffled", "full"] = "shuffled"
+    batches: Literal["shuffled", "full", "episodes", "target", "everything"] = "shuffled"
+    target: Literal["none", "plain", "pair"] = "none"
+    episodes: Episodes | None = None
+    turns: tuple[Turn, ...] = ()  # after the update by `loss`
     steps: int = 1  # of a full batch, an epoch
-    optimiser: Literal["adamw", "lbfgs"] = "adamw"
+    optimiser: Literal["adamw", "lbfgs", "none"] = "adamw"
     weight_decay: float = 0.0
+    anchor: float = 0.0  # L2-SP: pull of the stages towards the weights they start from
     freeze_batch_norm: bool = False
     average: float = 0.0  # decay of the running average of the weights; 0: none
+    selects: Literal["all", "anew", "never"] = "all"  # epochs compete; "anew": those before no longer do
+    starts_from: Literal["last", "best"] = "last"  # the weights the phase begins with
+    continues: bool = False  # the search of the phase before: patience that ended that one skips this
     before: Hook | None = None
     after: Hook | None = None
 
 
-class Strategy(Protocol):
+class Strategy:
     """A frozen dataclass whose fields are its knobs."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     about: ClassVar[str]  # two sentences: when to use it
-    needs: ClassVar[tuple[str, ...]]  # beyond labelled images: "target domain", "unlabelled images", ...
-    chooses_cut: ClassVar[bool]  # whether the freeze slider applies
+    group: ClassVar[Group] = "supervised"
+    cost: ClassVar[str] = ""  # a phrase: what it costs beside fine-tuning, where it differs
+    needs: ClassVar[tuple[str, ...]] = ()  # beyond labelled images: TARGET, UNLABELLED
+    freezes: ClassVar[Literal["chosen", "all", "nothing"]] = "chosen"  # which stages: the cut decides, or not
+    pretrained: ClassVar[bool] = True
 
     def phases(self, task: Task) -> list[Phase]:
         """Return the phases for a task."""
-        ...
+        raise NotImplementedError
+
+    def classes_needed(self) -> int:
+        """Return how many classes a data set must have."""
+        return 2
+
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Put further parts into a new model: another head, or `model.extras["discriminator"]`."""
+        return

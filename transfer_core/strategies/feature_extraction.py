@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from transfer_core.knobs import knob
-from transfer_core.strategies.base import Batch, Phase, StepLoss, Task
+from transfer_core.strategies.base import Batch, Phase, StepLoss, Strategy, Task
 
 if TYPE_CHECKING:
     from transfer_core.models.model import Classifier
 
 
 @dataclass(frozen=True)
-class FeatureExtraction:
+class FeatureExtraction(Strategy):
     """A linear probe on frozen features."""
 
     name: ClassVar[str] = "feature_extraction"
@@ -29,8 +29,7 @@ class FeatureExtraction:
         "The backbone stays as it is and only a linear classifier on top is trained. "
         "The fastest choice, and the safest with few images."
     )
-    needs: ClassVar[tuple[str, ...]] = ()
-    chooses_cut: ClassVar[bool] = False
+    freezes: ClassVar[Literal["all"]] = "all"
 
     strongest: float = knob(
         1.0,
@@ -62,6 +61,7 @@ class FeatureExtraction:
                 batches="full",
                 steps=8,  # times 25 L-BFGS iterations at most; a converged step is free
                 optimiser="lbfgs",
+                continues=step > 0,
             )
             for step in range(task.epochs)
         ]

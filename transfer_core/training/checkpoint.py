@@ -29,16 +29,19 @@ class Standing:
     epoch: int = 0
     seconds: float = 0.0
     best_epoch: int = 0
-    best_loss: float = math.inf
+    best_score: float = math.inf
     best_val: dict[str, float] = field(default_factory=dict)
+    best_target: dict[str, float] = field(default_factory=dict)
+    since: int = 0  # the epoch after which the present search began
 
-    def after(self, epoch: int, seconds: float, val: dict[str, float]) -> Standing:
-        """Return the standing after an epoch: the lowest finite loss is best, ties to the earlier."""
+    def after(
+        self, epoch: int, seconds: float, score: float, val: dict[str, float], target: dict[str, float]
+    ) -> Standing:
+        """Return the standing after an epoch: the lowest finite score is best, ties to the earlier."""
         now = replace(self, epoch=epoch, seconds=seconds)
-        loss = val.get("loss", math.nan)
-        if not loss < self.best_loss:  # NaN is never better
+        if not score < self.best_score:  # NaN is never better
             return now
-        return replace(now, best_epoch=epoch, best_loss=loss, best_val=val)
+        return replace(now, best_epoch=epoch, best_score=score, best_val=val, best_target=target)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ class EpochEnded:
     lr: float
     seconds: float  # of training in this run so far
     best: bool
+    target: Mapping[str, float] = field(
+        default_factory=dict
+    )  # what can be told of target images without labels
+    facts: Mapping[str, float] = field(default_factory=dict)  # such as how often a discriminator is right
 
 
 @dataclass(frozen=True)

@@ -9,28 +9,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from transfer_core.data.batches import make_batches
 from transfer_core.models.activations import Activations
 from transfer_core.models.device import autocast, describe_load
 from transfer_core.models.model import freeze_batch_norm
 from transfer_core.strategies import Batch, Phase, StepLoss
+from transfer_core.strategies.base import Loss
 from transfer_core.training.average import WeightAverage
 from transfer_core.training.checkpoint import (
     Checkpoint,
     Standing,
+    load_best,
     load_checkpoint,
     save_best,
     save_checkpoint,
 )
 from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saving, Stepped
+from transfer_core.training.feed import Feed
+from transfer_core.training.judge import Judge
 from transfer_core.training.meter import Meter
 from transfer_core.training.optimise import learning_rate, make_optimiser
 from transfer_core.training.setup import Setup
@@ -48,6 +52,42 @@ class Diverged(Exception):
     """The loss is no longer a number."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a phase stands in its run: epochs first + 1 .. last of `total`.
+
+    `start` and `end` frame the phases that carry on one search, over which rates and strengths move.
+    """
+
+    number: int
+    phases: int
+    first: int
+    last: int
+    total: int
+    start: int
+    end: int
+
+    def progress(self, epochs: float) -> float:
+        """Return how far the search is, in 0..1, after so many epochs of the run."""
+        return (epochs - self.start) / (self.end - self.start)
+
+
+def make_places(phases: list[Phase]) -> list[Place]:
+    """Return the place of each phase."""
+    ends = list(accumulate(phase.epochs for phase in phases))
+    places = []
+    for index, phase in enumerate(phases):
+        start = index
+        while phases[start].continues:
+            start -= 1
+        end = index
+        while end + 1 < len(phases) and phases[end + 1].continues:
+            end += 1
+        first, begin = ends[index] - phase.epochs, ends[start] - phases[start].epochs
+        places.append(Place(index + 1, len(phases), first, ends[index], ends[-1], begin, ends[end]))
+    return places
+
+
 class Loop:
     """One run of training. Call `run` once."""
 
@@ -58,21 +98,24 @@ class Loop:
         self.cache_seconds = 0.0
         self._best: dict[str, Tensor] | None = None  # not yet written
         self._average: WeightAverage | None = None
-        self._full: dict[int, Tensor] = {}
         self._saved_at, self._save_took = time.monotonic(), 0.0
-        self._images = {part: setup.split.part(part) for part in ("train", "val")}
-        self._targets = {part: setup.targets(images) for part, images in self._images.items()}
-        self._row = {image: row for row, image in enumerate(self._images["train"])}
+        self._feed, self._judge = Feed(setup), Judge(setup, folder)
+        self._anchors: dict[str, Tensor] = {}
 
     def run(self) -> Ended:
         """Train all phases, from the checkpoint where there is one; the best epoch is on disk after."""
         self.model.to(self.setup.device).to(memory_format=torch.channels_last)
+        phases = self.setup.strategy.phases(self.setup.task)
+        if any(phase.anchor for phase in phases):
+            self._anchors = {
+                name: each.detach().clone() for name, each in self.model.stages.named_parameters()
+            }
         checkpoint = load_checkpoint(self.folder)
         if checkpoint:
             self.standing = checkpoint.standing
             self.model.load_trained(checkpoint.model)
         try:
-            reason = self._play(checkpoint)
+            reason = self._play(phases, checkpoint)
         except Stopped:
             reason = "stopped"
         except Diverged:
@@ -83,26 +126,19 @@ class Loop:
         self.emit(ended)
         return ended
 
-    def _play(self, checkpoint: Checkpoint | None) -> str:
-        phases = self.setup.spec.make_strategy().phases(self.setup.task)
-        total = sum(phase.epochs for phase in phases)
-        first = 0
-        for number, phase in enumerate(phases, start=1):
-            last = first + phase.epochs
-            if self.standing.epoch < last and not self._patience_is_over():
-                inside = checkpoint if self.standing.epoch > first else None
+    def _play(self, phases: list[Phase], checkpoint: Checkpoint | None) -> str:
+        for phase, place in zip(phases, make_places(phases), strict=True):
+            begun = self.standing.epoch > place.first
+            skipped = self._patience_is_over() and (phase.continues or begun)
+            if self.standing.epoch < place.last and not skipped:
+                self._play_phase(phase, place, checkpoint if begun else None)
                 checkpoint = None
-                self._play_phase(phase, number, len(phases), last, total, inside)
-            first = last
-        return "finished" if self.standing.epoch == total else "early"
+        return "finished" if self.standing.epoch == sum(phase.epochs for phase in phases) else "early"
 
-    def _play_phase(
-        self, phase: Phase, number: int, phases: int, last: int, total: int, checkpoint: Checkpoint | None
-    ) -> None:
-        """Play a phase up to epoch `last`, or until patience runs out; `checkpoint` is one inside it."""
-        self.model.freeze_below(phase.cut)
-        if phase.before and not checkpoint:
-            phase.before(self.model)
+    def _play_phase(self, phase: Phase, place: Place, checkpoint: Checkpoint | None) -> None:
+        """Play a phase up to its last epoch, or until patience runs out; `checkpoint` is one inside it."""
+        if not checkpoint:
+            self._begin(phase, place)
         optimiser, parameters = make_optimiser(phase, self.model)
         self._average = WeightAverage(self.model, self.spec.cut, phase.average) if phase.average else None
         if checkpoint:
@@ -110,17 +146,30 @@ class Loop:
             if self._average:
                 self._average.load(checkpoint.average)
         count = sum(each.numel() for each in parameters)
-        self.emit(PhaseStarted(phase.name, number, phases, phase.cut, count, self.standing.epoch))
+        self.emit(PhaseStarted(phase.name, place.number, place.phases, phase.cut, count, self.standing.epoch))
         with self.setup.activations(phase.cut) as activations:
             self._fill(activations)
-            for epoch in range(self.standing.epoch + 1, last + 1):
-                self._play_epoch(phase, epoch, total, optimiser, parameters, activations)
+            for epoch in range(max(place.first, self.standing.epoch) + 1, place.last + 1):
+                self._play_epoch(phase, place, epoch, optimiser, parameters, activations)
                 over = self._patience_is_over()
-                if phase.after and (over or epoch == last):
+                if phase.after and (over or epoch == place.last):
                     phase.after(self.model)  # before the checkpoint: a run killed here must not miss it
-                self._save_if_due(optimiser, last=over or epoch == total)
+                self._save_if_due(optimiser, last=over or epoch == place.total)
                 if over:
                     return
+
+    def _begin(self, phase: Phase, place: Place) -> None:
+        """Put the model and the standing into the state in which a phase starts."""
+        if phase.starts_from == "best" and self.standing.best_epoch:
+            best = self._best or load_best(self.folder, self.standing.best_epoch)
+            self.model.load_trained(best)
+        if phase.selects == "anew":
+            self.standing = replace(self.standing, best_score=math.inf)
+        if not phase.continues:
+            self.standing = replace(self.standing, since=place.first)
+        self._set_training(phase)
+        if phase.before:
+            phase.before(self.model)
 
     def _fill(self, activations: Activations) -> None:
         started = time.monotonic()
@@ -129,17 +178,22 @@ class Loop:
             self.emit(Progressed("Computing the frozen part once", done, total, self.standing.epoch))
             return not self.should_stop()
 
-        if not activations.fill(
-            self._images["train"], self.spec.views, progress=tell
-        ) or not activations.fill(self._images["val"], 1, progress=tell):
+        seen = [*self._feed.train, *self._feed.unlabelled] if self._needs_unlabelled() else self._feed.train
+        if not activations.fill(seen, self.spec.views, progress=tell) or not activations.fill(
+            self._judge.images, 1, progress=tell
+        ):
             raise Stopped
         self.cache_seconds += time.monotonic() - started
+
+    def _needs_unlabelled(self) -> bool:
+        phases = self.setup.strategy.phases(self.setup.task)
+        return any(phase.target != "none" or phase.batches in ("target", "everything") for phase in phases)
 
     def _play_epoch(
         self,
         phase: Phase,
+        place: Place,
         epoch: int,
-        total: int,
         optimiser: torch.optim.Optimizer,
         parameters: list[nn.Parameter],
         activations: Activations,
@@ -148,13 +202,13 @@ class Loop:
         torch.manual_seed(self.spec.seed * 1_000_003 + epoch)
         self._set_training(phase)
         meter = Meter()
-        steps = self._count_steps(phase)
-        for step, batch in enumerate(self._batches(phase, epoch, activations), start=1):
+        steps = self._feed.count_steps(phase)
+        for step, batch in enumerate(self._feed.batches(phase, epoch, activations), start=1):
             if self.should_stop():
                 raise Stopped
-            progress = (epoch - 1 + (step - 1) / steps) / total
+            progress = place.progress(epoch - 1 + (step - 1) / steps)
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(phase, progress) * group["factor"]
+                group["lr"] = learning_rate(phase, progress) * group.get("factor", 1.0)
             self._step(phase, batch, progress, optimiser, parameters, meter)
             if meter.is_due() or step == steps:
                 if not math.isfinite(meter.mean_loss()):
@@ -162,25 +216,23 @@ class Loop:
                 load = describe_load(self.spec.device)
                 self.emit(Stepped(epoch, step, steps, meter.mean_loss(), meter.speed(), load))
         with self._average.applied() if self._average else nullcontext():
-            val = self.evaluate(activations, phase.cut)
-            self._finish_epoch(epoch, total, meter.figures(), val, started, phase, epoch / total)
+            self._finish_epoch(phase, place, epoch, meter, started, activations)
 
     def _finish_epoch(
-        self,
-        epoch: int,
-        total: int,
-        train: dict[str, float],
-        val: dict[str, float],
-        started: float,
-        phase: Phase,
-        progress: float,
+        self, phase: Phase, place: Place, epoch: int, meter: Meter, started: float, activations: Activations
     ) -> None:
+        found = self._judge.look(activations, phase.cut, epoch)
+        score = math.nan if phase.selects == "never" else found.score
         seconds = self.standing.seconds + time.monotonic() - started
-        self.standing = self.standing.after(epoch, seconds, val)
+        self.standing = self.standing.after(epoch, seconds, score, found.val, found.target)
         best = self.standing.best_epoch == epoch
         if best:
             self._best = self.model.trained_state(self.spec.cut)
-        self.emit(EpochEnded(epoch, total, train, val, learning_rate(phase, progress), seconds, best))
+        rate = learning_rate(phase, place.progress(epoch))
+        ended = EpochEnded(
+            epoch, place.total, meter.figures(), found.val, rate, seconds, best, found.target, meter.facts()
+        )
+        self.emit(ended)
 
     def _step(
         self,
@@ -191,9 +243,10 @@ class Loop:
         parameters: list[nn.Parameter],
         meter: Meter,
     ) -> None:
-        def forward() -> StepLoss:
+        def forward(loss: Loss = phase.loss) -> StepLoss:
             with autocast(self.setup.device, self.spec.precision):
-                return phase.loss(self.model, batch, progress)
+                outcome = loss(self.model, batch, progress)
+            return self._anchored(phase, outcome)
 
         def backward(outcome: StepLoss) -> Tensor:
             optimiser.zero_grad(set_to_none=True)
@@ -201,7 +254,10 @@ class Loop:
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
 
-        if phase.optimiser == "lbfgs":
+        if phase.optimiser == "none":
+            with torch.no_grad():
+                outcome = forward()
+        elif phase.optimiser == "lbfgs":
             optimiser.step(lambda: backward(forward()).item())
             with torch.no_grad():
                 outcome = forward()  # at the solution, not on the way there
@@ -210,63 +266,40 @@ class Loop:
             backward(outcome)
             torch.nn.utils.clip_grad_norm_(parameters, CLIP)
             optimiser.step()
+        meter.see(outcome, batch.y[batch.support :])
+        for turn in phase.turns:
+            own = {id(each) for name in turn.modules for each in self.model.part(name).parameters()}
+            for _ in range(turn.times):
+                outcome = forward(turn.loss)
+                backward(outcome)
+                for each in parameters:
+                    each.grad = each.grad if id(each) in own else None
+                torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+                optimiser.step()
+            meter.see_more(outcome)
         if self._average:
             self._average.update()
-        meter.see(outcome, batch.y)
-        meter.count(len(batch.y))
+        meter.count(len(batch.x))
+
+    def _anchored(self, phase: Phase, outcome: StepLoss) -> StepLoss:
+        """Add the pull of the stages towards the weights they started from (L2-SP, Li et al. 2018)."""
+        if not phase.anchor:
+            return outcome
+        moved = [
+            (each - self._anchors[name]).square().sum()
+            for name, each in self.model.stages.named_parameters()
+            if each.requires_grad
+        ]
+        pull = phase.anchor / 2 * torch.stack(moved).sum() if moved else outcome.logits.sum() * 0
+        return replace(outcome, terms={**outcome.terms, "pull to pretrained": pull})
 
     def _set_training(self, phase: Phase) -> None:
-        self.model.freeze_below(phase.cut)
+        self.model.train_only(phase.modules, phase.cut)
         if phase.freeze_batch_norm:
             freeze_batch_norm(self.model)
 
-    def _count_steps(self, phase: Phase) -> int:
-        if phase.batches == "full":
-            return phase.steps
-        return len(make_batches(self._images["train"], self.spec.batch_size, 1, seed=0, epoch=0))
-
-    def _batches(self, phase: Phase, epoch: int, activations: Activations) -> Iterator[Batch]:
-        if phase.batches == "full":
-            x = self._all_views(phase.cut, activations)
-            y = self._targets["train"].repeat(max(1, self.spec.views))
-            for _ in range(phase.steps):
-                yield Batch(x, y)
-            return
-        plan = make_batches(
-            self._images["train"], self.spec.batch_size, self.spec.views, seed=self.spec.seed, epoch=epoch
-        )
-        for (images, _), x in zip(plan, activations.batches(plan, epoch), strict=True):
-            rows = [self._row[image] for image in images]
-            yield Batch(x, self._targets["train"][rows], rows=tuple(images))
-
-    def _all_views(self, cut: int, activations: Activations) -> Tensor:
-        """Return the training images in all their views [views * n, d], read once."""
-        if cut not in self._full:
-            images = self._images["train"]
-            views = range(max(1, self.spec.views))
-            parts = [activations.at_cut(images, [view] * len(images)) for view in views]
-            self._full[cut] = torch.cat(parts)
-        return self._full[cut]
-
-    @torch.no_grad()
-    def evaluate(self, activations: Activations, cut: int) -> dict[str, float]:
-        """Return loss (weighted as in training), accuracy and balanced accuracy on validation."""
-        self.model.eval()
-        images, targets = self._images["val"], self._targets["val"]
-        plan = [(images[at : at + 64], [0] * len(images[at : at + 64])) for at in range(0, len(images), 64)]
-        with autocast(self.setup.device, self.spec.precision):
-            logits = torch.cat([self.model(x, cut) for x in activations.batches(plan)]).float()
-        weights = logits.new_tensor(self.setup.task.class_weights)
-        hits = (logits.argmax(1) == targets).float()
-        recalls = [hits[targets == each].mean().item() for each in sorted(set(targets.tolist()))]
-        return {
-            "loss": cross_entropy(logits, targets, weights).item(),
-            "accuracy": hits.mean().item(),
-            "balanced_accuracy": sum(recalls) / len(recalls),
-        }
-
     def _patience_is_over(self) -> bool:
-        waited = self.standing.epoch - self.standing.best_epoch
+        waited = self.standing.epoch - max(self.standing.best_epoch, self.standing.since)
         return 0 < self.spec.patience <= waited and self.standing.best_epoch > 0
 
     def _save_if_due(self, optimiser: torch.optim.Optimizer, *, last: bool) -> None:

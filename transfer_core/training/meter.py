@@ -17,6 +17,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._terms: dict[str, Tensor] = {}
+        self._facts: dict[str, Tensor | float] = {}
         self._hits: Tensor | None = None
         self._seen = 0  # labelled images whose prediction was seen
         self._calls = 0
@@ -29,11 +30,19 @@ class Meter:
         """Take in the loss of one evaluation and the predictions for labels [n]."""
         for name, term in outcome.terms.items():
             self._terms[name] = self._terms.get(name, torch.zeros_like(term)) + term.detach()
+        for name, fact in outcome.facts.items():
+            self._facts[name] = self._facts.get(name, 0.0) + fact
         known = y >= 0
         hits = ((outcome.logits.argmax(1) == y) & known).sum()
         self._hits = hits if self._hits is None else self._hits + hits
         self._seen += int(known.sum())
         self._calls += 1
+
+    @torch.no_grad()
+    def see_more(self, outcome: StepLoss) -> None:
+        """Take in the loss of a further update on the same batch."""
+        for name, term in outcome.terms.items():
+            self._terms[name] = self._terms.get(name, torch.zeros_like(term)) + term.detach()
 
     def count(self, images: int) -> None:
         """Note that a step over some images is done."""
@@ -58,6 +67,10 @@ class Meter:
         """Return loss, its terms and the accuracy on the training images, as seen while training."""
         accuracy = float(self._hits) / max(self._seen, 1) if self._hits is not None else 0.0
         return {"loss": self.mean_loss(), "accuracy": accuracy, **self._mean_terms()}
+
+    def facts(self) -> dict[str, float]:
+        """Return the means of the further numbers that a strategy watches."""
+        return {name: float(fact) / max(self._calls, 1) for name, fact in self._facts.items()}
 
     def _mean_terms(self) -> dict[str, float]:
         return {name: float(term) / max(self._calls, 1) for name, term in self._terms.items()}

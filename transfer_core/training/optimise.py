@@ -31,8 +31,10 @@ def make_optimiser(phase: Phase, model: Classifier) -> tuple[torch.optim.Optimiz
     Each group carries the factor by which the scheduled rate is multiplied. Biases and norm weights
     are not decayed: pulling them to zero changes a layer's scale rather than its complexity.
     """
-    parts = [(model.part(name), factor) for name, factor in phase.modules.items()]
-    parameters = [each for part, _ in parts for each in part.parameters()]
+    parts = [(name, model.part(name), factor) for name, factor in phase.modules.items()]
+    parameters = [each for _, part, _ in parts for each in part.parameters()]
+    if phase.optimiser == "none" or not parameters:
+        return torch.optim.SGD([torch.zeros(())], lr=0.0), parameters  # it moves nothing
     if phase.optimiser == "lbfgs":
         lbfgs = torch.optim.LBFGS(
             parameters, lr=phase.lr, max_iter=25, history_size=20, line_search_fn="strong_wolfe"
@@ -40,10 +42,11 @@ def make_optimiser(phase: Phase, model: Classifier) -> tuple[torch.optim.Optimiz
         lbfgs.param_groups[0]["factor"] = 1.0
         return lbfgs, parameters
     groups = []
-    for part, factor in parts:
+    for name, part, factor in parts:
         for decayed in (True, False):
             own = [each for each in part.parameters() if (each.ndim > 1) is decayed]
-            decay = phase.weight_decay if decayed else 0.0
+            anchored = phase.anchor and name.startswith("stages")  # L2-SP takes the place of decay
+            decay = phase.weight_decay if decayed and not anchored else 0.0
             groups.append({"params": own, "factor": factor, "weight_decay": decay})
     groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=phase.lr), parameters

@@ -8,16 +8,19 @@ of training images; the rest is what worked on small sets of a few thousand imag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from transfer_core.data.augment import count_views
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
+from transfer_core.knobs import get_knobs
 from transfer_core.models.backbones import get_backbone
 from transfer_core.models.device import resolve_device
-from transfer_core.strategies import get_strategy
+from transfer_core.strategies import FURTHER_LABEL, TARGET, UNLABELLED, Strategy, get_strategy
+from transfer_core.strategies.fine_tuning import FineTuning
+from transfer_core.strategies.source_only import SourceOnly
 from transfer_core.training.spec import RunSpec, check_spec
 
 IMBALANCE = 4.0  # largest class over smallest from which classes are weighted
@@ -36,7 +39,7 @@ def make_spec(manifest: Manifest, split: Split, wishes: Mapping[str, Any] | None
     strategy = get_strategy(wanted.get("strategy", "feature_extraction"))
     stages = len(backbone.stages)
     n_train = sum(split.receipt.counts["train"].values())
-    cut = wanted.get("cut", default_cut(stages, n_train) if strategy.chooses_cut else stages)
+    cut = wanted.get("cut", default_cut(strategy, stages, n_train))
     augment = wanted.get("augment", "none")
     defaults = {
         "cut": cut,
@@ -44,6 +47,9 @@ def make_spec(manifest: Manifest, split: Split, wishes: Mapping[str, Any] | None
         "batch_size": default_batch_size(n_train),
         "class_weights": default_class_weights(split),
         "patience": default_patience(strategy.name),
+        "select": "combined" if split.rule == "transfer" else "validation_loss",
+        "source": split.train_domain,
+        "target": split.test_domain,
     }
     values = defaults | wanted
     values["device"] = resolve_device(wanted.get("device", "auto"))
@@ -51,8 +57,12 @@ def make_spec(manifest: Manifest, split: Split, wishes: Mapping[str, Any] | None
     return check_spec(RunSpec(manifest=manifest.id, split=split.id, **values))
 
 
-def default_cut(stages: int, n_train: int) -> int:
-    """Return how many stages to freeze when fine-tuning: two thirds, half from 5,000 images on."""
+def default_cut(strategy: type[Strategy], stages: int, n_train: int) -> int:
+    """Return how many stages to freeze when tuning: two thirds, half from 5,000 images on."""
+    if strategy.freezes == "all" or strategy.name == "prototypical":
+        return stages
+    if strategy.freezes == "nothing":
+        return 0
     return stages // 2 if n_train >= 5_000 else 2 * stages // 3
 
 
@@ -77,3 +87,37 @@ def default_class_weights(split: Split) -> str:
     """Return "balanced" where the largest class is more than four times the smallest."""
     counts = [each for each in split.receipt.counts["train"].values() if each]
     return "balanced" if max(counts) > IMBALANCE * min(counts) else "none"
+
+
+def unmet_need(strategy: Strategy | type[Strategy], manifest: Manifest, split: Split) -> str | None:
+    """Return in a sentence what a strategy needs and does not find, None where it can run."""
+    transfer = split.rule == "transfer"
+    if TARGET in strategy.needs and not transfer:
+        if len(manifest.domains) < 2:
+            return "Needs images of two domains, such as two sites or cameras: bring them in a folder each."
+        return "Needs a split from one domain to another: choose source and target on the Split page."
+    if UNLABELLED in strategy.needs and not transfer and len(split.assignment) == len(manifest.rows):
+        return "Needs images without a label: put them into a folder named unlabelled, or split from one domain to another."
+    made = strategy() if isinstance(strategy, type) else strategy
+    if len(manifest.classes) < made.classes_needed():
+        return (
+            f"Needs at least {made.classes_needed()} classes to practise on, and there are {len(manifest.classes)}. "
+            "Prototypes (prototypical) work with few classes."
+        )
+    if FURTHER_LABEL in strategy.needs and not transfer and not any(row.extra for row in manifest.rows):
+        return "Needs a further label of the images: bring a table of labels with one more column."
+    return None
+
+
+def twin_spec(spec: RunSpec, split: Split) -> RunSpec | None:
+    """Return the same run without adaptation, which every adaptation is compared with; None where there is none.
+
+    Same images, views, schedule, averaging and rule of choice: what differs is only the adaptation.
+    """
+    strategy = spec.make_strategy()
+    if strategy.name == SourceOnly.name or not {TARGET, UNLABELLED} & set(strategy.needs):
+        return None
+    plain = SourceOnly if split.rule == "transfer" else FineTuning
+    names = {each.name for each in get_knobs(plain)}
+    knobs = {name: value for name, value in spec.knobs.items() if name in names}
+    return check_spec(replace(spec, strategy=plain.name, knobs=knobs))

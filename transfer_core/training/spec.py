@@ -17,6 +17,14 @@ from transfer_core.models.backbones import get_backbone
 from transfer_core.models.device import PRECISIONS
 from transfer_core.strategies import Strategy, get_strategy
 
+RULES = {  # by which the epoch is chosen -> in words
+    "validation_loss": "lowest validation loss",
+    "combined": "validation balanced accuracy plus agreement of the class shares on the target",
+    "information_maximisation": "information maximisation on the target",
+    "soft_neighbourhood_density": "soft neighbourhood density on the target",
+    "class_share_agreement": "agreement of the class shares on the target",
+}
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -39,6 +47,8 @@ class RunSpec:
                               choices=("none", "balanced"))  # fmt: skip
     patience: int = knob(0, "Patience", "Stop after this many epochs without improvement; 0: never.",
                          unit="epochs", low=0, high=10_000)  # fmt: skip
+    select: str = knob("validation_loss", "Chosen by", "What decides which epoch is kept; never labels of the target.",
+                       choices=tuple(RULES))  # fmt: skip
     precision: str = knob("auto", "Precision", "mixed is faster on a GPU.", choices=PRECISIONS)
     cache: bool = True
     device: str = "cpu"
@@ -78,14 +88,20 @@ def check_spec(spec: RunSpec) -> RunSpec:
     spec = replace(spec, **values)
     backbone = get_backbone(spec.backbone)
     get_augmentation(spec.augment)
-    stages = len(backbone.stages)
-    if spec.cut > stages:
-        message = (
-            f"{backbone.title} has {stages} stages: the number of frozen ones must be from 0 to {stages}."
-        )
-        raise UserError(message)
-    if not strategy.chooses_cut and spec.cut != stages:
-        raise UserError(f"{strategy.title} freezes all {stages} stages: leave the cut out.")
-    if spec.views == 0 and not strategy.chooses_cut:
+    _check_cut(spec, strategy, len(backbone.stages))
+    if get_augmentation(spec.augment).mixes and (spec.views == 0 or strategy.freezes == "all"):
+        title = get_augmentation(spec.augment).title
+        raise UserError(f"{title} needs stored views and stages that train: choose another augmentation.")
+    if spec.views == 0 and strategy.freezes == "all":
         raise UserError(f"{strategy.title} needs stored views: choose 1 or more.")
     return spec
+
+
+def _check_cut(spec: RunSpec, strategy: Strategy, stages: int) -> None:
+    if spec.cut > stages:
+        title = get_backbone(spec.backbone).title
+        raise UserError(f"{title} has {stages} stages: the number of frozen ones must be from 0 to {stages}.")
+    if strategy.freezes == "all" and spec.cut != stages:
+        raise UserError(f"{strategy.title} freezes all {stages} stages: leave the cut out.")
+    if strategy.freezes == "nothing" and spec.cut != 0:
+        raise UserError(f"{strategy.title} freezes no stage: leave the cut out.")

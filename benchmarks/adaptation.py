@@ -1,0 +1,171 @@
+"""Adaptation on the real solar cells, between monocrystalline and polycrystalline, without target labels.
+
+    uv run python benchmarks/adaptation.py              the recommended strategy and its twin, both ways, 3 seeds
+    uv run python benchmarks/adaptation.py --all        and every other adaptation, one seed
+
+Every finished run is one line of `results/adaptation.jsonl`, under a key of the experiment and the code
+version of its strategy; what is there is not run again, so the matrix may be interrupted. The strategy, its
+knobs and the rule that chooses the epoch were fixed on mono -> poly, seed 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import RESULTS, Check, finish
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest
+from transfer_core.data.samples import add_solar_cells
+from transfer_core.data.split import make_split
+from transfer_core.evaluation.compare import Difference, paired_difference
+from transfer_core.evaluation.metrics import balanced_accuracy
+from transfer_core.evaluation.predict import predict
+from transfer_core.models.cache import ActivationCache
+from transfer_core.training.checkpoint import load_best
+from transfer_core.training.loop import Loop
+from transfer_core.training.rules import make_spec, twin_spec
+from transfer_core.training.setup import make_setup
+from transfer_core.training.spec import RunSpec
+
+COMMON: dict[str, Any] = {
+    "backbone": "lite0",
+    "cut": 6,
+    "augment": "flips",
+    "epochs": 8,
+    "patience": 0,
+    "device": "cpu",
+}
+RECOMMENDED: dict[str, Any] = COMMON | {"strategy": "mcc"}
+OTHERS = ("dann", "cdan", "mmd", "coral", "mcd", "adabn", "self_training")
+WAYS = (("mono", "poly"), ("poly", "mono"))
+Row = dict[str, Any]
+
+
+class Matrix:
+    """Runs of the benchmark, each done once."""
+
+    def __init__(self, home: Path) -> None:
+        self.library = Library(home)
+        self.manifest: Manifest = add_solar_cells(self.library)[0]
+        self.path = RESULTS / "adaptation.jsonl"
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        self.done: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+
+    def spec(self, source: str, target: str, seed: int, wishes: dict[str, Any]) -> RunSpec:
+        """Return the spec of one run."""
+        split = make_split(self.manifest, "transfer", seed=seed, train_domain=source, test_domain=target)
+        return make_spec(self.manifest, self.library.add_split(split), wishes | {"seed": seed})
+
+    def twin(self, spec: RunSpec) -> RunSpec:
+        """Return the spec of the same run without adaptation."""
+        twin = twin_spec(spec, self.library.get_split(spec.manifest, spec.split))
+        assert twin is not None
+        return twin
+
+    def run(self, spec: RunSpec) -> Row:
+        """Return the row of a spec, trained now if it is not there."""
+        key = f"{spec.id}-{code_version(spec.strategy)}"
+        if key not in self.done:
+            self.done[key] = {"key": key, **self._train(spec)}
+            RESULTS.mkdir(exist_ok=True)
+            with self.path.open("a") as out:
+                out.write(json.dumps(self.done[key]) + "\n")
+                os.fsync(out.fileno())
+        return self.done[key]
+
+    def _train(self, spec: RunSpec) -> Row:
+        home = self.library.home
+        setup = make_setup(spec, self.library, ActivationCache(home / "cache", budget=20_000_000_000))
+        with tempfile.TemporaryDirectory() as folder:
+            loop = Loop(setup, Path(folder), lambda _: None, lambda: False)
+            ended = loop.run()
+            setup.model.load_trained(load_best(Path(folder), ended.best))
+        images = setup.split.part("test")
+        with setup.activations(spec.cut) as activations:
+            activations.fill(images, 1)
+            said = predict(setup.model, activations, images, spec.cut).argmax(1)
+        truth = setup.targets(images).cpu().numpy()
+        return {
+            "strategy": spec.strategy, "knobs": dict(spec.knobs), "source": spec.source, "target": spec.target,
+            "seed": spec.seed, "best": ended.best, "n": len(images),
+            "balanced": balanced_accuracy(truth, said, len(setup.manifest.classes)),
+            "accuracy": float(np.mean(said == truth)), "seconds": loop.standing.seconds, "said": said.tolist(),
+        }  # fmt: skip
+
+    def compared(self, specs: list[RunSpec]) -> tuple[Row, Difference]:
+        """Return runs of several seeds beside their twins: means, and the paired difference of all, by group."""
+        truth, own, other, groups = [], [], [], []
+        pairs = [(self.run(spec), self.run(self.twin(spec))) for spec in specs]
+        for spec, (mine, twin) in zip(specs, pairs, strict=True):
+            rows = [
+                self.manifest.by_image[image]
+                for image in self.library.get_split(spec.manifest, spec.split).part("test")
+            ]
+            truth += [self.manifest.classes.index(row.label or "") for row in rows]
+            groups += [row.group or row.image for row in rows]
+            own += mine["said"]
+            other += twin["said"]
+        gap = paired_difference(np.array(truth), np.array(own), np.array(other), 2, groups)
+        row = {
+            "strategy": specs[0].strategy, "way": f"{specs[0].source}->{specs[0].target}", "seeds": len(specs),
+            "source only": statistics.mean(twin["balanced"] for _, twin in pairs),
+            "balanced": statistics.mean(mine["balanced"] for mine, _ in pairs),
+            "gain": gap.value, "low": gap.interval[0], "high": gap.interval[1], "verdict": gap.verdict, "n": gap.n,
+        }  # fmt: skip
+        return row, gap
+
+
+def code_version(strategy: str) -> str:
+    """Return a hash of the files that decide what a strategy does."""
+    core = Path(__file__).parents[1] / "transfer_core"
+    names = [
+        f"strategies/{strategy}.py",
+        "strategies/tuning.py",
+        "strategies/adaptation.py",
+        "training/loop.py",
+    ]
+    files = [core / name for name in names] + sorted((core / "losses").glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--all", action="store_true", help="every other adaptation too, one seed")
+    parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "transfer-lab-benchmark")
+    options = parser.parse_args()
+    matrix = Matrix(options.home)
+    rows, gaps = [], []
+    for way in WAYS:
+        row, gap = matrix.compared([matrix.spec(*way, seed, RECOMMENDED) for seed in range(3)])
+        print(row, flush=True)
+        rows.append(row)
+        gaps.append(gap)
+    for name in OTHERS if options.all else ():
+        for way in WAYS:
+            row, _ = matrix.compared([matrix.spec(*way, 0, COMMON | {"strategy": name})])
+            print(row, flush=True)
+            rows.append(row)
+    checks = [
+        Check(f"{row['way']}: balanced accuracy, mean of 3 seeds", row["balanced"], 0.70) for row in rows[:2]
+    ]
+    checks += [
+        Check("gain over source only, mean of both ways", statistics.mean(gap.value for gap in gaps), 0.08),
+        Check("lower end of the gain's interval, the surer way", max(gap.interval[0] for gap in gaps), 0.0),
+    ]
+    finish("adaptation", rows, checks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What an adaptation adds to a page: its health while it trains, and the verdict beside its twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.ui.state import choose, get_lab, go
+from pages.ui.text import escape, percent, plural
+from transfer_core.runs.run import Run
+from transfer_core.training.events import EpochEnded
+from transfer_core.training.health import check_health
+
+ICONS = {"good": ":material/check_circle:", "note": ":material/info:", "warning": ":material/warning:"}
+
+
+def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
+    """Show in words how an adaptation does; nothing for other runs."""
+    split = get_lab().library.get_split(run.manifest, run.spec.split)
+    counts = split.receipt.counts["train"]
+    total = max(1, sum(counts.values()))
+    found = check_health(ends, {name: count / total for name, count in counts.items()})
+    if not found:
+        return
+    with st.container(border=True):
+        st.markdown("**Health of the adaptation**")
+        for each in found:
+            colour = ":orange[{}]" if each.level == "warning" else "{}"
+            st.markdown(f"{ICONS[each.level]} {colour.format(escape(each.text))}")
+        terms = {name: value for name, value in ends[-1].train.items() if name not in ("loss", "accuracy")}
+        numbers = ", ".join(
+            f"{escape(name)} {value:.3f}" for name, value in {**terms, **ends[-1].facts}.items()
+        )
+        st.caption(f"Epoch {ends[-1].epoch}: {numbers}")
+
+
+def show_verdict(run: Run) -> None:
+    """Show whether adaptation helped, or what is missing to tell; nothing for other runs."""
+    lab = get_lab()
+    twin = lab.twin(run)
+    if twin is None:
+        return
+    with st.container(border=True):
+        st.markdown("#### Did adaptation help?")
+        difference = lab.verdict(run)
+        if difference is None:
+            _not_yet(run, twin)
+        else:
+            low, high = (100 * each for each in difference.interval)
+            figure = (
+                f"Balanced accuracy {100 * difference.value:+.1f} points beside the same run without adaptation "
+                f"(95 % interval {low:+.1f} to {high:+.1f}, {plural(difference.n, 'labelled test image')} of the "
+                f"target, {difference.resampled} resampled)."
+            )
+            if difference.verdict == "better":
+                st.success(f"**Better.** {figure}", icon=":material/trending_up:")
+            elif difference.is_harmful:
+                word = "Worse." if difference.verdict == "worse" else "It looks worse."
+                st.error(
+                    f"**{word}** {figure} Use the run without adaptation.", icon=":material/trending_down:"
+                )
+            else:
+                st.info(
+                    f"**Cannot tell.** {figure} More labelled test images would tell.",
+                    icon=":material/balance:",
+                )
+        if twin.result and st.button("See the run without adaptation", icon=":material/open_in_new:"):
+            choose(run=twin.id)
+            go("results/report.py")
+
+
+def _not_yet(run: Run, twin: Run) -> None:
+    if not twin.result:
+        st.markdown(f"The same run without adaptation is needed for an answer; it is {escape(twin.state)}.")
+        return
+    own, other = get_lab().report(run), get_lab().report(twin)
+    images = [row.image for row, _, _ in own.rows("test")]
+    same = float((own.predicted(images) == other.predicted(images)).mean()) if images else 0.0
+    st.info(
+        "The target's test images have no labels, so this cannot be measured. "
+        f"Both runs say the same on {percent(same)} of them. Label 50 of them, bring the data set again, and you will know.",
+        icon=":material/help:",
+    )

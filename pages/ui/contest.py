@@ -1,0 +1,41 @@
+"""Several strategies at once: the same data, backbone and augmentation, queued by one click, raced on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.state import choose, get_lab, go
+from pages.ui.text import plural
+from transfer_core.data.manifest import Manifest
+from transfer_core.data.split import Split
+from transfer_core.strategies import STRATEGIES, get_strategy
+from transfer_core.training.rules import make_spec, unmet_need
+
+COMMON = ("backbone", "augment", "views", "geometry", "device", "seed", "cache", "select")
+
+
+def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None:
+    """Show a choice of strategies and the button that starts them all, each with its own defaults."""
+    possible = [each.name for each in STRATEGIES if unmet_need(each, manifest, split) is None]
+    usual = (
+        ["source_only", "mcc", "dann"] if split.rule == "transfer" else ["feature_extraction", "fine_tuning"]
+    )
+    with st.expander("Compare several strategies", icon=":material/sports_score:"):
+        picked = st.multiselect(
+            "Strategies", possible, default=[each for each in usual if each in possible],
+            format_func=lambda name: get_strategy(name).title,
+        )  # fmt: skip
+        st.caption(
+            "Same images, backbone, augmentation and seed; everything else as each strategy's defaults are."
+        )
+        label = f"Start {plural(len(picked), 'run')} and watch the race"
+        if st.button(label, disabled=len(picked) < 2, icon=":material/sports_score:"):
+            shared = {name: wishes[name] for name in COMMON if name in wishes}
+            lab = get_lab()
+            runs = [lab.start(make_spec(manifest, split, {**shared, "strategy": name})) for name in picked]
+            choose(run=runs[0].id)
+            st.session_state["race"] = ",".join(run.id for run in runs)
+            go("results/compare.py")

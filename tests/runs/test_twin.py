@@ -1,0 +1,97 @@
+"""Every adaptation has its twin, the same run without adaptation, and a verdict beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sample_data.shapes import draw_shapes
+from tests.pages.screens import Study, bring
+from transfer_core.errors import UserError
+from transfer_core.runs.lab import Lab, run_object
+from transfer_core.runs.store import Run
+from transfer_core.training.rules import make_spec, twin_spec
+
+
+class Nobody:
+    """Starts no workers."""
+
+    def start(self, home: Path, run: str, attempt: int) -> None:
+        pass
+
+    def is_busy(self, run: str, attempt: int) -> bool:
+        return True
+
+    def could_not_start(self, run: str, attempt: int) -> bool:
+        return False
+
+
+@pytest.fixture
+def study(home: Path) -> Study:
+    bring(home, draw_shapes(120, seed=3, size=32, classes=("disc-solid", "star-dotted"), groups=12))
+    return Study(home, {"rule": "transfer", "train_domain": "clean", "test_domain": "photographed"})
+
+
+@pytest.fixture
+def lab(home: Path) -> Lab:
+    return Lab(home, Nobody())
+
+
+def spec(study: Study, strategy: str, **wishes: object) -> object:
+    return make_spec(
+        study.manifest, study.split(**study.choices), {"strategy": strategy, "device": "cpu", **wishes}
+    )
+
+
+def test_the_twin_differs_in_the_adaptation_alone(study: Study) -> None:
+    own = spec(study, "dann", seed=4, augment="flips", knobs={"strength": 3.0, "average": 0.9}, lr=1e-3)
+    twin = twin_spec(own, study.split(**study.choices))
+    assert twin is not None
+    assert twin == replace(own, strategy="source_only", knobs=twin.knobs)
+    assert twin.knobs["average"] == 0.9
+    assert set(twin.knobs) < set(own.knobs)
+    assert twin_spec(twin, study.split(**study.choices)) is None, "the baseline has none"
+
+
+def test_starting_an_adaptation_queues_its_twin_once(study: Study, lab: Lab) -> None:
+    first = lab.start(spec(study, "mcc"))
+    second = lab.start(spec(study, "coral"))
+    lab.start(spec(study, "mcc"), token="a")
+    lab.start(spec(study, "mcc"), token="a")
+    names = sorted(run.spec.strategy for run in study.store.runs())
+    assert names == ["coral", "mcc", "mcc", "source_only"]
+    assert lab.twin(first) == lab.twin(second)
+    assert lab.verdict(first) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "verdict"), [(0, 12, "better"), (12, 0, "worse"), (1, 1, "cannot tell")]
+)
+def test_the_verdict_is_told(study: Study, lab: Lab, own: int, other: int, verdict: str) -> None:
+    run = study.ended(strategy="mcc", wrong=own)
+    assert lab.verdict(run) is None
+    study.ended(strategy="source_only", wrong=other)
+    found = lab.verdict(run)
+    assert found is not None
+    assert (found.verdict, found.resampled) == (verdict, "groups")
+    assert found.is_harmful == (verdict == "worse")
+
+
+def test_what_a_strategy_needs_and_does_not_find_is_said_before_it_starts(study: Study, lab: Lab) -> None:
+    study.choices = {"rule": "image"}
+    with pytest.raises(UserError, match="choose source and target on the Split page"):
+        lab.start(spec(study, "mcc"))
+    with pytest.raises(UserError, match="further label"):
+        lab.start(spec(study, "multi_task"))
+    with pytest.raises(UserError, match=r"at least 17 classes.*prototypical"):
+        lab.start(spec(study, "meta_transfer"))
+    assert study.store.runs() == []
+
+
+def test_the_figures_of_the_target_are_in_the_json(study: Study) -> None:
+    run: Run = study.ended(strategy="mcc")
+    told = run_object(study.store, run)
+    assert told["test_transductive"]["n"] > told["test"]["n"] > 0
+    assert told["oracle"]["images"] == 20

@@ -1,0 +1,48 @@
+"""Health in words: each sickness is named, and a healthy run is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from transfer_core.training.events import EpochEnded
+from transfer_core.training.health import check_health
+
+SHARES = {"sound": 0.7, "broken": 0.3}
+
+
+def epochs(
+    domain: list[float] | None = None, broken: float = 0.28, used: float | None = None, reversal: float = 0.9
+) -> list[EpochEnded]:
+    target = {"share sound": 1 - broken, "share broken": broken}
+    rows: list[dict[str, float]] = [
+        {"domain accuracy": each, "lambda": reversal} for each in domain or []
+    ] or [{}]
+    rows = [row | ({} if used is None else {"images learnt from": used}) for row in rows]
+    return [
+        EpochEnded(n, 9, {}, {}, 0.1, 1.0, best=False, target=target, facts=row) for n, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "sickness"),
+    [
+        (epochs([1.0, 0.99, 0.98, 0.99]), "it wins"),
+        (epochs([0.5, 0.51, 0.49]), "not learnt anything"),
+        (epochs([0.95, 0.8, 0.7], broken=0.01), "a collapse"),
+        (epochs(used=0.01), "lower the threshold"),
+    ],
+)
+def test_each_sickness_is_named(ends: list[EpochEnded], sickness: str) -> None:
+    warnings = [each for each in check_health(ends, SHARES) if each.level == "warning"]
+    assert len(warnings) == 1
+    assert sickness in warnings[0].text
+
+
+def test_a_healthy_run_is_not_alarming() -> None:
+    for ends in (epochs([0.95, 0.8, 0.7]), epochs(), epochs(used=0.6), epochs([1.0, 1.0, 1.0], reversal=0.1)):
+        assert all(each.level != "warning" for each in check_health(ends, SHARES))
+
+
+def test_a_run_without_a_target_has_no_health() -> None:
+    assert check_health([], SHARES) == []
+    assert check_health([EpochEnded(1, 9, {}, {}, 0.1, 1.0, best=False)], SHARES) == []

@@ -1,0 +1,78 @@
+"""Whether one model is better than another on the same images.
+
+Paired: the same images, or whole groups of them, are drawn for both (Efron and Tibshirani 1993), so that
+what makes an image easy or hard for both cancels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from transfer_core.evaluation.metrics import RESAMPLES, Interval
+
+Classes = npt.NDArray[np.int64]  # [n] class numbers
+HARM = -0.03  # a point estimate from which a method is flagged, whatever the interval says
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Balanced accuracy of one model minus another's, with its 95 % interval."""
+
+    value: float
+    interval: Interval
+    n: int
+    resampled: str  # "images" or "groups"
+
+    @property
+    def verdict(self) -> Literal["better", "cannot tell", "worse"]:
+        """Better or worse only where the whole interval is on one side of 0."""
+        low, high = self.interval
+        return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
+
+    @property
+    def is_harmful(self) -> bool:
+        """Whether to warn: surely worse, or worse by 3 points as it looks."""
+        return self.verdict == "worse" or self.value <= HARM
+
+
+def paired_difference(
+    truth: Classes,
+    first: Classes,
+    second: Classes,
+    classes: int,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Difference:
+    """Return the difference in balanced accuracy of two models' predictions for the same images.
+
+    `truth`, `first`, `second` [n]: class numbers. With `groups` [n] whole groups are drawn.
+    A seeded percentile bootstrap of 2,000 resamples; a class that a resample lacks is left out of it.
+    """
+    units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    own = np.zeros((int(units.max()) + 1, classes, 3))  # of each unit: images, right by first, by second
+    np.add.at(own, (units, truth), np.stack([np.ones(len(truth)), first == truth, second == truth], axis=1))
+    # Units that look alike are drawn together: a multinomial over kinds of unit is far smaller.
+    kinds, number = np.unique(own.reshape(len(own), -1), axis=0, return_counts=True)
+    rng = np.random.default_rng([seed, 97])
+    times = rng.multinomial(len(own), number / number.sum(), size=RESAMPLES)
+    drawn = (times @ kinds).reshape(RESAMPLES, classes, 3)
+    values = _difference(drawn)
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return Difference(
+        value=float(_difference(own.sum(0)[None])[0]),
+        interval=(float(low), float(high)),
+        n=len(truth),
+        resampled="images" if groups is None else "groups",
+    )
+
+
+def _difference(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the differences [m] of balanced accuracy of counts [m, classes, 3]."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gaps = (counts[..., 1] - counts[..., 2]) / counts[..., 0]
+    return np.asarray(np.nanmean(gaps, axis=1))

@@ -1,0 +1,1 @@
+"""Losses as pure functions of tensors: what a method's paper writes down, and nothing else."""

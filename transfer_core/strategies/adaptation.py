@@ -1,0 +1,67 @@
+"""What the methods share that learn from a labelled source domain and unlabelled images of a target domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from transfer_core.knobs import knob
+from transfer_core.strategies.base import TARGET, Batch, Group, Task
+from transfer_core.strategies.tuning import Tuning
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from transfer_core.models.model import Classifier
+
+
+def match_shares_knob(default: float) -> Any:
+    """Return the knob `match_shares`, which a method may have on by default."""
+    return knob(
+        default, "Weight of equal class shares",
+        "Pulls the shares of the classes said on the target towards those of the source; 0: no pull. "
+        "Only where classes are about as frequent in both domains.",
+        low=0, high=100,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Adaptation(Tuning):
+    """Tuning on the source with a further loss on the target's images."""
+
+    group: ClassVar[Group] = "adaptation"
+    cost: ClassVar[str] = "about twice fine-tuning"
+    needs: ClassVar[tuple[str, ...]] = (TARGET,)
+
+    batch_norm: str = knob(
+        "shared", "Batch-norm statistics",
+        "shared: both domains in one batch. separate: each domain by its own. target: each by its own, and "
+        "those of the target are kept for testing.",
+        choices=("shared", "separate", "target"),
+    )  # fmt: skip
+
+    match_shares: float = match_shares_knob(0.0)
+
+    def shares(self, target: Tensor, model: Classifier, task: Task) -> dict[str, Tensor]:
+        """Return the term that keeps class shares, for target features [m, d]; empty where it has no weight."""
+        from transfer_core.losses.confusion import share_divergence
+
+        if not self.match_shares:
+            return {}
+        logits = model.heads["main"](target)
+        wanted = logits.new_tensor(task.class_shares)
+        return {"class shares": self.match_shares * share_divergence(logits, wanted)}
+
+    def features(self, model: Classifier, batch: Batch, task: Task) -> tuple[Tensor, Tensor]:
+        """Return the features ([n, d], [m, d]) of the batch's source and target images."""
+        import torch
+
+        from transfer_core.models.model import steady_statistics
+
+        assert batch.x_target is not None
+        if self.batch_norm == "shared":
+            both = model.features(torch.cat([batch.x, batch.x_target]), task.cut)
+            return both[: len(batch.x)], both[len(batch.x) :]
+        with steady_statistics(model, on=self.batch_norm == "target"):
+            source = model.features(batch.x, task.cut)
+        return source, model.features(batch.x_target, task.cut)

@@ -1,0 +1,100 @@
+"""CDAN+E: the discriminator sees features together with the predicted class.
+
+Long et al. 2018, "Conditional Adversarial Domain Adaptation", with entropy conditioning: images whose
+prediction is sure count more. Large outer products are replaced by the paper's random projection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from transfer_core.knobs import knob
+from transfer_core.strategies.adaptation import Adaptation
+from transfer_core.strategies.base import Batch, Phase, StepLoss, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from transfer_core.models.model import Classifier
+
+LARGEST = 4096  # dimensions of the outer product; above, it is projected
+PROJECTED = 1024
+
+
+@dataclass(frozen=True)
+class CDAN(Adaptation):
+    """Conditional domain-adversarial training."""
+
+    name: ClassVar[str] = "cdan"
+    title: ClassVar[str] = "Conditional adversarial (CDAN)"
+    about: ClassVar[str] = (
+        "Like DANN, but each class is matched with its like in the other domain. "
+        "For several classes that are already told apart fairly well."
+    )
+
+    strength: float = knob(
+        1.0, "Weight of the domain loss", "How much the domains are mixed.", low=0, high=100
+    )
+    entropy: bool = knob(True, "Entropy conditioning", "Images with a sure prediction count more.")
+    width: int = knob(
+        256, "Discriminator width", "Neurons in each of its two hidden layers.", low=4, high=4096
+    )
+    dropout: float = knob(0.5, "Discriminator dropout", "Keeps it from winning too early.", low=0, high=0.9)
+
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Add the discriminator and, for a large outer product, the fixed random projection."""
+        from transfer_core.models.heads import RandomProjection, make_discriminator
+
+        size = task.feature_dim * len(task.classes)
+        if size > LARGEST:
+            size = PROJECTED
+            model.extras["projection"] = RandomProjection(task.feature_dim, len(task.classes), size)
+        model.extras["discriminator"] = make_discriminator(size, self.width, self.dropout)
+
+    def phases(self, task: Task) -> list[Phase]:
+        """Return the one phase."""
+        factors = self.factors(task) | {"extras.discriminator": self.head_factor}
+        loss = partial(self.loss, task=task)
+        return [self.phase(task, "conditional adversarial training", loss, modules=factors, target="plain")]
+
+    def loss(self, model: Classifier, batch: Batch, progress: float, *, task: Task) -> StepLoss:
+        """Return cross-entropy on the source and the conditional domain loss behind reversed gradients."""
+        from transfer_core.losses.adversarial import (
+            conditional_map,
+            domain_accuracy,
+            domain_loss,
+            entropy_weights,
+            random_map,
+            reversal_strength,
+            reverse_gradient,
+        )
+
+        source, target = self.features(model, batch, task)
+        logits = model.heads["main"](source)
+        reversal = reversal_strength(progress)
+
+        def judge(features: Tensor, probabilities: Tensor) -> Tensor:
+            given = probabilities.detach()
+            if "projection" in model.extras:
+                first, second = model.extras["projection"].first, model.extras["projection"].second
+                joint = random_map(features, given, first, second)  # type: ignore[arg-type]
+            else:
+                joint = conditional_map(features, given)
+            out: Tensor = model.extras["discriminator"](reverse_gradient(joint, reversal))
+            return out.squeeze(1)
+
+        sure = (logits.softmax(1), model.heads["main"](target).softmax(1))
+        from_source, from_target = judge(source, sure[0]), judge(target, sure[1])
+        weights = (entropy_weights(sure[0]), entropy_weights(sure[1])) if self.entropy else None
+        terms = {
+            "cross-entropy": self.cross_entropy(logits, batch, task),
+            "domain": self.strength * domain_loss(from_source, from_target, weights),
+        }
+        terms |= self.shares(target, model, task)
+        facts: dict[str, Tensor | float] = {
+            "domain accuracy": domain_accuracy(from_source, from_target),
+            "lambda": reversal,
+        }
+        return StepLoss(terms, logits, facts)

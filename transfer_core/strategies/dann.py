@@ -1,0 +1,82 @@
+"""DANN: features from which a discriminator cannot tell the two domains apart.
+
+Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks". The discriminator's gradient is
+reversed on its way into the features, by a strength that grows with the run's progress. It has dropout
+and no batch-norm: steadier than the usual design, if weaker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from transfer_core.knobs import knob
+from transfer_core.strategies.adaptation import Adaptation
+from transfer_core.strategies.base import Batch, Phase, StepLoss, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from transfer_core.models.model import Classifier
+
+
+@dataclass(frozen=True)
+class DANN(Adaptation):
+    """Domain-adversarial training."""
+
+    name: ClassVar[str] = "dann"
+    title: ClassVar[str] = "Domain-adversarial (DANN)"
+    about: ClassVar[str] = (
+        "A second network tries to tell the domains apart, and the features learn to prevent it. "
+        "Strong when the domains look different but the classes look alike; it can swing, so watch its health."
+    )
+
+    strength: float = knob(
+        1.0, "Weight of the domain loss", "How much the domains are mixed.", low=0, high=100
+    )
+    width: int = knob(
+        256, "Discriminator width", "Neurons in each of its two hidden layers.", low=4, high=4096
+    )
+    dropout: float = knob(0.5, "Discriminator dropout", "Keeps it from winning too early.", low=0, high=0.9)
+
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Add the discriminator."""
+        from transfer_core.models.heads import make_discriminator
+
+        model.extras["discriminator"] = make_discriminator(task.feature_dim, self.width, self.dropout)
+
+    def phases(self, task: Task) -> list[Phase]:
+        """Return the one phase."""
+        factors = self.factors(task) | {"extras.discriminator": self.head_factor}
+        loss = partial(self.loss, task=task)
+        return [self.phase(task, "adversarial training", loss, modules=factors, target="plain")]
+
+    def loss(self, model: Classifier, batch: Batch, progress: float, *, task: Task) -> StepLoss:
+        """Return cross-entropy on the source and the domain loss behind reversed gradients."""
+        from transfer_core.losses.adversarial import (
+            domain_accuracy,
+            domain_loss,
+            reversal_strength,
+            reverse_gradient,
+        )
+
+        source, target = self.features(model, batch, task)
+        logits = model.heads["main"](source)
+        reversal = reversal_strength(progress)
+
+        def judge(features: Tensor) -> Tensor:
+            out: Tensor = model.extras["discriminator"](reverse_gradient(features, reversal))
+            return out.squeeze(1)
+
+        from_source, from_target = judge(source), judge(target)
+        terms = {
+            "cross-entropy": self.cross_entropy(logits, batch, task),
+            "domain": self.strength * domain_loss(from_source, from_target),
+        }
+        terms |= self.shares(target, model, task)
+        facts: dict[str, Tensor | float] = {
+            "domain accuracy": domain_accuracy(from_source, from_target),
+            "lambda": reversal,
+        }
+        return StepLoss(terms, logits, facts)

@@ -1,0 +1,68 @@
+"""Multi-task learning: one trunk, a head for each of two questions, trained together.
+
+Caruana 1997, "Multitask Learning". The second question is a further label of the same images, or what
+the source domain's images show where the target's classes are others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from transfer_core.knobs import knob
+from transfer_core.strategies.base import FURTHER_LABEL, Batch, Group, Phase, StepLoss, Task
+from transfer_core.strategies.tuning import Tuning
+
+if TYPE_CHECKING:
+    from transfer_core.models.model import Classifier
+
+
+@dataclass(frozen=True)
+class MultiTask(Tuning):
+    """Joint training with an auxiliary head."""
+
+    name: ClassVar[str] = "multi_task"
+    title: ClassVar[str] = "Two questions (multi-task)"
+    group: ClassVar[Group] = "few labels"
+    about: ClassVar[str] = (
+        "Learns a further label of the same images beside the one you want. "
+        "Helps where both need the same features and labels are few."
+    )
+    needs: ClassVar[tuple[str, ...]] = (FURTHER_LABEL,)
+
+    auxiliary: str = knob(
+        "", "Second question",
+        "The name of a further label column, or source for the classes of the source domain. "
+        "Empty: the only one there is.",
+    )  # fmt: skip
+    weight: float = knob(0.5, "Weight of the second question", "How much it counts.", low=0, high=100)
+    target_labels: int = knob(
+        0, "Labelled target images", "How many per class may be used where there is a target domain; 0: none.",
+        unit="images", low=0, high=10_000,
+    )  # fmt: skip
+
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Add a linear head per further question."""
+        from torch import nn
+
+        for name, classes in task.tasks.items():
+            model.heads[name] = nn.Linear(task.feature_dim, classes)
+
+    def phases(self, task: Task) -> list[Phase]:
+        """Return the one phase."""
+        return [self.phase(task, "joint training", partial(self.loss, task=task))]
+
+    def loss(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
+        """Return the cross-entropy of both heads; an image without one of the labels counts for the other."""
+        from torch.nn.functional import cross_entropy
+
+        features = model.features(batch.x, task.cut)
+        logits = model.heads["main"](features)
+        terms = {"cross-entropy": self.cross_entropy(logits, batch, task)}
+        for name, labels in batch.tasks.items():
+            answers = model.heads[name](features)
+            known = (labels >= 0).sum().clamp_min(1)
+            summed = cross_entropy(answers, labels, ignore_index=-1, reduction="sum")
+            terms["second question"] = self.weight * summed / known
+        return StepLoss(terms, logits)

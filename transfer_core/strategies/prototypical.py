@@ -1,0 +1,121 @@
+"""Prototypical networks: an image belongs to the class whose mean feature is nearest.
+
+Snell et al. 2017, "Prototypical Networks for Few-shot Learning"; with every stage frozen it is instant,
+and features centred and scaled to length 1 as in Wang et al. 2019, "SimpleShot". Below that cut the
+stages train on episodes, small problems drawn from the training images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from transfer_core.knobs import knob
+from transfer_core.strategies.base import Batch, Episodes, Group, Phase, StepLoss, Strategy, Task
+
+if TYPE_CHECKING:
+    from transfer_core.models.heads import PrototypeHead
+    from transfer_core.models.model import Classifier
+
+
+@dataclass(frozen=True)
+class Prototypical(Strategy):
+    """Nearest prototype, instant or after episodic training."""
+
+    name: ClassVar[str] = "prototypical"
+    title: ClassVar[str] = "Prototypes"
+    group: ClassVar[Group] = "few labels"
+    about: ClassVar[str] = (
+        "Compares an image with the average of each class; nothing has to be trained. "
+        "For a handful of images per class."
+    )
+    cost: ClassVar[str] = "instant where all stages are frozen"
+
+    normalise: bool = knob(True, "Centre and scale features", "Compares directions rather than lengths.")
+    target_labels: int = knob(
+        0, "Labelled target images", "How many per class may be used where there is a target domain; 0: none.",
+        unit="images", low=0, high=10_000,
+    )  # fmt: skip
+    shots: int = knob(
+        0, "Examples per class", "Uses this many training images of each class; 0: all.",
+        unit="images", low=0, high=10_000,
+    )  # fmt: skip
+    way: int = knob(5, "Classes per episode", "At most; only where stages train.", low=2, high=1000)
+    shot: int = knob(5, "Examples per class and episode", "Only where stages train.", low=1, high=100)
+    queries: int = knob(5, "Queries per class and episode", "Only where stages train.", low=1, high=100)
+    episodes: int = knob(50, "Episodes per epoch", "Only where stages train.", low=1, high=10_000)
+
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Put prototypes in the place of the linear head."""
+        from transfer_core.models.heads import PrototypeHead
+
+        model.heads["main"] = PrototypeHead(task.feature_dim, len(task.classes), self.normalise)
+
+    def phases(self, task: Task) -> list[Phase]:
+        """Return episodic training where stages train, then one epoch each for the centre and the prototypes."""
+        look: dict[str, Any] = {
+            "epochs": 1,
+            "cut": task.cut,
+            "lr": task.lr,
+            "modules": {},
+            "optimiser": "none",
+        }
+        centre = Phase(
+            name="centring", loss=partial(_centre, task=task), selects="never", starts_from="best", **look
+        )
+        means = Phase(name="prototypes", loss=partial(_collect, task=task), selects="anew", **look)
+        if task.cut == task.stages:
+            return [centre, means]
+        episodes = Phase(
+            name="episodes",
+            epochs=task.epochs,
+            cut=task.cut,
+            loss=partial(_episode_loss, task=task),
+            lr=task.lr,
+            modules=dict.fromkeys([*(f"stages.{n}" for n in range(task.cut, task.stages)), "heads"], 1.0),
+            batches="episodes",
+            episodes=Episodes(self.way, self.shot, self.queries, self.episodes),
+            freeze_batch_norm=True,
+            selects="never",
+        )
+        return [episodes, centre, means]
+
+
+def _centre(model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
+    """Take features [n, d] into the mean of all."""
+    head: PrototypeHead = model.heads["main"]  # type: ignore[assignment]
+    features = model.features(batch.x, task.cut)
+    head.take_centre(features)
+    logits = head(features)
+    return StepLoss({"cross-entropy": logits.sum() * 0}, logits)
+
+
+def _collect(model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
+    """Take features [n, d] into the mean of their class."""
+    from torch.nn.functional import cross_entropy
+
+    head: PrototypeHead = model.heads["main"]  # type: ignore[assignment]
+    features = model.features(batch.x, task.cut)
+    head.take(features, batch.y)
+    logits = head(features)
+    return StepLoss({"cross-entropy": cross_entropy(logits, batch.y, ignore_index=-1)}, logits)
+
+
+def _episode_loss(model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
+    """Return the cross-entropy of an episode's queries against the prototypes of its examples."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from transfer_core.losses.episodes import class_means, negative_distances
+
+    head: PrototypeHead = model.heads["main"]  # type: ignore[assignment]
+    features = head.embed(model.features(batch.x, task.cut))
+    present, y = torch.unique(batch.y, return_inverse=True)
+    n = batch.support
+    prototypes = class_means(features[:n], y[:n], len(present))
+    logits = head.scale * negative_distances(features[n:], prototypes)
+    loss = cross_entropy(logits, y[n:])
+    wide = logits.new_full((len(logits), len(task.classes)), -torch.inf)
+    wide[:, present] = logits.detach()
+    return StepLoss({"cross-entropy": loss}, wide)

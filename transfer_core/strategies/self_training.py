@@ -1,0 +1,66 @@
+"""Self-training: sure predictions on unlabelled images become their labels.
+
+Sohn et al. 2020, "FixMatch" (the prediction for a plain view teaches a stronger view); Lee 2013,
+"Pseudo-Label". Distribution alignment (Berthelot et al. 2020, "ReMixMatch") keeps one class from
+swallowing all images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from transfer_core.knobs import knob
+from transfer_core.strategies.adaptation import Adaptation
+from transfer_core.strategies.base import UNLABELLED, Batch, Phase, StepLoss, Task
+
+if TYPE_CHECKING:
+    from transfer_core.models.model import Classifier
+
+
+@dataclass(frozen=True)
+class SelfTraining(Adaptation):
+    """FixMatch on unlabelled images."""
+
+    name: ClassVar[str] = "self_training"
+    title: ClassVar[str] = "Self-training (FixMatch)"
+    about: ClassVar[str] = (
+        "Learns from its own sure predictions on images without a label. "
+        "For few labels and many unlabelled images, of the same or of another domain."
+    )
+    cost: ClassVar[str] = "about three times fine-tuning"
+    needs: ClassVar[tuple[str, ...]] = (UNLABELLED,)
+
+    strength: float = knob(1.0, "Weight of the pseudo-labels", "How much they count.", low=0, high=100)
+    threshold: float = knob(
+        0.9, "Threshold", "How sure a prediction must be to be learnt from.", low=0, high=1
+    )
+    align: bool = knob(
+        True, "Keep class shares", "Predictions are rescaled towards the training images' class shares."
+    )
+    delay: float = knob(0.2, "Delay", "Part of the run before pseudo-labels count.", low=0, high=0.9)
+
+    def phases(self, task: Task) -> list[Phase]:
+        """Return the one phase."""
+        return [self.phase(task, "self-training", partial(self.loss, task=task), target="pair")]
+
+    def loss(self, model: Classifier, batch: Batch, progress: float, *, task: Task) -> StepLoss:
+        """Return cross-entropy on labelled images and the pseudo-label loss on the others."""
+        import torch
+
+        from transfer_core.losses.pseudo import aligned, pseudo_label_loss
+
+        assert batch.x_target is not None
+        assert batch.x_strong is not None
+        pair = Batch(batch.x, batch.y, x_target=torch.cat([batch.x_target, batch.x_strong]))
+        source, target = self.features(model, pair, task)
+        logits = model.heads["main"](source)
+        weak, strong = model.heads["main"](target).chunk(2)
+        if self.align:
+            weak = aligned(weak.softmax(1), weak.new_tensor(task.class_shares)).clamp_min(1e-12).log()
+        loss, used = pseudo_label_loss(weak, strong, self.threshold)
+        weight = self.strength if progress >= self.delay else 0.0
+        terms = {"cross-entropy": self.cross_entropy(logits, batch, task), "pseudo-labels": weight * loss}
+        terms |= self.shares(target, model, task)
+        return StepLoss(terms, logits, {"images learnt from": used})

@@ -1,0 +1,173 @@
+"""The batches of an epoch, as a phase asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from transfer_core.data.augment import draw_mixture, get_augmentation
+from transfer_core.data.batches import Plan, make_batches
+from transfer_core.models.activations import ON_THE_FLY, Activations
+from transfer_core.strategies import Batch, Episodes, Phase
+from transfer_core.training.setup import Setup
+
+
+class Feed:
+    """Batches of a run's training images and unlabelled images. Labels of other images are never read."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.spec = setup.spec
+        self.train, self.unlabelled = setup.images("train"), setup.images("unlabelled")
+        self._y = setup.labels("train")
+        self._tasks = setup.task_labels(self.train)
+        self._row = {image: row for row, image in enumerate(self.train)}
+        self._mixes = get_augmentation(setup.spec.augment).mixes
+        self._full: dict[int, Tensor] = {}
+        self._orders: dict[int, list[int]] = {}  # of the unlabelled images, by round; only the last is kept
+
+    def count_steps(self, phase: Phase) -> int:
+        """Return how many batches an epoch of a phase has."""
+        if phase.batches == "full":
+            return phase.steps
+        if phase.batches == "episodes":
+            assert phase.episodes
+            return phase.episodes.per_epoch
+        return len(self._shuffled(self._images(phase), 0))
+
+    def batches(self, phase: Phase, epoch: int, activations: Activations) -> Iterator[Batch]:
+        """Yield the batches of an epoch; the same epoch gives the same ones."""
+        if phase.batches == "full":
+            yield from self._all_at_once(phase, activations)
+        elif phase.batches == "episodes":
+            assert phase.episodes
+            yield from self._episodes(phase.episodes, epoch, activations)
+        elif phase.batches == "shuffled":
+            yield from self._mini_batches(phase, epoch, activations)
+        else:
+            plan = self._shuffled(self._images(phase), epoch)
+            for x in activations.batches(plan, epoch):
+                yield Batch(x, torch.full((len(x),), -1, device=x.device))
+
+    def _images(self, phase: Phase) -> list[str]:
+        own = {"target": self.unlabelled, "everything": [*self.train, *self.unlabelled]}
+        return own.get(phase.batches, self.train)
+
+    def _shuffled(self, images: Sequence[str], epoch: int) -> Plan:
+        return make_batches(images, self.spec.batch_size, self.spec.views, seed=self.spec.seed, epoch=epoch)
+
+    def _mini_batches(self, phase: Phase, epoch: int, activations: Activations) -> Iterator[Batch]:
+        plan = self._shuffled(self.train, epoch)
+        others: list[Iterator[Tensor]] = []
+        if phase.target != "none":
+            plain = self._beside(plan, epoch)
+            if phase.target == "pair":
+                others.append(
+                    activations.batches([(images, [0] * len(images)) for images, _ in plain], epoch)
+                )
+                others.append(activations.batches(self._stronger(plain, epoch), epoch))
+            else:
+                others.append(activations.batches(plain, epoch))
+        for (images, views), x in zip(plan, activations.batches(plan, epoch), strict=True):
+            rows = [self._row[image] for image in images]
+            beside = [next(each) for each in others]
+            y_mixed, share = self._mixtures(images, views, x)
+            yield Batch(
+                x,
+                self._y[rows],
+                y_mixed=y_mixed,
+                share=share,
+                x_target=beside[0] if beside else None,
+                x_strong=beside[1] if len(beside) > 1 else None,
+                tasks={name: labels[rows] for name, labels in self._tasks.items()},
+            )
+
+    def _mixtures(
+        self, images: list[str], views: list[int], x: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Return the second labels [n] and the first ones' shares [n] of views that mix two images."""
+        if not self._mixes:
+            return None, None
+        spec, rows, shares = self.spec, [], []
+        for image, view in zip(images, views, strict=True):
+            mixture = draw_mixture(spec.augment, view, image, spec.seed, self.train)
+            rows.append(self._row[mixture[0] if mixture else image])
+            shares.append(mixture[1] if mixture else 1.0)
+        return self._y[rows], x.new_tensor(shares)
+
+    def _beside(self, plan: Plan, epoch: int) -> Plan:
+        """Return unlabelled batches as large as those of the plan, going round as often as it takes."""
+        views, size = self.spec.views, len(self.unlabelled)
+        start = np.random.default_rng([self.spec.seed, 78]).integers(max(views, 1), size=size)
+        count = sum(len(images) for images, _ in plan) * (epoch - 1)
+        out: Plan = []
+        for images, _ in plan:
+            places = range(count, count + len(images))
+            chosen = [self._nth(place) for place in places]
+            seen = [
+                int(start[number] + place // size) % views if views else ON_THE_FLY
+                for number, place in zip(chosen, places, strict=True)
+            ]
+            out.append(([self.unlabelled[number] for number in chosen], seen))
+            count += len(images)
+        return out
+
+    def _nth(self, count: int) -> int:
+        """Return the number of the unlabelled image that comes at a count, each round in another order."""
+        turn, place = divmod(count, len(self.unlabelled))
+        if turn not in self._orders:
+            rng = np.random.default_rng([self.spec.seed, 79, turn])
+            self._orders = {turn: rng.permutation(len(self.unlabelled)).tolist()}
+        return self._orders[turn][place]
+
+    def _stronger(self, plan: Plan, epoch: int) -> Plan:
+        """Return the plan in views other than the plain one, where there are any."""
+        views = self.spec.views
+        rng = np.random.default_rng([self.spec.seed, 80, epoch])
+
+        def other() -> int:
+            return ON_THE_FLY if not views else int(rng.integers(1, views)) if views > 1 else 0
+
+        return [(images, [other() for _ in images]) for images, _ in plan]
+
+    def _all_at_once(self, phase: Phase, activations: Activations) -> Iterator[Batch]:
+        x = self._all_views(phase.cut, activations)
+        y = self._y.repeat(max(1, self.spec.views))
+        for _ in range(phase.steps):
+            yield Batch(x, y)
+
+    def _all_views(self, cut: int, activations: Activations) -> Tensor:
+        """Return the training images in all their views [views * n, d], read once."""
+        if cut not in self._full:
+            views = range(max(1, self.spec.views))
+            parts = [activations.at_cut(self.train, [view] * len(self.train)) for view in views]
+            self._full[cut] = torch.cat(parts)
+        return self._full[cut]
+
+    def _episodes(self, episodes: Episodes, epoch: int, activations: Activations) -> Iterator[Batch]:
+        rng = np.random.default_rng([self.spec.seed, 81, epoch])
+        drawn = [self._draw(episodes, rng) for _ in range(episodes.per_epoch)]
+        views = [list(rng.integers(max(1, self.spec.views), size=len(rows))) for rows, _ in drawn]
+        plan = [
+            ([self.train[row] for row in rows], [int(view) for view in own])
+            for (rows, _), own in zip(drawn, views, strict=True)
+        ]
+        for (rows, support), x in zip(drawn, activations.batches(plan, epoch), strict=True):
+            yield Batch(x, self._y[rows], support=support)
+
+    def _draw(self, episodes: Episodes, rng: np.random.Generator) -> tuple[list[int], int]:
+        """Return the rows of an episode, the examples first, and how many examples there are."""
+        y = self._y.cpu().numpy()
+        present = np.array(
+            [each for each in np.unique(y[y >= 0]) if not episodes.classes or each in episodes.classes]
+        )
+        examples: list[int] = []
+        queries: list[int] = []
+        for number in rng.permutation(present)[: episodes.way]:
+            own = rng.permutation(np.flatnonzero(y == number))
+            shot = min(episodes.shot, max(1, len(own) - 1))
+            examples += own[:shot].tolist()
+            queries += own[shot : shot + episodes.queries].tolist()
+        return examples + queries, len(examples)
