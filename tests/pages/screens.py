@@ -22,6 +22,10 @@ from transfer_core.training.events import EpochEnded, Event, Noted, PhaseStarted
 from transfer_core.training.rules import make_spec
 
 MAIN = Path(__file__).parents[2] / "pages" / "main.py"
+PAGES = (
+    "study/home.py", "study/data.py", "study/split.py", "train/new_run.py", "train/live.py", "results/runs.py",
+    "results/report.py", "results/compare.py", "results/predict.py", "results/take_home.py",
+)  # fmt: skip
 
 
 @dataclass
@@ -199,6 +203,12 @@ def button(at: AppTest, label: str) -> Any:
     found = [each for each in at.button if each.label == label]
     assert len(found) == 1, f"{len(found)} buttons {label!r} among {[each.label for each in at.button]}"
     return found[0]
+
+
+def widget(kind: Any, label: str) -> Any:
+    """The one widget with a label."""
+    (found,) = [each for each in kind if each.label.partition(" (")[0] == label]
+    return found
 
 
 def labels(at: AppTest) -> list[str]:

@@ -6,7 +6,6 @@ import io
 import json
 import time
 import zipfile
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from pages.ui import state
 from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import (
+    PAGES,
     Study,
     bring,
     button,
@@ -26,15 +26,12 @@ from tests.pages.screens import (
     named,
     png,
     show,
+    widget,
     words,
 )
 from transfer_core.models.backbones import get_backbone
 from transfer_core.runs.helper import Helper
 
-PAGES = (
-    "study/home.py", "study/data.py", "study/split.py", "train/new_run.py", "train/live.py", "results/runs.py",
-    "results/report.py", "results/compare.py", "results/predict.py", "results/take_home.py",
-)  # fmt: skip
 STATES = ("queued", "running", "stopping", "done", "stopped", "failed", "lost")
 HOSTILE = ("../../etc", "<script>alert(1)</script>", "![x](http://evil/p.png)", "0" * 16, "' OR 1=1 --")
 CALLS_OUT = "![x](http://evil/p.png)"
@@ -298,12 +295,6 @@ def test_no_part_of_the_split_is_empty(study: Study, ends: tuple[int, int]) -> N
 def form(study: Study) -> AppTest:
     """The form of a new run."""
     return show("train/new_run.py", data=study.manifest.id, split=study.split().id)
-
-
-def widget(kind: Any, label: str) -> Any:
-    """The one widget with a label."""
-    (found,) = [each for each in kind if each.label.partition(" (")[0] == label]
-    return found
 
 
 def test_a_whole_form_makes_that_run(study: Study) -> None:
@@ -668,87 +659,3 @@ def test_problems_of_the_upload_are_listed(empty: Study) -> None:
     at = show("study/data.py")
     assert at.metric[4].value == "1"
     assert list(at.dataframe[0].value["File"]) == [CALLS_OUT]
-
-
-# -- from one domain to another -----------------------------------------------------------
-
-
-def across(study: Study) -> Study:
-    """The same study, split from one domain to the other."""
-    source, target = study.manifest.domains
-    study.choices = {"rule": "transfer", "train_domain": source, "test_domain": target}
-    return study
-
-
-def test_strategies_that_cannot_run_say_why(study: Study) -> None:
-    split = study.split(rule="image")
-    at = show("train/new_run.py", data=study.manifest.id, split=split.id)
-    widget(at.button_group, "Which kind").set_value("adaptation").run()
-    assert "choose source and target on the Split page" in words(at)
-    assert "choose-mcc" not in [each.key for each in at.button]
-
-
-def test_the_split_across_domains_leads_to_adaptation(study: Study) -> None:
-    at = show("study/split.py", data=study.manifest.id)
-    at.radio[0].set_value("transfer").run()
-    assert [
-        each.label for each in at.selectbox if each.label in ("Learn from the labels of", "For images of")
-    ]
-    button(at, "Continue to training").click().run()
-    assert "without adaptation" in words(at)
-    assert "Least confusion" in words(at)
-
-
-@pytest.mark.parametrize(
-    ("own", "twin", "says"), [(0, 12, "**Better.**"), (12, 0, "**Worse.**"), (2, 2, "**Cannot tell.**")]
-)
-def test_a_report_says_whether_adaptation_helped(study: Study, own: int, twin: int, says: str) -> None:
-    run = across(study).ended(strategy="mcc", name="mine", wrong=own)
-    study.ended(strategy="source_only", wrong=twin)
-    at = show("results/report.py", run=run.id)
-    assert not at.exception
-    boxes = [each.value for each in (*at.success, *at.info, *at.error)]
-    assert sum(says in each for each in boxes) == 1
-    assert bool(at.success) == (says == "**Better.**"), "green is for better alone"
-    assert "oracle" in words(at)
-
-
-def test_a_report_waits_for_its_twin(study: Study) -> None:
-    run = across(study).ended(strategy="mcc", name="mine")
-    study.queued(strategy="source_only")
-    assert "without adaptation is needed" in words(show("results/report.py", run=run.id))
-
-
-def test_a_live_adaptation_tells_its_health(study: Study) -> None:
-    run = across(study).running(strategy="mcc")
-    assert "Health of the adaptation" in words(show("train/live.py", run=run.id))
-
-
-def test_several_strategies_are_started_and_raced(study: Study) -> None:
-    split = study.split(rule="image")
-    at = show("train/new_run.py", data=study.manifest.id, split=split.id)
-    start = next(each for each in at.button if each.label == "Start 2 runs and watch the race")
-    start.click().run()
-    assert not at.exception
-    runs = study.store.runs()
-    assert {run.spec.strategy for run in runs} == {"feature_extraction", "fine_tuning"}
-    assert set(at.multiselect[0].value) == {run.id for run in runs}
-    assert "The table is here as soon as" in words(at)
-
-
-def test_a_target_without_labels_is_said_to_be_unmeasurable(study: Study) -> None:
-    across(study)
-    target = study.choices["test_domain"]
-    rows = tuple(
-        replace(row, label=None if row.domain == target else row.label) for row in study.manifest.rows
-    )
-    manifest = study.library.add(replace(study.manifest, rows=rows, name="half labelled"))
-    run = study.ended(strategy="mcc", name="mine")
-    study.ended(strategy="source_only")
-    assert run.manifest == manifest.id
-    at = show("results/report.py", run=run.id)
-    for page in PAGES:
-        show(page, at=at, data=run.manifest, split=run.spec.split, run=run.id)
-        if page == "results/report.py":
-            assert "Cannot be measured" in words(at)
-            assert "Label 50 of them" in words(at)

@@ -11,8 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -37,6 +36,7 @@ from transfer_core.training.feed import Feed
 from transfer_core.training.judge import Judge
 from transfer_core.training.meter import Meter
 from transfer_core.training.optimise import learning_rate, make_optimiser
+from transfer_core.training.places import Place, make_places
 from transfer_core.training.setup import Setup
 
 Emit = Callable[[Event], None]
@@ -50,42 +50,6 @@ class Stopped(Exception):
 
 class Diverged(Exception):
     """The loss is no longer a number."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a phase stands in its run: epochs first + 1 .. last of `total`.
-
-    `start` and `end` frame the phases that carry on one search, over which rates and strengths move.
-    """
-
-    number: int
-    phases: int
-    first: int
-    last: int
-    total: int
-    start: int
-    end: int
-
-    def progress(self, epochs: float) -> float:
-        """Return how far the search is, in 0..1, after so many epochs of the run."""
-        return (epochs - self.start) / (self.end - self.start)
-
-
-def make_places(phases: list[Phase]) -> list[Place]:
-    """Return the place of each phase."""
-    ends = list(accumulate(phase.epochs for phase in phases))
-    places = []
-    for index, phase in enumerate(phases):
-        start = index
-        while phases[start].continues:
-            start -= 1
-        end = index
-        while end + 1 < len(phases) and phases[end + 1].continues:
-            end += 1
-        first, begin = ends[index] - phase.epochs, ends[start] - phases[start].epochs
-        places.append(Place(index + 1, len(phases), first, ends[index], ends[-1], begin, ends[end]))
-    return places
 
 
 class Loop:

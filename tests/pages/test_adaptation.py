@@ -1,0 +1,90 @@
+"""Pages of strategies that adapt, and of several strategies at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.pages.screens import PAGES, Study, button, show, widget, words
+
+
+def across(study: Study) -> Study:
+    """The same study, split from one domain to the other."""
+    source, target = study.manifest.domains
+    study.choices = {"rule": "transfer", "train_domain": source, "test_domain": target}
+    return study
+
+
+def test_strategies_that_cannot_run_say_why(study: Study) -> None:
+    split = study.split(rule="image")
+    at = show("train/new_run.py", data=study.manifest.id, split=split.id)
+    widget(at.button_group, "Which kind").set_value("adaptation").run()
+    assert "choose source and target on the Split page" in words(at)
+    assert "choose-mcc" not in [each.key for each in at.button]
+
+
+def test_the_split_across_domains_leads_to_adaptation(study: Study) -> None:
+    at = show("study/split.py", data=study.manifest.id)
+    at.radio[0].set_value("transfer").run()
+    assert [
+        each.label for each in at.selectbox if each.label in ("Learn from the labels of", "For images of")
+    ]
+    button(at, "Continue to training").click().run()
+    assert "without adaptation" in words(at)
+    assert "Least confusion" in words(at)
+
+
+@pytest.mark.parametrize(
+    ("own", "twin", "says"), [(0, 12, "**Better.**"), (12, 0, "**Worse.**"), (2, 2, "**Cannot tell.**")]
+)
+def test_a_report_says_whether_adaptation_helped(study: Study, own: int, twin: int, says: str) -> None:
+    run = across(study).ended(strategy="mcc", name="mine", wrong=own)
+    study.ended(strategy="source_only", wrong=twin)
+    at = show("results/report.py", run=run.id)
+    assert not at.exception
+    boxes = [each.value for each in (*at.success, *at.info, *at.error)]
+    assert sum(says in each for each in boxes) == 1
+    assert bool(at.success) == (says == "**Better.**"), "green is for better alone"
+    assert "oracle" in words(at)
+
+
+def test_a_report_waits_for_its_twin(study: Study) -> None:
+    run = across(study).ended(strategy="mcc", name="mine")
+    study.queued(strategy="source_only")
+    assert "without adaptation is needed" in words(show("results/report.py", run=run.id))
+
+
+def test_a_live_adaptation_tells_its_health(study: Study) -> None:
+    run = across(study).running(strategy="mcc")
+    assert "Health of the adaptation" in words(show("train/live.py", run=run.id))
+
+
+def test_several_strategies_are_started_and_raced(study: Study) -> None:
+    split = study.split(rule="image")
+    at = show("train/new_run.py", data=study.manifest.id, split=split.id)
+    start = next(each for each in at.button if each.label == "Start 2 runs and watch the race")
+    start.click().run()
+    assert not at.exception
+    runs = study.store.runs()
+    assert {run.spec.strategy for run in runs} == {"feature_extraction", "fine_tuning"}
+    assert set(at.multiselect[0].value) == {run.id for run in runs}
+    assert "The table is here as soon as" in words(at)
+
+
+def test_a_target_without_labels_is_said_to_be_unmeasurable(study: Study) -> None:
+    across(study)
+    target = study.choices["test_domain"]
+    rows = tuple(
+        replace(row, label=None if row.domain == target else row.label) for row in study.manifest.rows
+    )
+    manifest = study.library.add(replace(study.manifest, rows=rows, name="half labelled"))
+    run = study.ended(strategy="mcc", name="mine")
+    study.ended(strategy="source_only")
+    assert run.manifest == manifest.id
+    at = show("results/report.py", run=run.id)
+    for page in PAGES:
+        show(page, at=at, data=run.manifest, split=run.spec.split, run=run.id)
+        if page == "results/report.py":
+            assert "Cannot be measured" in words(at)
+            assert "Label 50 of them" in words(at)
