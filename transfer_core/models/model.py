@@ -93,5 +93,10 @@ def steady_statistics(model: nn.Module, *, on: bool) -> Iterator[None]:
             norm.momentum = momentum
 
 
+def has_batch_norm(model: nn.Module) -> bool:
+    """Tell whether a network has any batch-norm."""
+    return bool(_batch_norms(model))
+
+
 def _batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     return [each for each in model.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from transfer_core.errors import UserError
 from transfer_core.strategies.base import TARGET, Batch, Group, Phase, StepLoss, Task
 from transfer_core.strategies.tuning import Tuning
 
@@ -30,6 +31,16 @@ class AdaBN(Tuning):
     )
     cost: ClassVar[str] = "as source only, and one pass over the target's images"
     needs: ClassVar[tuple[str, ...]] = (TARGET,)
+
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Refuse a network that has no batch-norm to measure."""
+        from transfer_core.models.model import has_batch_norm
+
+        if not has_batch_norm(model.stages[task.cut :]):
+            raise UserError(
+                "This backbone has no batch-norm above the frozen stages: choose another strategy, or freeze fewer stages.",
+                "unmet-need",
+            )
 
     def phases(self, task: Task) -> list[Phase]:
         """Return source-only training, then one epoch of measuring, whose outcome is the model."""

@@ -149,7 +149,10 @@ class Feed:
     def _episodes(self, episodes: Episodes, epoch: int, activations: Activations) -> Iterator[Batch]:
         rng = np.random.default_rng([self.spec.seed, 81, epoch])
         drawn = [self._draw(episodes, rng) for _ in range(episodes.per_epoch)]
-        views = [list(rng.integers(max(1, self.spec.views), size=len(rows))) for rows, _ in drawn]
+        views = [
+            rng.integers(self.spec.views, size=len(rows)) if self.spec.views else [ON_THE_FLY] * len(rows)
+            for rows, _ in drawn
+        ]
         plan = [
             ([self.train[row] for row in rows], [int(view) for view in own])
             for (rows, _), own in zip(drawn, views, strict=True)

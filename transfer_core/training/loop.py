@@ -112,7 +112,7 @@ class Loop:
         count = sum(each.numel() for each in parameters)
         self.emit(PhaseStarted(phase.name, place.number, place.phases, phase.cut, count, self.standing.epoch))
         with self.setup.activations(phase.cut) as activations:
-            self._fill(activations)
+            self._fill(phase, activations)
             for epoch in range(max(place.first, self.standing.epoch) + 1, place.last + 1):
                 self._play_epoch(phase, place, epoch, optimiser, parameters, activations)
                 over = self._patience_is_over()
@@ -135,18 +135,20 @@ class Loop:
         if phase.before:
             phase.before(self.model)
 
-    def _fill(self, activations: Activations) -> None:
+    def _fill(self, phase: Phase, activations: Activations) -> None:
         started = time.monotonic()
 
         def tell(done: int, total: int) -> bool:
             self.emit(Progressed("Computing the frozen part once", done, total, self.standing.epoch))
             return not self.should_stop()
 
-        seen = [*self._feed.train, *self._feed.unlabelled] if self._needs_unlabelled() else self._feed.train
-        if not activations.fill(seen, self.spec.views, progress=tell) or not activations.fill(
-            self._judge.images, 1, progress=tell
-        ):
-            raise Stopped
+        least = 1 if phase.batches == "full" else 0  # all at once, even where fresh views are drawn
+        wanted = [(self._feed.train, max(least, self.spec.views)), (self._judge.images, 1)]
+        if self._needs_unlabelled():  # their plain view is needed even where fresh ones are drawn
+            wanted.append((self._feed.unlabelled, max(1, self.spec.views)))
+        for images, views in wanted:
+            if not activations.fill(images, views, progress=tell):
+                raise Stopped
         self.cache_seconds += time.monotonic() - started
 
     def _needs_unlabelled(self) -> bool:
