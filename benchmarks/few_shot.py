@@ -51,7 +51,7 @@ def prototypes(support: Tensor, y: Tensor, queries: Tensor, classes: int) -> Ten
 
 
 def probe(support: Tensor, y: Tensor, queries: Tensor, classes: int) -> Tensor:
-    """Return what scikit-learn's LogisticRegression says, on standardised features."""
+    """Return what scikit-learn's LogisticRegression says, on features divided by their standard deviation."""
     from sklearn.linear_model import LogisticRegression
 
     scale = support.std().clamp_min(1e-6)

@@ -106,6 +106,8 @@ def _train(options: argparse.Namespace) -> Answer:
 
     lab = get_lab()
     manifest = _find_data(lab, options.data)
+    if options.source and not options.target:
+        raise UserError("--source needs --target: name the domain to test on.")
     adapts = TARGET in get_strategy(options.strategy or "feature_extraction").needs
     across: Rule = "transfer" if options.source or adapts else "domain"
     rule: Rule = options.split_by or (across if options.target else "image")
@@ -127,7 +129,7 @@ def _train(options: argparse.Namespace) -> Answer:
 
 _WISHES = (
     "backbone", "strategy", "cut", "epochs", "batch_size", "lr", "augment", "views", "geometry",
-    "class_weights", "patience", "precision", "device", "source", "target", "seed",
+    "class_weights", "patience", "select", "precision", "device", "source", "target", "seed",
 )  # fmt: skip
 
 
@@ -188,10 +190,12 @@ def _run_answer(lab: Lab, run: str) -> Answer:
             "interval": [low, high], "n": verdict.n, "resampled": verdict.resampled,
         }  # fmt: skip
         lines.append(
-            f"{verdict.verdict} than without adaptation: balanced accuracy {verdict.value:+.3f} "
-            f"(95 % {low:+.3f} to {high:+.3f})"
+            f"did adaptation help? {verdict.verdict}: balanced accuracy {verdict.value:+.3f} beside the same run "
+            f"without it (95 % {low:+.3f} to {high:+.3f})"
         )
-    if "test" in data:
+    if "test" in data and not data["test"]["n"]:
+        lines.append("cannot be measured: the unseen images have no labels")
+    elif "test" in data:
         test = data["test"]
         low, high = test["accuracy_ci"]
         lines.append(
@@ -215,7 +219,8 @@ def _runs(options: argparse.Namespace) -> Answer:
     found = lab.store.runs()
     lines = []
     for run in found:
-        accuracy = f"{run.result['test']['accuracy']:7.1%}" if run.result else "      -"
+        measured = run.result and run.result["test"]["n"]
+        accuracy = f"{run.result['test']['accuracy']:7.1%}" if run.result and measured else "      -"
         lines.append(f"{run.id}  {run.state:<8} {accuracy}  {run.name}")
     return {"runs": [run_object(lab.store, run) for run in found]}, "\n".join(lines) or "No runs yet.", 0
 

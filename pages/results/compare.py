@@ -69,11 +69,12 @@ def race(ids: list[str], *, ticking: bool) -> None:
         curves[f"{number}. {run.name}"] = (x, [each.val["accuracy"] for each in ends])
         most = max([most, *x])
     live_curves(
-        "Validation accuracy while training", curves, key=f"race-{over}-{'-'.join(ids)}", colours=PALETTE,
+        "Accuracy on validation images" + (" of the source" if across else ""), curves, key=f"race-{over}-{'-'.join(ids)}", colours=PALETTE,
         end=round(most), most=1.0, format=".0%", x_title=str(over), y_title="accuracy", dashed=False, height=380,
     )  # fmt: skip
 
 
+across = any(lab.library.get_split(run.manifest, run.spec.split).rule == "transfer" for run in chosen_runs)
 ticks = any(not run.is_over for run in chosen_runs)
 (st.fragment(race, run_every=1.5) if ticks else race)(picked, ticking=ticks)
 runs = [run for run in chosen_runs if run.result and run.result["test"]["n"]]

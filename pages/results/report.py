@@ -55,7 +55,7 @@ kinds = {
     "group": "whole groups that training never saw",
     "domain": f"the domain {escape(split.test_domain)}, which training never saw",
     "given": "your own test folder",
-    "transfer": f"a quarter of the images of {escape(split.test_domain)}, whose labels training never saw",
+    "transfer": f"a part of the images of {escape(split.test_domain)} that training never saw",
 }
 units = f"{test['groups']} groups" if test["resampled"] == "groups" else "single images"
 st.markdown(
@@ -125,7 +125,10 @@ figure_card(
 )
 figure_card(places[2], "No classifier at all", percent(majority), "always saying the commonest class")
 figure_card(
-    places[3], "Validation accuracy", percent(run.result["val"]["accuracy"]), "on it the epoch was chosen"
+    places[3],
+    "Validation accuracy",
+    percent(run.result["val"]["accuracy"]),
+    "on images that training did not see",
 )
 
 from transfer_core.figures import class_intervals, confusion  # noqa: E402 - plotly is slow to import

@@ -77,6 +77,8 @@ with left:
         wishes = {"strategy": strategy.name, "backbone": backbone.key, "cut": cut, "augment": augment}
         defaults = make_spec(manifest, split, wishes | {"device": "cpu"})
         common = [knob for knob in get_knobs(RunSpec) if knob.name not in ("cut", "geometry")]
+        if split.rule != "transfer":  # without a target there is nothing else to choose by
+            common = [knob for knob in common if knob.name != "select"]
         if strategy.freezes != "chosen":
             common = [knob for knob in common if knob.name not in ("lr", "batch_size")]
         prefix = f"{strategy.name}-{backbone.key}-{augment}-{split.id}"
@@ -119,7 +121,7 @@ with right, st.container(border=True, key="summary"):
         st.markdown(f"The frozen part is computed once and kept: {size(plan.bytes)}.")
     tested = sum(split.receipt.counts["test"].values())
     how = (
-        f"from {escape(split.train_domain)} to {escape(split.test_domain)}"
+        f"from {escape(split.train_domain or 'the others')} to {escape(split.test_domain)}"
         if split.rule == "transfer"
         else f"split by {split.rule}"
     )

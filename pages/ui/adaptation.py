@@ -8,7 +8,9 @@ import streamlit as st
 
 from pages.ui.state import choose, get_lab, go
 from pages.ui.text import escape, percent, plural
+from transfer_core.runs.lab import default_name
 from transfer_core.runs.run import Run
+from transfer_core.strategies import TARGET, UNLABELLED, get_strategy
 from transfer_core.training.events import EpochEnded
 from transfer_core.training.health import check_health
 
@@ -20,7 +22,9 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
     split = get_lab().library.get_split(run.manifest, run.spec.split)
     counts = split.receipt.counts["train"]
     total = max(1, sum(counts.values()))
-    found = check_health(ends, {name: count / total for name, count in counts.items()})
+    needs = get_strategy(run.spec.strategy).needs
+    adapts = run.spec.strategy != "source_only" and bool({TARGET, UNLABELLED} & set(needs))
+    found = check_health(ends, {name: count / total for name, count in counts.items()}, adapts=adapts)
     if not found:
         return
     with st.container(border=True):
@@ -38,20 +42,30 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
 def show_verdict(run: Run) -> None:
     """Show whether adaptation helped, or what is missing to tell; nothing for other runs."""
     lab = get_lab()
-    twin = lab.twin(run)
-    if twin is None:
+    twin, missing = lab.twin(run), lab.needs_twin(run)
+    if twin is None and missing is None:
         return
     with st.container(border=True):
         st.markdown("#### Did adaptation help?")
+        if missing:
+            st.markdown("Not known: the same run without adaptation is missing or was cut short.")
+            if st.button("Train it now", icon=":material/play_arrow:"):
+                started = lab.start(missing, name=f"{default_name(missing)}, for comparison", parent=run.id)
+                choose(run=started.id)
+                go("train/live.py")
+        if twin is None:
+            return
         difference = lab.verdict(run)
-        if difference is None:
+        if run.state != "done":
+            st.markdown("This run was cut short, so it is not compared.")
+        elif difference is None:
             _not_yet(run, twin)
         else:
             low, high = (100 * each for each in difference.interval)
             figure = (
                 f"Balanced accuracy {100 * difference.value:+.1f} points beside the same run without adaptation "
-                f"(95 % interval {low:+.1f} to {high:+.1f}, {plural(difference.n, 'labelled test image')} of the "
-                f"target, {difference.resampled} resampled)."
+                f"(95 % interval {low:+.1f} to {high:+.1f}, {plural(difference.n, 'labelled test image')}, "
+                f"{difference.resampled} resampled)."
             )
             if difference.verdict == "better":
                 st.success(f"**Better.** {figure}", icon=":material/trending_up:")
@@ -71,7 +85,7 @@ def show_verdict(run: Run) -> None:
 
 
 def _not_yet(run: Run, twin: Run) -> None:
-    if not twin.result:
+    if twin.state != "done":
         st.markdown(f"The same run without adaptation is needed for an answer; it is {escape(twin.state)}.")
         return
     own, other = get_lab().report(run), get_lab().report(twin)

@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.state import choose, get_lab, go
-from pages.ui.text import plural
+from pages.ui.state import choose, get_lab, go, start_token
+from pages.ui.text import escape, plural
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
+from transfer_core.errors import UserError
 from transfer_core.strategies import STRATEGIES, get_strategy
 from transfer_core.training.rules import make_spec, unmet_need
 
@@ -35,7 +36,14 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
         if st.button(label, disabled=len(picked) < 2, icon=":material/sports_score:"):
             shared = {name: wishes[name] for name in COMMON if name in wishes}
             lab = get_lab()
-            runs = [lab.start(make_spec(manifest, split, {**shared, "strategy": name})) for name in picked]
+            try:
+                specs = [make_spec(manifest, split, {**shared, "strategy": name}) for name in picked]
+            except UserError as error:
+                st.error(escape(error), icon=":material/error:")
+                return
+            specs.sort(key=lambda spec: spec.strategy != "source_only")  # the twin of the others
+            token = start_token("-".join(spec.id for spec in specs))
+            runs = [lab.start(spec, token=f"{token}-{index}") for index, spec in enumerate(specs)]
             choose(run=runs[0].id)
             st.session_state["race"] = ",".join(run.id for run in runs)
             go("results/compare.py")

@@ -278,3 +278,22 @@ def test_what_cannot_be_split_is_said(
     with pytest.raises(UserError) as refused:
         make_split(manifest, rule, **wishes)
     assert refused.value.kind == kind
+
+
+@settings(max_examples=60)
+@given(
+    manifest=manifests(), seed=st.integers(0, 99), rule=st.sampled_from(["image", "group", "domain", "given"])
+)
+def test_unlabelled_images_that_have_to_do_with_the_test_are_not_free(
+    manifest: Manifest, seed: int, rule: Rule
+) -> None:
+    split = attempt(manifest, rule, seed)
+    rows = manifest.by_image
+    kept = [rows[image] for part in ("val", "test") for image in split.part(part)]
+    for image in split.free(manifest):
+        own = rows[image]
+        assert image not in split.assignment
+        assert own.pixels not in {row.pixels for row in kept}
+        assert not own.group or own.group not in {row.group for row in kept}
+        assert rule != "domain" or own.domain != "here"
+        assert own.given not in ("val", "test")

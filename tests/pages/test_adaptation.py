@@ -88,3 +88,12 @@ def test_a_target_without_labels_is_said_to_be_unmeasurable(study: Study) -> Non
         if page == "results/report.py":
             assert "Cannot be measured" in words(at)
             assert "Label 50 of them" in words(at)
+
+
+def test_a_missing_twin_is_offered(study: Study) -> None:
+    run = across(study).ended(strategy="mcc", name="mine")
+    at = show("results/report.py", run=run.id)
+    assert "Not known" in words(at)
+    button(at, "Train it now").click().run()
+    assert not at.exception
+    assert [each.spec.strategy for each in study.store.runs()] == ["source_only", "mcc"]

@@ -95,3 +95,17 @@ def test_the_figures_of_the_target_are_in_the_json(study: Study) -> None:
     told = run_object(study.store, run)
     assert told["test_transductive"]["n"] > told["test"]["n"] > 0
     assert told["oracle"]["images"] == 20
+
+
+def test_a_twin_that_was_cut_short_is_none(study: Study, lab: Lab) -> None:
+    run = study.ended(strategy="mcc")
+    missing = lab.needs_twin(run)
+    assert missing is not None
+    assert missing.strategy == "source_only"
+    study.ended("stopped", strategy="source_only", wrong=9)
+    assert (lab.twin(run), lab.verdict(run)) == (None, None)
+    study.ended("done", strategy="source_only", wrong=9)
+    assert lab.needs_twin(run) is None
+    assert lab.verdict(run) is not None
+    cut_short = study.ended("stopped", strategy="mcc", epochs=1)
+    assert lab.verdict(cut_short) is None

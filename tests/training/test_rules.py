@@ -80,3 +80,26 @@ def test_wishes_are_granted_none_is_no_wish_and_unknown_ones_are_refused(lab: La
 def test_no_more_views_than_differ(lab: Lab, augment: str, wanted: int | None, views: int) -> None:
     wishes = {"strategy": "fine_tuning", "augment": augment, "views": wanted, "device": "cpu"}
     assert make_spec(lab.manifest, lab.split, wishes).views == views
+
+
+def test_what_can_only_be_chosen_with_a_target_is_refused_without_one(lab: Lab) -> None:
+    wishes = {"strategy": "fine_tuning", "device": "cpu", "select": "combined"}
+    with pytest.raises(UserError, match="needs a split from one domain to another"):
+        make_spec(lab.manifest, lab.split, wishes)
+    across = lab.across_domains()
+    assert make_spec(across.manifest, across.split, {"device": "cpu"}).select == "combined"
+
+
+@pytest.mark.parametrize(
+    "strategy", ["feature_extraction", "probe_then_tune", "prototypical", "self_training"]
+)
+def test_mixtures_only_where_their_two_labels_count(lab: Lab, strategy: str) -> None:
+    with pytest.raises(UserError, match="cannot learn from mixed images"):
+        make_spec(lab.manifest, lab.split, {"strategy": strategy, "device": "cpu", "augment": "mixup"})
+
+
+def test_self_training_needs_a_second_view(lab: Lab) -> None:
+    wishes = {"strategy": "self_training", "device": "cpu"}
+    assert make_spec(lab.manifest, lab.split, wishes).views >= 2
+    with pytest.raises(UserError, match="compares views"):
+        make_spec(lab.manifest, lab.split, wishes | {"augment": "none"})

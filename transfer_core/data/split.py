@@ -45,10 +45,26 @@ class Split:
         return sorted(image for image, part in self.assignment.items() if part == name)
 
     def keeps_groups(self, manifest: Manifest) -> bool:
-        """Tell whether whole groups were kept apart, so that figures must treat groups as independent."""
-        if self.rule == "transfer":
-            return any(manifest.by_image[image].group for image in self.part("test"))
-        return self.rule == "group"
+        """Tell whether figures must treat groups as independent: all but where single images were drawn."""
+        return self.rule != "image" and any(manifest.by_image[image].group for image in self.part("test"))
+
+    def free(self, manifest: Manifest) -> set[str]:
+        """Return the images that no part has and that training may look at without a label.
+
+        Not those of a group, of pixels or of a domain that is tested or chosen by, nor those that came in a
+        test or validation folder.
+        """
+        rows = sorted(manifest.rows, key=lambda row: row.image)
+        units = dict(zip((row.image for row in rows), _together(rows), strict=True))
+        kept = {units[image] for image, part in self.assignment.items() if part in ("val", "test")}
+        return {
+            row.image
+            for row in rows
+            if row.image not in self.assignment
+            and units[row.image] not in kept
+            and row.given not in ("val", "test")
+            and (self.test_domain is None or row.domain != self.test_domain)
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `from_json` is its inverse."""
@@ -100,7 +116,7 @@ def make_split(
         assignment = _by_unit(rows, [row.pixels for row in rows], shares, rng)
     else:
         raise UserError(f"There is no split rule {rule!r}; choose one of {', '.join(RULES)}.")
-    _check_parts(assignment, manifest)
+    _check_parts(assignment, manifest, (*PARTS, TARGET_TRAIN) if rule == "transfer" else PARTS)
     receipt = make_receipt(manifest, assignment)
     return Split(manifest.id, rule, seed, shares, assignment, receipt, test_domain, train_domain)
 
@@ -119,9 +135,9 @@ def _check_classes(manifest: Manifest) -> None:
         raise UserError(message, "one-class")
 
 
-def _check_parts(assignment: Mapping[str, str], manifest: Manifest) -> None:
+def _check_parts(assignment: Mapping[str, str], manifest: Manifest, parts: Sequence[str]) -> None:
     counts = Counter(assignment.values())
-    empty = [part for part in PARTS if not counts[part]]
+    empty = [part for part in parts if not counts[part]]
     if empty:
         message = f"The {empty[0]} part would be empty: bring more images or split by another rule."
         raise UserError(message, "empty-part")

@@ -46,7 +46,7 @@ class Lab:
     ) -> Run:
         """Queue a run and start it if its device is free. UserError where it could not work."""
         backbone = get_backbone(spec.backbone)
-        if find_weights(backbone, self.home) is None:
+        if get_strategy(spec.strategy).pretrained and find_weights(backbone, self.home) is None:
             raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
         split = self.library.get_split(spec.manifest, spec.split)
         missing = unmet_need(spec.make_strategy(), self.library.get(spec.manifest), split)
@@ -68,13 +68,21 @@ class Lab:
     def _twin_run(self, spec: RunSpec) -> Run | None:
         """Return the run of this spec: one with a result before one that is on its way."""
         found = [run for run in self.store.runs(manifest=spec.manifest) if run.spec.id == spec.id]
-        useful = [run for run in found if run.result or not run.is_over]
-        return min(useful, key=lambda run: run.result is None, default=None)
+        useful = [run for run in found if run.state == "done" or not run.is_over]  # one cut short is no twin
+        return min(useful, key=lambda run: run.state != "done", default=None)
+
+    def needs_twin(self, run: Run) -> RunSpec | None:
+        """Return the spec of the run without adaptation that is missing beside a run, None where none is."""
+        spec = twin_spec(run.spec, self.library.get_split(run.manifest, run.spec.split))
+        return spec if spec and not self._twin_run(spec) else None
 
     def verdict(self, run: Run) -> Difference | None:
-        """Return how a run compares with its twin on labelled test images; None where that is not known yet."""
+        """Return how a run compares with its twin on labelled test images; None where that is not known.
+
+        Both must have come to their own end.
+        """
         twin = self.twin(run)
-        if not (run.result and twin and twin.result):
+        if not (run.state == "done" and twin and twin.state == "done"):
             return None
         own, other = self.report(run), self.report(twin)
         rows = [row for row, _, _ in own.rows("test") if row.label is not None]

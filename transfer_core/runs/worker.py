@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -243,7 +244,10 @@ def _test(
         remember(setup, seconds)
     result = {**about, "test": report.metrics().to_json()}
     if setup.has_target:
-        result["test_transductive"] = report.metrics("test", TARGET_TRAIN).to_json()
+        unused = replace(report, parts=tuple(
+            "train" if image in setup.picked else part for image, part in zip(images, parts, strict=True)
+        ))  # fmt: skip
+        result["test_transductive"] = unused.metrics("test", TARGET_TRAIN).to_json()
     return result
 
 
@@ -253,17 +257,27 @@ def _about_target(setup: Setup, folder: Path, best: int) -> dict[str, Any]:
 
     from transfer_core.evaluation.metrics import balanced_accuracy
     from transfer_core.training.judge import target_path
+    from transfer_core.training.places import make_places
 
     used = len(setup.picked)
     found: dict[str, Any] = {"target_labels_used": used}
-    truth = setup.targets(setup.images("unlabelled")).cpu().numpy()
-    known = truth >= 0
+    images = setup.images("unlabelled")
+    truth = setup.targets(images).cpu().numpy()
+    known = (truth >= 0) & ~np.isin(images, setup.picked)
     if not known.any():
         return found
     classes = len(setup.manifest.classes)
+    phases = setup.strategy.phases(setup.task)
+    competing = [
+        epoch
+        for phase, place in zip(phases, make_places(phases), strict=True)
+        for epoch in range(place.first + 1, place.last + 1)
+        if phase.selects != "never" and not any(later.selects == "anew" for later in phases[place.number :])
+    ]
     values = {
-        int(path.stem): balanced_accuracy(truth[known], np.load(path)[known].argmax(1), classes)
-        for path in sorted(target_path(folder, 0).parent.glob("*.npy"))
+        epoch: balanced_accuracy(truth[known], np.load(path)[known].argmax(1), classes)
+        for epoch in competing
+        if (path := target_path(folder, epoch)).exists()
     }
     oracle = max(values, key=lambda epoch: (values[epoch], -epoch))
     found["oracle"] = {

@@ -32,6 +32,7 @@ class Adaptation(Tuning):
     group: ClassVar[Group] = "adaptation"
     cost: ClassVar[str] = "about twice fine-tuning"
     needs: ClassVar[tuple[str, ...]] = (TARGET,)
+    trains_stages: ClassVar[bool] = True
 
     batch_norm: str = knob(
         "shared", "Batch-norm statistics",

@@ -30,6 +30,8 @@ class Autoencoder(Tuning):
         "First learns from all your images without labels how they are built, then from the labels. "
         "For images far from photographs, of which many have no label."
     )
+    trains_stages: ClassVar[bool] = True
+    looks_at_unlabelled: ClassVar[bool] = True
     cost: ClassVar[str] = "the pretraining epochs come on top of fine-tuning"
 
     pretraining: int = knob(

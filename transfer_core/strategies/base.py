@@ -141,6 +141,10 @@ class Strategy:
     needs: ClassVar[tuple[str, ...]] = ()  # beyond labelled images: TARGET, UNLABELLED
     freezes: ClassVar[Literal["chosen", "all", "nothing"]] = "chosen"  # which stages: the cut decides, or not
     pretrained: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True  # whether its losses know images that are mixtures of two
+    trains_stages: ClassVar[bool] = False  # whether it is void with all stages frozen
+    looks_at_unlabelled: ClassVar[bool] = False  # where there are any, without needing them
+    least_views: ClassVar[int] = 0  # stored views it needs to be what it says; 0: whatever
 
     def phases(self, task: Task) -> list[Phase]:
         """Return the phases for a task."""

@@ -54,8 +54,8 @@ class MCD(Adaptation):
         return [self.phase(task, "two judges", loss, target="plain", turns=tuple(turns))]
 
     def on_source(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
-        """Return the mean cross-entropy of both heads on the source."""
-        features = model.features(batch.x, task.cut)
+        """Return the summed cross-entropy of both heads on the source."""
+        features, _ = self.features(model, batch, task)
         return StepLoss({"cross-entropy": self._source_loss(model, batch, features, task)},
                         model.heads["main"](features))  # fmt: skip
 
@@ -71,15 +71,14 @@ class MCD(Adaptation):
 
     def together(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
         """Return the heads' discrepancy on the target."""
-        assert batch.x_target is not None
-        target = model.features(batch.x_target, task.cut)
+        _, target = self.features(model, batch, task)
         gap = self.strength * self._discrepancy(model, target)
         return StepLoss({"agreement": gap}, model.heads["main"](target))
 
     def _source_loss(self, model: Classifier, batch: Batch, features: Tensor, task: Task) -> Tensor:
         heads: TwoHeads = model.heads["main"]  # type: ignore[assignment]
         first, second = (self.cross_entropy(head(features), batch, task) for head in heads.both)
-        return (first + second) / 2
+        return first + second
 
     def _discrepancy(self, model: Classifier, features: Tensor) -> Tensor:
         from transfer_core.losses.confusion import discrepancy

@@ -35,6 +35,7 @@ class MetaTransfer(Strategy):
         "Practises on many small problems how to learn a class from few images. "
         "Only for data with many classes; with few of them use prototypes."
     )
+    mixes: ClassVar[bool] = False
     cost: ClassVar[str] = "hundreds of small problems"
 
     way: int = knob(5, "Classes per episode", "Twice as many base classes are needed.", low=2, high=1000)

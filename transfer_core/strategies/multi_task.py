@@ -1,7 +1,6 @@
 """Multi-task learning: one trunk, a head for each of two questions, trained together.
 
-Caruana 1997, "Multitask Learning". The second question is a further label of the same images, or what
-the source domain's images show where the target's classes are others.
+Caruana 1997, "Multitask Learning". The second question is a further label of the same images.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ class MultiTask(Tuning):
         "Learns a further label of the same images beside the one you want. "
         "Helps where both need the same features and labels are few."
     )
+    mixes: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = (FURTHER_LABEL,)
 
     auxiliary: str = knob(
         "", "Second question",
-        "The name of a further label column, or source for the classes of the source domain. "
-        "Empty: the only one there is.",
+        "The name of a further label column. Empty: the only one there is.",
     )  # fmt: skip
     weight: float = knob(0.5, "Weight of the second question", "How much it counts.", low=0, high=100)
     target_labels: int = knob(
@@ -47,7 +46,7 @@ class MultiTask(Tuning):
         from torch import nn
 
         for name, classes in task.tasks.items():
-            model.heads[name] = nn.Linear(task.feature_dim, classes)
+            model.heads[head_name(name)] = nn.Linear(task.feature_dim, classes)
 
     def phases(self, task: Task) -> list[Phase]:
         """Return the one phase."""
@@ -61,8 +60,13 @@ class MultiTask(Tuning):
         logits = model.heads["main"](features)
         terms = {"cross-entropy": self.cross_entropy(logits, batch, task)}
         for name, labels in batch.tasks.items():
-            answers = model.heads[name](features)
+            answers = model.heads[head_name(name)](features)
             known = (labels >= 0).sum().clamp_min(1)
             summed = cross_entropy(answers, labels, ignore_index=-1, reduction="sum")
             terms["second question"] = self.weight * summed / known
         return StepLoss(terms, logits)
+
+
+def head_name(label: str) -> str:
+    """Return a module's name for a label of any name: no dots, and never that of the main head."""
+    return f"further-{label.encode().hex()}"

@@ -25,6 +25,7 @@ class ProbeThenTune(Tuning):
         "Fits the classifier on frozen features first and then lets the upper stages follow. "
         "Gentler than fine-tuning when test images may differ from the training images."
     )
+    mixes: ClassVar[bool] = False
 
     probe: int = knob(
         8, "Epochs of the probe", "Points on the probe's regularisation path; the best one is tuned on.",

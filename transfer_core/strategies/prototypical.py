@@ -30,6 +30,7 @@ class Prototypical(Strategy):
         "Compares an image with the average of each class; nothing has to be trained. "
         "For a handful of images per class."
     )
+    mixes: ClassVar[bool] = False
     cost: ClassVar[str] = "instant where all stages are frozen"
 
     normalise: bool = knob(True, "Centre and scale features", "Compares directions rather than lengths.")

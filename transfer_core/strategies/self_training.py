@@ -31,6 +31,8 @@ class SelfTraining(Adaptation):
     )
     cost: ClassVar[str] = "about three times fine-tuning"
     needs: ClassVar[tuple[str, ...]] = (UNLABELLED,)
+    mixes: ClassVar[bool] = False  # target images are not mixed, so their views would all be one
+    least_views: ClassVar[int] = 2
 
     strength: float = knob(1.0, "Weight of the pseudo-labels", "How much they count.", low=0, high=100)
     threshold: float = knob(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from transfer_core.data.augment import draw_mixture, get_augmentation
 from transfer_core.data.batches import Plan, make_batches
+from transfer_core.errors import UserError
 from transfer_core.models.activations import ON_THE_FLY, Activations
 from transfer_core.strategies import Batch, Episodes, Phase
 from transfer_core.training.setup import Setup
@@ -161,7 +162,10 @@ class Feed:
             yield Batch(x, self._y[rows], support=support)
 
     def _draw(self, episodes: Episodes, rng: np.random.Generator) -> tuple[list[int], int]:
-        """Return the rows of an episode, the examples first, and how many examples there are."""
+        """Return the rows of an episode, the examples first, and how many examples there are.
+
+        UserError where a class has a single image: there would be nothing to ask.
+        """
         y = self._y.cpu().numpy()
         present = np.array(
             [each for each in np.unique(y[y >= 0]) if not episodes.classes or each in episodes.classes]
@@ -173,4 +177,8 @@ class Feed:
             shot = min(episodes.shot, max(1, len(own) - 1))
             examples += own[:shot].tolist()
             queries += own[shot : shot + episodes.queries].tolist()
+        if not queries:
+            raise UserError(
+                "Episodes need at least 2 training images of each class: allow more examples per class."
+            )
         return examples + queries, len(examples)

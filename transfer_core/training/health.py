@@ -23,11 +23,16 @@ class Finding:
     text: str
 
 
-def check_health(ends: Sequence[EpochEnded], shares: Mapping[str, float]) -> list[Finding]:
-    """Return what there is to say after some epochs; `shares` of the classes among the source's images."""
+def check_health(
+    ends: Sequence[EpochEnded], shares: Mapping[str, float], *, adapts: bool = True
+) -> list[Finding]:
+    """Return what there is to say after some epochs; `shares` of the classes among the source's images.
+
+    `adapts`: whether the run adapts at all; a baseline gets no advice on adaptation.
+    """
     if not ends or not (ends[-1].target or ends[-1].facts):
         return []
-    return [*_domains(ends), *_classes(ends[-1], shares), *_pseudo_labels(ends[-1])]
+    return [*_domains(ends), *_classes(ends[-1], shares, adapts), *_pseudo_labels(ends[-1])]
 
 
 def _domains(ends: Sequence[EpochEnded]) -> list[Finding]:
@@ -49,14 +54,15 @@ def _domains(ends: Sequence[EpochEnded]) -> list[Finding]:
     ]
 
 
-def _classes(last: EpochEnded, shares: Mapping[str, float]) -> list[Finding]:
+def _classes(last: EpochEnded, shares: Mapping[str, float], adapts: bool) -> list[Finding]:
     said = {name: last.target[f"share {name}"] for name in shares if f"share {name}" in last.target}
     if not said:
         return []
     gone = [name for name, share in said.items() if share < RARE * shares[name]]
     if gone:
         words = ", ".join(f"{name} ({said[name]:.1%}, in the source {shares[name]:.0%})" for name in gone)
-        text = f"Hardly any image of the target is called {words}: a collapse. Lower the weight of the adaptation, or take MCC."
+        cure = " Raise the weight of equal class shares, or lower that of the adaptation." if adapts else ""
+        text = f"Hardly any image of the target is called {words}: a collapse.{cure}"
         return [Finding("warning", text)]
     words = ", ".join(f"{name} {share:.0%} (source {shares[name]:.0%})" for name, share in said.items())
     return [Finding("good", f"Called on the target: {words}.")]

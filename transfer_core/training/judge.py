@@ -59,7 +59,7 @@ class Judge:
         val = self._validate(self._logits(activations, self._val, cut))
         target: dict[str, float] = {}
         if self._target:
-            probabilities = self._logits(activations, self._target, cut).double().softmax(1).cpu().numpy()
+            probabilities = self._logits(activations, self._target, cut).cpu().double().softmax(1).numpy()
             target = self._describe(probabilities)
             self._keep(probabilities, epoch)
         return Verdict(val, target, score(self.setup.spec.select, val, target))

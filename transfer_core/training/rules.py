@@ -21,7 +21,7 @@ from transfer_core.models.device import resolve_device
 from transfer_core.strategies import FURTHER_LABEL, TARGET, UNLABELLED, Strategy, get_strategy
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.strategies.source_only import SourceOnly
-from transfer_core.training.spec import RunSpec, check_spec
+from transfer_core.training.spec import RULES, RunSpec, check_spec
 
 IMBALANCE = 4.0  # largest class over smallest from which classes are weighted
 
@@ -40,7 +40,7 @@ def make_spec(manifest: Manifest, split: Split, wishes: Mapping[str, Any] | None
     stages = len(backbone.stages)
     n_train = sum(split.receipt.counts["train"].values())
     cut = wanted.get("cut", default_cut(strategy, stages, n_train))
-    augment = wanted.get("augment", "none")
+    augment = wanted.get("augment", "safe" if strategy.least_views > 1 else "none")
     defaults = {
         "cut": cut,
         "epochs": default_epochs(strategy.name, n_train),
@@ -51,7 +51,9 @@ def make_spec(manifest: Manifest, split: Split, wishes: Mapping[str, Any] | None
         "source": split.train_domain,
         "target": split.test_domain,
     }
-    values = defaults | wanted
+    values = defaults | {"augment": augment} | wanted
+    if split.rule != "transfer" and values["select"] != "validation_loss":
+        raise UserError(f"Choosing by {RULES[values['select']]} needs a split from one domain to another.")
     values["device"] = resolve_device(wanted.get("device", "auto"))
     values["views"] = count_views(augment, wanted.get("views"))
     return check_spec(RunSpec(manifest=manifest.id, split=split.id, **values))
@@ -96,7 +98,7 @@ def unmet_need(strategy: Strategy | type[Strategy], manifest: Manifest, split: S
         if len(manifest.domains) < 2:
             return "Needs images of two domains, such as two sites or cameras: bring them in a folder each."
         return "Needs a split from one domain to another: choose source and target on the Split page."
-    if UNLABELLED in strategy.needs and not transfer and len(split.assignment) == len(manifest.rows):
+    if UNLABELLED in strategy.needs and not transfer and not split.free(manifest):
         return "Needs images without a label: put them into a folder named unlabelled, or split from one domain to another."
     made = strategy() if isinstance(strategy, type) else strategy
     if len(manifest.classes) < made.classes_needed():
@@ -104,7 +106,7 @@ def unmet_need(strategy: Strategy | type[Strategy], manifest: Manifest, split: S
             f"Needs at least {made.classes_needed()} classes to practise on, and there are {len(manifest.classes)}. "
             "Prototypes (prototypical) work with few classes."
         )
-    if FURTHER_LABEL in strategy.needs and not transfer and not any(row.extra for row in manifest.rows):
+    if FURTHER_LABEL in strategy.needs and not any(row.extra for row in manifest.rows):
         return "Needs a further label of the images: bring a table of labels with one more column."
     return None
 
@@ -115,7 +117,10 @@ def twin_spec(spec: RunSpec, split: Split) -> RunSpec | None:
     Same images, views, schedule, averaging and rule of choice: what differs is only the adaptation.
     """
     strategy = spec.make_strategy()
-    if strategy.name == SourceOnly.name or not {TARGET, UNLABELLED} & set(strategy.needs):
+    looks = {TARGET, UNLABELLED} & set(strategy.needs) or (
+        strategy.looks_at_unlabelled and split.rule == "transfer"
+    )
+    if strategy.name == SourceOnly.name or not looks:
         return None
     plain = SourceOnly if split.rule == "transfer" else FineTuning
     names = {each.name for each in get_knobs(plain)}

@@ -28,8 +28,6 @@ from transfer_core.strategies import Strategy, Task
 from transfer_core.training.rules import unmet_need
 from transfer_core.training.spec import RunSpec
 
-SOURCE_TASK = "source"  # as a further label: the source domain's own classes
-
 
 @dataclass
 class Setup:
@@ -56,12 +54,13 @@ class Setup:
         """What the strategy may know."""
         train = self.images("train")
         counts = Counter(self.labels("train").tolist())
-        total = max(1, sum(counts[number] for number in range(len(self.manifest.classes))))
+        source = Counter(self.targets(self.split.part("train")).tolist())  # without labels of the target
+        total = max(1, sum(source[number] for number in range(len(self.manifest.classes))))
         shapes = [(3, self.backbone.size, self.backbone.size), *(each.shape for each in self.backbone.stages)]
         return Task(
             classes=self.manifest.classes,
             class_weights=class_weights(counts, len(self.manifest.classes), self.spec.class_weights),
-            class_shares=tuple(counts[number] / total for number in range(len(self.manifest.classes))),
+            class_shares=tuple(source[number] / total for number in range(len(self.manifest.classes))),
             n_train=len(train),
             stages=len(self.backbone.stages),
             feature_dim=self.backbone.feature_dim,
@@ -89,7 +88,8 @@ class Setup:
 
         Training images are those of the split's part, as many per class as the strategy's `shots` says
         where it says so, and the target's images whose labels may be used. Unlabelled are the target's
-        training part, or, where there is no target, what the split leaves out: images without a label.
+        training part, or, where there is no target, what the split leaves out and nothing
+        tested or chosen by has to do with.
         """
         if part == "train":
             own = self.split.part("train")
@@ -98,7 +98,7 @@ class Setup:
         if part == "unlabelled":
             if self.has_target:
                 return self.split.part(TARGET_TRAIN)
-            return sorted(row.image for row in self.manifest.rows if row.image not in self.split.assignment)
+            return sorted(self.split.free(self.manifest))
         return self.split.part(part)
 
     def labels(self, part: str) -> torch.Tensor:
@@ -120,15 +120,12 @@ class Setup:
         """The values of each further label that the strategy trains on, as the training images have them."""
         if not hasattr(self.strategy, "auxiliary"):
             return {}
-        name = choose_auxiliary(self.manifest, self.strategy.auxiliary, has_target=self.has_target)
+        name = choose_auxiliary(self.manifest, self.strategy.auxiliary)
         values = {self._further(name, image) for image in self.images("train")} - {None}
         return {name: sorted(each for each in values if each)}
 
     def _further(self, name: str, image: str) -> str | None:
-        row = self.manifest.by_image[image]
-        if name == SOURCE_TASK:
-            return row.label if row.image not in self.picked else None
-        return row.extra.get(name)
+        return self.manifest.by_image[image].extra.get(name)
 
     def stored_stage(self, cut: int) -> int:
         """Return after how many stages the cache keeps activations for a cut."""
@@ -211,7 +208,7 @@ def renew(stages: nn.Sequential) -> nn.Sequential:
 
 
 def pick(manifest: Manifest, images: list[str], count: int, seed: int) -> list[str]:
-    """Return up to `count` images of each class, drawn by the seed; of groups, each at most once where that goes."""
+    """Return up to `count` images of each class, drawn by the seed."""
     rng = np.random.default_rng([seed, 83])
     found: list[str] = []
     for name in manifest.classes:
@@ -220,10 +217,9 @@ def pick(manifest: Manifest, images: list[str], count: int, seed: int) -> list[s
     return sorted(found)
 
 
-def choose_auxiliary(manifest: Manifest, wanted: str, *, has_target: bool) -> str:
+def choose_auxiliary(manifest: Manifest, wanted: str) -> str:
     """Return the name of the further label that is meant; UserError lists what there is."""
-    names = sorted({name for row in manifest.rows for name in row.extra})
-    possible = [*names, *([SOURCE_TASK] if has_target else [])]
+    possible = sorted({name for row in manifest.rows for name in row.extra})
     if wanted in possible:
         return wanted
     if not wanted and len(possible) == 1:

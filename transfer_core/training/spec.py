@@ -89,12 +89,23 @@ def check_spec(spec: RunSpec) -> RunSpec:
     backbone = get_backbone(spec.backbone)
     get_augmentation(spec.augment)
     _check_cut(spec, strategy, len(backbone.stages))
-    if get_augmentation(spec.augment).mixes and (spec.views == 0 or strategy.freezes == "all"):
-        title = get_augmentation(spec.augment).title
-        raise UserError(f"{title} needs stored views and stages that train: choose another augmentation.")
-    if spec.views == 0 and strategy.freezes == "all":
-        raise UserError(f"{strategy.title} needs stored views: choose 1 or more.")
+    _check_views(spec, strategy)
     return spec
+
+
+def _check_views(spec: RunSpec, strategy: Strategy) -> None:
+    policy = get_augmentation(spec.augment)
+    if policy.mixes and not strategy.mixes:
+        raise UserError(
+            f"{strategy.title} cannot learn from mixed images: choose another augmentation than {policy.title}."
+        )
+    if spec.views == 0 and (policy.mixes or strategy.freezes == "all"):
+        raise UserError(f"{strategy.title} needs stored views: choose 1 or more.")
+    if 0 < spec.views < strategy.least_views:
+        raise UserError(
+            f"{strategy.title} compares views of the same image: choose an augmentation, with {strategy.least_views} stored "
+            "views or more."
+        )
 
 
 def _check_cut(spec: RunSpec, strategy: Strategy, stages: int) -> None:
@@ -103,5 +114,7 @@ def _check_cut(spec: RunSpec, strategy: Strategy, stages: int) -> None:
         raise UserError(f"{title} has {stages} stages: the number of frozen ones must be from 0 to {stages}.")
     if strategy.freezes == "all" and spec.cut != stages:
         raise UserError(f"{strategy.title} freezes all {stages} stages: leave the cut out.")
+    if strategy.trains_stages and spec.cut == stages:
+        raise UserError(f"{strategy.title} changes stages, and all {stages} are frozen: freeze fewer.")
     if strategy.freezes == "nothing" and spec.cut != 0:
         raise UserError(f"{strategy.title} freezes no stage: leave the cut out.")
