@@ -91,6 +91,11 @@ with st.container(horizontal=True):
         go("results/predict.py")
 
 
+def spread(ends: tuple[float, float]) -> str:
+    """Return an interval; where resampling found no spread there is none to show."""
+    return interval(ends) if ends[0] < ends[1] else "-"
+
+
 def between(ends: tuple[float, float]) -> str:
     """Return a resampled interval in words; of images that are all right or all wrong there is none."""
     return f"95 % interval {interval(ends)}" if ends[0] < ends[1] else "too few images for an interval"
@@ -177,11 +182,11 @@ table = [
     {
         "Class": each["class"],
         "Found (recall)": 100 * each["recall"],
-        "interval": interval(each["recall_ci"]),
+        "interval": spread(each["recall_ci"]),
         "Right when said (precision)": 100 * each["precision"],
-        "interval ": interval(each["precision_ci"]),
+        "interval ": spread(each["precision_ci"]),
         "F1": 100 * each["f1"],
-        "interval  ": interval(each["f1_ci"]) if each["f1_ci"][0] < each["f1_ci"][1] else "-",
+        "interval  ": spread(each["f1_ci"]),
         "n": each["support"],
     }
     for each in test["per_class"]

@@ -46,6 +46,7 @@ export default async function (component) {
     title: { text: data.title, x: 0, xanchor: 'left', y: 0.98, yanchor: 'top', font: { size: 15 } },
     legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' },
     xaxis: { ...axis, title: { text: data.x_title }, tickformat: '~g',
+      dtick: data.x_title.startsWith('epoch') ? Math.max(1, Math.ceil(data.end / 10)) : undefined,
       ...(empty ? { range: [0, data.end] } : { autorange: true, autorangeoptions: { include: [0, data.end] } }) },
     yaxis: { ...axis, tickformat: data.format, title: { text: data.y_title },
       ...(empty ? { range: [0, 1], showticklabels: false } : { autorange: true, autorangeoptions: data.bounds }) },
