@@ -28,6 +28,9 @@ def label(run_id: str) -> str:
 
 first = chosen("run") if chosen("run") in known else next(iter(known))
 others = [run for run in known if run != first and known[run].manifest == known[first].manifest]
+others.sort(
+    key=lambda run: known[run].spec.split != known[first].spec.split
+)  # those tested on the same first
 wanted = st.session_state.pop("race", None) or st.query_params.get("race", "")
 raced = [run for run in wanted.split(",") if run in known]
 picked = st.multiselect("Runs", list(known), default=raced or [first, *others[:1]], format_func=label)

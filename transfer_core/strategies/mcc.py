@@ -27,7 +27,7 @@ class MCC(Adaptation):
     title: ClassVar[str] = "Least confusion (MCC)"
     about: ClassVar[str] = (
         "Asks for clear-cut predictions on the new domain's images, whatever the class. "
-        "The best value for its cost in published comparisons."
+        "Does well in published comparisons; whether it helps here, the verdict says."
     )
 
     strength: float = knob(
