@@ -108,7 +108,8 @@ def _train(options: argparse.Namespace) -> Answer:
     manifest = _find_data(lab, options.data)
     if options.source and not options.target:
         raise UserError("--source needs --target: name the domain to test on.")
-    adapts = TARGET in get_strategy(options.strategy or "feature_extraction").needs
+    strategy = get_strategy(options.strategy or "feature_extraction")
+    adapts = TARGET in strategy.needs
     across: Rule = "transfer" if options.source or adapts else "domain"
     rule: Rule = options.split_by or (across if options.target else "image")
     split = lab.library.add_split(
@@ -119,6 +120,7 @@ def _train(options: argparse.Namespace) -> Answer:
             seed=options.seed,
             test_domain=options.target,
             train_domain=options.source,
+            other_classes=strategy.takes_other_classes,
         )
     )
     wishes = {name: getattr(options, name) for name in _WISHES} | {"knobs": _parse_settings(options.set)}

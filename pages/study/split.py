@@ -55,6 +55,7 @@ with left:
         captions=[RULES[each][1] for each in possible],
     )
     domain = source = None
+    other_classes = False
     if rule == "transfer":
         names = list(manifest.domains)
         at = names.index(known.train_domain) if known and known.train_domain in names else 0
@@ -62,6 +63,15 @@ with left:
         names = [each for each in names if each != source]
         at = names.index(known.test_domain) if known and known.test_domain in names else 0
         domain = st.selectbox("For images of", names, index=at)
+        own, others = (
+            {row.label for row in manifest.labelled if row.domain == each} for each in (source, domain)
+        )
+        if others - own:
+            other_classes = st.checkbox(
+                "The two ask different questions",
+                value=bool(known and known.new_classes),
+                help="Their classes differ, and both are to be learnt: multi-task learning does so, with some labels of each.",
+            )
     if rule == "domain":
         names = list(manifest.domains)
         at = names.index(known.test_domain) if known and known.test_domain in names else 0
@@ -79,7 +89,13 @@ with left:
                                        help="Another number draws another, equally good, split."))  # fmt: skip
 try:
     split = make_split(
-        manifest, rule, fractions=fractions, seed=seed, test_domain=domain, train_domain=source
+        manifest,
+        rule,
+        fractions=fractions,
+        seed=seed,
+        test_domain=domain,
+        train_domain=source,
+        other_classes=other_classes,
     )
 except UserError as error:
     with right:

@@ -97,3 +97,20 @@ def test_a_missing_twin_is_offered(study: Study) -> None:
     button(at, "Train it now").click().run()
     assert not at.exception
     assert [each.spec.strategy for each in study.store.runs()] == ["source_only", "mcc"]
+
+
+def test_domains_that_ask_different_questions_need_a_yes(study: Study) -> None:
+    source, target = study.manifest.domains
+    rows = tuple(
+        replace(row, label=f"other {row.label}") if row.domain == target else row
+        for row in study.manifest.rows
+    )
+    classes = tuple(sorted({row.label for row in rows if row.label}))
+    manifest = study.library.add(replace(study.manifest, name="Two questions", rows=rows, classes=classes))
+    at = show("study/split.py", data=manifest.id)
+    at.radio[0].set_value("transfer").run()
+    assert "classes that the source does not have" in at.error[0].value
+    widget(at.checkbox, "The two ask different questions").check().run()
+    button(at, "Continue to training").click().run()
+    assert not at.exception
+    assert "only multi-task" in words(at)

@@ -44,6 +44,17 @@ class Split:
         """Return the image hashes of a part, in a canonical order."""
         return sorted(image for image, part in self.assignment.items() if part == name)
 
+    @cached_property
+    def new_classes(self) -> list[str]:
+        """The classes of the target's images that the source does not have; none where both ask the same."""
+        if self.rule != "transfer":
+            return []
+        own, other = (
+            {name for part in parts for name, count in self.receipt.counts[part].items() if count}
+            for parts in (("train", "val"), (TARGET_TRAIN, "test"))
+        )
+        return sorted(other - own)
+
     def keeps_groups(self, manifest: Manifest) -> bool:
         """Tell whether figures must treat groups as independent: all but where single images were drawn."""
         return self.rule != "image" and any(manifest.by_image[image].group for image in self.part("test"))
@@ -87,6 +98,7 @@ def make_split(
     seed: int = 0,
     test_domain: str | None = None,
     train_domain: str | None = None,
+    other_classes: bool = False,
 ) -> Split:
     """Return a stratified, seeded split of the labelled images.
 
@@ -95,7 +107,8 @@ def make_split(
     `train_domain` alone, where it is named); `given`: as the upload's train, val and test folders say;
     `transfer`: `train_domain` (or all others) gives training and validation, `test_domain` the test part
     and, in "target_train", images that training may see and whose labels it may not, by group where
-    there are groups. The order of rows does not matter.
+    there are groups. Classes are matched by name, and a target with other ones than the source is refused
+    unless `other_classes` says that it asks another question. The order of rows does not matter.
     """
     rows = sorted(manifest.labelled, key=lambda row: row.image)
     shares = _check_fractions(fractions)
@@ -107,7 +120,7 @@ def make_split(
         wanted = [row for row in rows if train_domain in (None, row.domain) or row.domain == test_domain]
         assignment = _leave_domain_out(wanted, test_domain, shares, rng)
     elif rule == "transfer":
-        assignment = _transfer(manifest, train_domain, test_domain, shares, rng)
+        assignment = _transfer(manifest, train_domain, test_domain, shares, rng, other_classes)
     elif rule == "group":
         if not any(row.group for row in rows):
             raise UserError("This data set names no groups: split by image instead.", "no-groups")
@@ -116,7 +129,7 @@ def make_split(
         assignment = _by_unit(rows, [row.pixels for row in rows], shares, rng)
     else:
         raise UserError(f"There is no split rule {rule!r}; choose one of {', '.join(RULES)}.")
-    _check_parts(assignment, manifest, (*PARTS, TARGET_TRAIN) if rule == "transfer" else PARTS)
+    _check_parts(assignment, manifest, (*PARTS, TARGET_TRAIN) if rule == "transfer" else PARTS, other_classes)
     receipt = make_receipt(manifest, assignment)
     return Split(manifest.id, rule, seed, shares, assignment, receipt, test_domain, train_domain)
 
@@ -135,14 +148,17 @@ def _check_classes(manifest: Manifest) -> None:
         raise UserError(message, "one-class")
 
 
-def _check_parts(assignment: Mapping[str, str], manifest: Manifest, parts: Sequence[str]) -> None:
+def _check_parts(
+    assignment: Mapping[str, str], manifest: Manifest, parts: Sequence[str], other_classes: bool
+) -> None:
     counts = Counter(assignment.values())
     empty = [part for part in parts if not counts[part]]
     if empty:
         message = f"The {empty[0]} part would be empty: bring more images or split by another rule."
         raise UserError(message, "empty-part")
     by_image = manifest.by_image
-    trained = {by_image[image].label for image, part in assignment.items() if part == "train"}
+    learnt = ("train", TARGET_TRAIN) if other_classes else ("train",)
+    trained = {by_image[image].label for image, part in assignment.items() if part in learnt}
     unseen = [name for name in manifest.classes if name not in trained]
     if unseen:
         message = f"No image of {', '.join(unseen)} would be trained on: bring more images or split by another rule."
@@ -215,6 +231,7 @@ def _transfer(
     target: str | None,
     shares: Sequence[float],
     rng: np.random.Generator,
+    other_classes: bool,
 ) -> dict[str, str]:
     """Split the source into train and val, the target's images, labelled or not, into target_train and test."""
     rows = sorted(manifest.rows, key=lambda row: row.image)
@@ -226,7 +243,8 @@ def _transfer(
         raise UserError("Source and target are the same domain: name two different ones.", "no-such-domain")
     there = [row for row in rows if row.domain == target]
     here = [row for row in rows if row.domain != target and source in (None, row.domain) and row.label]
-    _check_same_classes(here, there)
+    if not other_classes:
+        _check_same_classes(here, there)
     units = dict(zip((row.image for row in rows), _together(rows), strict=True))
     parts = _by_unit(there, [units[row.image] for row in there], (1 - shares[2], 0.0, shares[2]), rng)
     # Who is tested in the target is not learnt from in the source either.
@@ -247,7 +265,8 @@ def _check_same_classes(here: Sequence[Row], there: Sequence[Row]) -> None:
         have = ", ".join(sorted(str(each) for each in own))
         message = (
             f"The target has classes that the source does not have: {', '.join(strange)}. "
-            f"The source has: {have}. Rename folders or relabel so that the names agree."
+            f"The source has: {have}. Rename folders or relabel so that the names agree; "
+            "only multi-task learning (multi_task) takes domains that ask different questions."
         )
         raise UserError(message, "other-classes")
 

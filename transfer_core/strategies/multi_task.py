@@ -1,6 +1,8 @@
 """Multi-task learning: one trunk, a head for each of two questions, trained together.
 
-Caruana 1997, "Multitask Learning". The second question is a further label of the same images.
+Caruana 1997, "Multitask Learning". The second question is a further label of the same images, or, where
+source and target have different classes, what the source's images are; the target's are then learnt from the labels
+that `target_labels` allows, a quarter of which choose the epoch.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ class MultiTask(Tuning):
     title: ClassVar[str] = "Two questions (multi-task)"
     group: ClassVar[Group] = "few labels"
     about: ClassVar[str] = (
-        "Learns a further label of the same images beside the one you want. "
-        "Helps where both need the same features and labels are few."
+        "Learns a second question beside the one you want: a further label of the same images, or the other classes of "
+        "another domain. Helps where both need the same features and labels are few."
     )
     mixes: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = (FURTHER_LABEL,)
+    takes_other_classes: ClassVar[bool] = True
 
     auxiliary: str = knob(
         "", "Second question",

@@ -23,6 +23,9 @@ from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.strategies.source_only import SourceOnly
 from transfer_core.training.spec import RULES, RunSpec, check_spec
 
+LEAST_LABELS = (
+    2  # of the target per class where only they teach its classes: one trains, one chooses the epoch
+)
 IMBALANCE = 4.0  # largest class over smallest from which classes are weighted
 
 
@@ -106,8 +109,25 @@ def unmet_need(strategy: Strategy | type[Strategy], manifest: Manifest, split: S
             f"Needs at least {made.classes_needed()} classes to practise on, and there are {len(manifest.classes)}. "
             "Prototypes (prototypical) work with few classes."
         )
+    if split.new_classes:
+        return _unmet_by_other_classes(strategy, split)
     if FURTHER_LABEL in strategy.needs and not any(row.extra for row in manifest.rows):
-        return "Needs a further label of the images: bring a table of labels with one more column."
+        return (
+            "Needs a second question: a further label of the images (a table of labels with one more column), or two "
+            "domains with different classes."
+        )
+    return None
+
+
+def _unmet_by_other_classes(strategy: Strategy | type[Strategy], split: Split) -> str | None:
+    if not strategy.takes_other_classes:
+        new = ", ".join(split.new_classes)
+        return f"The target has classes that the source does not have ({new}): only multi-task (multi_task) learns both."
+    if isinstance(strategy, Strategy) and getattr(strategy, "target_labels", 0) < LEAST_LABELS:
+        return (
+            f"Source and target have different classes, so some labels of the target are needed: set labelled target images "
+            f"(target_labels) to {LEAST_LABELS} or more per class."
+        )
     return None
 
 

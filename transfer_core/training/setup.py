@@ -28,6 +28,8 @@ from transfer_core.strategies import Strategy, Task
 from transfer_core.training.rules import unmet_need
 from transfer_core.training.spec import RunSpec
 
+SOURCE_CLASSES = "classes of the source"  # the second question where source and target have different classes
+
 
 @dataclass
 class Setup:
@@ -83,6 +85,17 @@ class Setup:
         wanted = int(getattr(self.strategy, "target_labels", 0))
         return pick(self.manifest, self.split.part(TARGET_TRAIN), wanted, self.spec.seed) if wanted else []
 
+    @cached_property
+    def choosing(self) -> list[str]:
+        """Of `picked`, a quarter of each class, at least one image, where only they can tell which epoch is best.
+
+        That is where the target has other classes than the source.
+        """
+        if not self.split.new_classes:
+            return []
+        per_class = int(getattr(self.strategy, "target_labels", 0))
+        return pick(self.manifest, self.picked, max(1, per_class // 4), self.spec.seed)
+
     def images(self, part: str) -> list[str]:
         """Return the images of "train", "val" or "unlabelled", in a canonical order.
 
@@ -94,7 +107,10 @@ class Setup:
         if part == "train":
             own = self.split.part("train")
             shots = int(getattr(self.strategy, "shots", 0))
-            return (pick(self.manifest, own, shots, self.spec.seed) if shots else own) + self.picked
+            own = pick(self.manifest, own, shots, self.spec.seed) if shots else own
+            return own + [image for image in self.picked if image not in self.choosing]
+        if part == "val" and self.choosing:
+            return self.choosing
         if part == "unlabelled":
             if self.has_target:
                 return self.split.part(TARGET_TRAIN)
@@ -105,7 +121,12 @@ class Setup:
         """Return the class numbers [n] of a part's images, -1 where there is none that may be used."""
         if part == "unlabelled":
             return torch.full((len(self.images(part)),), -1, device=self.device)
-        return self.targets(self.images(part))
+        labels = self.targets(self.images(part))
+        if (
+            part == "train" and self.split.new_classes
+        ):  # the source answers its own question, not the target's
+            labels[[image not in self.picked for image in self.images(part)]] = -1
+        return labels
 
     def task_labels(self, images: list[str]) -> dict[str, torch.Tensor]:
         """Return the numbers [n] of further labels by their name, -1 where an image has none."""
@@ -120,12 +141,18 @@ class Setup:
         """The values of each further label that the strategy trains on, as the training images have them."""
         if not hasattr(self.strategy, "auxiliary"):
             return {}
-        name = choose_auxiliary(self.manifest, self.strategy.auxiliary)
+        if self.split.new_classes:
+            name = SOURCE_CLASSES
+        else:
+            name = choose_auxiliary(self.manifest, self.strategy.auxiliary)
         values = {self._further(name, image) for image in self.images("train")} - {None}
         return {name: sorted(each for each in values if each)}
 
     def _further(self, name: str, image: str) -> str | None:
-        return self.manifest.by_image[image].extra.get(name)
+        row = self.manifest.by_image[image]
+        if name == SOURCE_CLASSES:
+            return row.label if self.split.assignment[image] == "train" else None
+        return row.extra.get(name)
 
     def stored_stage(self, cut: int) -> int:
         """Return after how many stages the cache keeps activations for a cut."""
