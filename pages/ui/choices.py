@@ -95,7 +95,8 @@ def _get_weights(backbone: Backbone) -> None:
 
 def pick_strategy(first: RunSpec | None, manifest: Manifest, split: Split) -> type[Strategy]:
     """Show the strategies of one group at a time; return the chosen one."""
-    usual = "mcc" if split.rule == "transfer" else STRATEGIES[0].name
+    across = "multi_task" if split.new_classes else "mcc"
+    usual = across if split.rule == "transfer" else STRATEGIES[0].name
     chosen = get_strategy(st.session_state.setdefault("strategy", first.strategy if first else usual))
     st.markdown("#### Strategy")
     group = st.segmented_control(

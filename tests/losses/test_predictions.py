@@ -12,6 +12,7 @@ from transfer_core.losses.confusion import class_confusion, discrepancy
 from transfer_core.losses.episodes import class_means, fit_linear, negative_distances
 from transfer_core.losses.pseudo import aligned, pseudo_label_loss
 from transfer_core.losses.supervised import weighted_cross_entropy
+from transfer_core.models.heads import RunningShares
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
@@ -66,9 +67,19 @@ def test_only_sure_predictions_teach(seed: int, n: int, threshold: float) -> Non
 def test_alignment_moves_the_mean_where_it_should_be() -> None:
     p = torch.from_numpy(softmax(logits(0, 500, 2) + np.array([2.0, 0.0])))
     wanted = torch.tensor([0.3, 0.7], dtype=torch.float64)
-    found = aligned(p, wanted)
+    found = aligned(p, wanted, p.mean(0))
     assert found.sum(1).numpy() == pytest.approx(np.ones(500))
     assert torch.dist(found.mean(0), wanted) < torch.dist(p.mean(0), wanted) / 1.5
+
+
+def test_what_is_said_is_averaged_over_batches() -> None:
+    batches = [torch.from_numpy(softmax(logits(seed, 4, 3))).float() for seed in range(5)]
+    running, kept = RunningShares(3), batches[0].mean(0)
+    for batch in batches:
+        found = running.take(batch)
+        kept = 0.95 * kept + 0.05 * batch.mean(0)
+    assert torch.allclose(found, kept)
+    assert torch.equal(RunningShares(3).take(batches[2]), batches[2].mean(0)), "no memory of zeros"
 
 
 @given(st.integers(0, 1000), st.integers(2, 8), st.booleans(), st.sampled_from([0.0, 0.1]))

@@ -40,6 +40,7 @@ TERMS = {  # as each strategy's documentation names them, phase by phase
     "coral": [PLAIN | {"distance"}],
     "mcd": [PLAIN | {"cross-entropy again", "disagreement", "agreement"}],
     "self_training": [PLAIN | {"pseudo-labels"}],
+    "adversarial_self_training": [PLAIN | {"pseudo-labels", "domain"}],
     "autoencoder": [{"reconstruction"}, PLAIN],
     "multi_task": [PLAIN | {"second question"}],
     "prototypical": [PLAIN],
@@ -50,6 +51,7 @@ FACTS = {
     "dann": {"domain accuracy", "lambda"},
     "cdan": {"domain accuracy", "lambda"},
     "self_training": {"images learnt from"},
+    "adversarial_self_training": {"images learnt from", "domain accuracy", "lambda"},
 }
 every = pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each.name)
 

@@ -10,7 +10,7 @@ import math
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -48,6 +48,29 @@ def domain_loss(source: Tensor, target: Tensor, weights: tuple[Tensor, Tensor] |
         target, torch.zeros_like(target), weights[1] if weights else None
     )
     return (from_source + from_target) / 2
+
+
+def adversarial_loss(
+    discriminator: nn.Module,
+    source: Tensor,
+    target: Tensor,
+    progress: float,
+    weights: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, dict[str, Tensor | float]]:
+    """Return DANN's loss for features [n, d] and [m, d] at a progress in 0..1, and what is to be watched of it.
+
+    The discriminator, from features to a logit [n, 1], learns to tell the domains apart; what made the
+    features gets its gradient reversed, by lambda. `weights` as in `domain_loss`.
+    """
+    reversal = reversal_strength(progress)
+    from_source, from_target = (
+        discriminator(reverse_gradient(each, reversal)).squeeze(1) for each in (source, target)
+    )
+    facts: dict[str, Tensor | float] = {
+        "domain accuracy": domain_accuracy(from_source, from_target),
+        "lambda": reversal,
+    }
+    return domain_loss(from_source, from_target, weights), facts
 
 
 def domain_accuracy(source: Tensor, target: Tensor) -> Tensor:

@@ -22,11 +22,11 @@ def pseudo_label_loss(weak: Tensor, strong: Tensor, threshold: float) -> tuple[T
     return (each * mask).mean(), mask.mean()
 
 
-def aligned(probabilities: Tensor, wanted: Tensor) -> Tensor:
-    """Return probabilities [n, c] rescaled so that their mean is close to `wanted` [c].
+def aligned(probabilities: Tensor, wanted: Tensor, said: Tensor) -> Tensor:
+    """Return probabilities [n, c] rescaled from the shares `said` [c] on average towards those `wanted` [c].
 
     Distribution alignment (Berthelot et al. 2020, "ReMixMatch"): guards against all images falling to
     one class.
     """
-    scaled = probabilities * (wanted / probabilities.mean(0).clamp_min(1e-6))
+    scaled = probabilities * (wanted / said.clamp_min(1e-6))
     return torch.as_tensor(scaled / scaled.sum(1, keepdim=True))

@@ -29,6 +29,24 @@ class RandomProjection(nn.Module):
         self.register_buffer("second", torch.randn(classes, size))
 
 
+class RunningShares(nn.Module):
+    """The running mean of predictions, in `shares` [classes]; kept with the weights, for a run that is resumed."""
+
+    DECAY = 0.95  # per step: some twenty batches
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.shares: Tensor
+        self.register_buffer("shares", torch.zeros(classes))
+
+    @torch.no_grad()
+    def take(self, probabilities: Tensor) -> Tensor:
+        """Take in probabilities [n, classes] and return the mean; the first batch is the first mean."""
+        mean = probabilities.mean(0)
+        self.shares.copy_(mean if not self.shares.any() else self.shares.lerp(mean, 1 - self.DECAY))
+        return self.shares
+
+
 class TwoHeads(nn.Module):
     """Two linear heads started differently; together they say the mean of their probabilities, as logits."""
 

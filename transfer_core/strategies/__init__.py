@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transfer_core.errors import UserError
 from transfer_core.strategies.adabn import AdaBN
+from transfer_core.strategies.adversarial_self_training import AdversarialSelfTraining
 from transfer_core.strategies.autoencoder import Autoencoder
 from transfer_core.strategies.base import (
     FURTHER_LABEL,
@@ -34,7 +35,7 @@ from transfer_core.strategies.source_only import SourceOnly
 
 STRATEGIES: tuple[type[Strategy], ...] = (
     FeatureExtraction, FineTuning, ProbeThenTune,
-    SourceOnly, MCC, DANN, CDAN, MMD, CORAL, MCD, AdaBN,
+    SourceOnly, AdversarialSelfTraining, MCC, DANN, CDAN, MMD, CORAL, MCD, AdaBN,
     SelfTraining, Autoencoder, MultiTask, Prototypical, MetaTransfer,
     FromScratch,
 )  # fmt: skip

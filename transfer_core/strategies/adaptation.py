@@ -35,9 +35,9 @@ class Adaptation(Tuning):
     trains_stages: ClassVar[bool] = True
 
     batch_norm: str = knob(
-        "shared", "Batch-norm statistics",
-        "shared: both domains in one batch. separate: each domain by its own. target: each by its own, and "
-        "those of the target are kept for testing.",
+        "target", "Batch-norm statistics",
+        "target: each domain by its own, and those of the target are kept for testing. separate: each by its own, both "
+        "kept. shared: both domains in one batch.",
         choices=("shared", "separate", "target"),
     )  # fmt: skip
 

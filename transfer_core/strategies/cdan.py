@@ -62,39 +62,30 @@ class CDAN(Adaptation):
     def loss(self, model: Classifier, batch: Batch, progress: float, *, task: Task) -> StepLoss:
         """Return cross-entropy on the source and the conditional domain loss behind reversed gradients."""
         from transfer_core.losses.adversarial import (
+            adversarial_loss,
             conditional_map,
-            domain_accuracy,
-            domain_loss,
             entropy_weights,
             random_map,
-            reversal_strength,
-            reverse_gradient,
         )
 
         source, target = self.features(model, batch, task)
         logits = model.heads["main"](source)
-        reversal = reversal_strength(progress)
 
-        def judge(features: Tensor, probabilities: Tensor) -> Tensor:
+        def joint(features: Tensor, probabilities: Tensor) -> Tensor:
             given = probabilities.detach()
             if "projection" in model.extras:
                 first, second = model.extras["projection"].first, model.extras["projection"].second
-                joint = random_map(features, given, first, second)  # type: ignore[arg-type]
-            else:
-                joint = conditional_map(features, given)
-            out: Tensor = model.extras["discriminator"](reverse_gradient(joint, reversal))
-            return out.squeeze(1)
+                return random_map(features, given, first, second)  # type: ignore[arg-type]
+            return conditional_map(features, given)
 
         sure = (logits.softmax(1), model.heads["main"](target).softmax(1))
-        from_source, from_target = judge(source, sure[0]), judge(target, sure[1])
         weights = (entropy_weights(sure[0]), entropy_weights(sure[1])) if self.entropy else None
+        domain, facts = adversarial_loss(
+            model.extras["discriminator"], joint(source, sure[0]), joint(target, sure[1]), progress, weights
+        )
         terms = {
             "cross-entropy": self.cross_entropy(logits, batch, task),
-            "domain": self.strength * domain_loss(from_source, from_target, weights),
+            "domain": self.strength * domain,
         }
         terms |= self.shares(target, model, task)
-        facts: dict[str, Tensor | float] = {
-            "domain accuracy": domain_accuracy(from_source, from_target),
-            "lambda": reversal,
-        }
         return StepLoss(terms, logits, facts)

@@ -16,8 +16,6 @@ from transfer_core.strategies.adaptation import Adaptation
 from transfer_core.strategies.base import Batch, Phase, StepLoss, Task
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from transfer_core.models.model import Classifier
 
 
@@ -54,29 +52,14 @@ class DANN(Adaptation):
 
     def loss(self, model: Classifier, batch: Batch, progress: float, *, task: Task) -> StepLoss:
         """Return cross-entropy on the source and the domain loss behind reversed gradients."""
-        from transfer_core.losses.adversarial import (
-            domain_accuracy,
-            domain_loss,
-            reversal_strength,
-            reverse_gradient,
-        )
+        from transfer_core.losses.adversarial import adversarial_loss
 
         source, target = self.features(model, batch, task)
         logits = model.heads["main"](source)
-        reversal = reversal_strength(progress)
-
-        def judge(features: Tensor) -> Tensor:
-            out: Tensor = model.extras["discriminator"](reverse_gradient(features, reversal))
-            return out.squeeze(1)
-
-        from_source, from_target = judge(source), judge(target)
+        domain, facts = adversarial_loss(model.extras["discriminator"], source, target, progress)
         terms = {
             "cross-entropy": self.cross_entropy(logits, batch, task),
-            "domain": self.strength * domain_loss(from_source, from_target),
+            "domain": self.strength * domain,
         }
         terms |= self.shares(target, model, task)
-        facts: dict[str, Tensor | float] = {
-            "domain accuracy": domain_accuracy(from_source, from_target),
-            "lambda": reversal,
-        }
         return StepLoss(terms, logits, facts)

@@ -16,6 +16,8 @@ from transfer_core.strategies.adaptation import Adaptation
 from transfer_core.strategies.base import UNLABELLED, Batch, Phase, StepLoss, Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transfer_core.models.model import Classifier
 
 
@@ -43,6 +45,12 @@ class SelfTraining(Adaptation):
     )
     delay: float = knob(0.2, "Delay", "Part of the run before pseudo-labels count.", low=0, high=0.9)
 
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Add the running shares of the classes said on unlabelled images."""
+        from transfer_core.models.heads import RunningShares
+
+        model.extras["said"] = RunningShares(len(task.classes))
+
     def phases(self, task: Task) -> list[Phase]:
         """Return the one phase."""
         return [self.phase(task, "self-training", partial(self.loss, task=task), target="pair")]
@@ -60,9 +68,18 @@ class SelfTraining(Adaptation):
         logits = model.heads["main"](source)
         weak, strong = model.heads["main"](target).chunk(2)
         if self.align:
-            weak = aligned(weak.softmax(1), weak.new_tensor(task.class_shares)).clamp_min(1e-12).log()
+            probabilities = weak.detach().softmax(1)
+            said = model.extras["said"].take(probabilities)  # type: ignore[operator]
+            weak = aligned(probabilities, weak.new_tensor(task.class_shares), said).clamp_min(1e-12).log()
         loss, used = pseudo_label_loss(weak, strong, self.threshold)
         weight = self.strength if progress >= self.delay else 0.0
         terms = {"cross-entropy": self.cross_entropy(logits, batch, task), "pseudo-labels": weight * loss}
         terms |= self.shares(target, model, task)
-        return StepLoss(terms, logits, {"images learnt from": used})
+        more, facts = self.beside(model, source, target, progress)
+        return StepLoss(terms | more, logits, {"images learnt from": used, **facts})
+
+    def beside(
+        self, model: Classifier, source: Tensor, target: Tensor, progress: float
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
+        """Return further terms and facts for features [n, d] and [2 m, d], both views of the target; here none."""
+        return {}, {}

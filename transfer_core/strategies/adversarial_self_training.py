@@ -1,0 +1,62 @@
+"""Adversarial self-training: the domains are mixed while sure predictions on the target become labels.
+
+Ganin et al. 2016, "Domain-Adversarial Training of Neural Networks", beside Sohn et al. 2020, "FixMatch", with
+distribution alignment (Berthelot et al. 2020, "ReMixMatch"). Mixing alone says nothing of where on the target the
+border between the classes runs, and pseudo-labels alone repeat what the source's features got wrong: each mends
+what the other leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from transfer_core.knobs import knob
+from transfer_core.strategies.base import TARGET, Task
+from transfer_core.strategies.self_training import SelfTraining
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from transfer_core.models.model import Classifier
+
+
+@dataclass(frozen=True)
+class AdversarialSelfTraining(SelfTraining):
+    """DANN and FixMatch together."""
+
+    name: ClassVar[str] = "adversarial_self_training"
+    title: ClassVar[str] = "Adversarial self-training"
+    about: ClassVar[str] = (
+        "Mixes the two domains and learns from its own sure predictions on the new one. "
+        "The first to try where images of another site or device have no labels."
+    )
+    needs: ClassVar[tuple[str, ...]] = (TARGET,)
+
+    domain_strength: float = knob(
+        1.0, "Weight of the domain loss", "How much the domains are mixed.", low=0, high=100
+    )
+    width: int = knob(
+        256, "Discriminator width", "Neurons in each of its two hidden layers.", low=4, high=4096
+    )
+    dropout: float = knob(0.5, "Discriminator dropout", "Keeps it from winning too early.", low=0, high=0.9)
+
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Add the discriminator."""
+        from transfer_core.models.heads import make_discriminator
+
+        super().prepare(model, task)
+        model.extras["discriminator"] = make_discriminator(task.feature_dim, self.width, self.dropout)
+
+    def factors(self, task: Task) -> dict[str, float]:
+        """Return the learning-rate factors, the discriminator's too."""
+        return super().factors(task) | {"extras.discriminator": self.head_factor}
+
+    def beside(
+        self, model: Classifier, source: Tensor, target: Tensor, progress: float
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
+        """Return the domain loss of both views."""
+        from transfer_core.losses.adversarial import adversarial_loss
+
+        domain, facts = adversarial_loss(model.extras["discriminator"], source, target, progress)
+        return {"domain": self.domain_strength * domain}, facts
