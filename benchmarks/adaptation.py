@@ -11,7 +11,9 @@ knobs and the rule that chooses the epoch were fixed on mono -> poly, seed 0; re
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
+import inspect
 import json
 import os
 import statistics
@@ -33,6 +35,7 @@ from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.metrics import balanced_accuracy
 from transfer_core.evaluation.predict import predict
 from transfer_core.models.cache import ActivationCache
+from transfer_core.strategies import Strategy, get_strategy
 from transfer_core.training.checkpoint import load_best
 from transfer_core.training.loop import Loop
 from transfer_core.training.rules import make_spec, twin_spec
@@ -42,22 +45,30 @@ from transfer_core.training.spec import RunSpec
 COMMON: dict[str, Any] = {
     "backbone": "lite0",
     "cut": 6,
-    "augment": "flips",
+    "augment": "turns",
     "epochs": 8,
     "patience": 0,
     "device": "cpu",
 }
-RECOMMENDED: dict[str, Any] = COMMON | {"strategy": "mcc"}
-OTHERS = ("dann", "cdan", "mmd", "coral", "mcd", "adabn", "self_training")
+RECOMMENDED: dict[str, Any] = COMMON | {"strategy": "adversarial_self_training"}
+OTHERS = ("mcc", "dann", "cdan", "mmd", "coral", "mcd", "adabn", "self_training")
 WAYS = (("mono", "poly"), ("poly", "mono"))
 Row = dict[str, Any]
 CORE = Path(__file__).parents[1] / "transfer_core"
-SHARED = ("base", "tuning", "adaptation", "feature_extraction")
-CODE = {
-    path: path.read_bytes()
-    for part in ("losses", "strategies", "training", "models", "data", "evaluation")
-    for path in sorted((CORE / part).glob("*.py"))
-}
+# What a run's numbers depend on beside its spec: all losses and strategies' bases, the model, the loop.
+SHARED = (
+    *(f"strategies/{name}" for name in ("base", "tuning", "adaptation")),
+    *(f"models/{name}" for name in ("model", "heads", "prefix", "stages", "activations")),
+    *(f"training/{name}" for name in ("loop", "feed", "judge", "optimise", "average", "setup", "places")),
+    *(
+        "data/augment",
+        "data/views",
+        "data/batches",
+        "data/images",
+        "evaluation/validators",
+        "evaluation/metrics",
+    ),
+)
 
 
 class Matrix:
@@ -83,7 +94,7 @@ class Matrix:
 
     def run(self, spec: RunSpec) -> Row:
         """Return the row of a spec, trained now if it is not there."""
-        key = f"{spec.id}-{code_version(spec.strategy)}"
+        key = f"{spec.id}-{code_version(get_strategy(spec.strategy))}"
         if key not in self.done:
             self.done[key] = {"key": key, **self._train(spec)}
             RESULTS.mkdir(exist_ok=True)
@@ -134,13 +145,30 @@ class Matrix:
         return row, gap
 
 
-def code_version(strategy: str) -> str:
-    """Return a hash of the code that a run of a strategy goes through, as it was when this program started."""
-    others = {
-        path: text for path, text in CODE.items() if path.parent.name != "strategies" or path.stem in SHARED
-    }
-    own = {path: text for path, text in CODE.items() if path.stem == strategy}
-    return hashlib.sha256(b"".join(text for _, text in sorted((others | own).items()))).hexdigest()[:8]
+def code_version(strategy: type[Strategy]) -> str:
+    """Return a hash of the code that a run of a strategy goes through; comments and docstrings do not count."""
+    own = [
+        Path(inspect.getfile(each))
+        for each in strategy.__mro__
+        if each.__module__.startswith("transfer_core")
+    ]
+    paths = {CORE / f"{name}.py" for name in SHARED} | {*own} | {*(CORE / "losses").glob("*.py")}
+    text = "".join(_CODE[path] for path in sorted(paths))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _code(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+_CODE = {path: _code(path) for path in CORE.rglob("*.py")}  # as it was when this program started
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui.adaptation import show_verdict
 from pages.ui.cells import MOST, confusion_buttons
 from pages.ui.parts import class_colours, figure_card, gallery, missing, state_badge, title
+from pages.ui.spot_check import show_spot_check
 from pages.ui.state import current_run, get_lab, go
 from pages.ui.text import ago, escape, interval, percent, plural
 from transfer_core.evaluation.report import write_csv
@@ -29,7 +30,8 @@ if not run.result:
     st.stop()
 
 report = lab.report(run)
-manifest, test = report.manifest, run.result["test"]
+manifest = report.manifest
+test = run.result["test"] if run.result["test"]["n"] else report.metrics().to_json()  # or as labelled by hand
 colours = class_colours(manifest.classes)
 split = lab.library.get_split(run.manifest, run.spec.split)
 
@@ -44,6 +46,7 @@ if not test["n"]:
         f"### Cannot be measured: the {plural(unseen, 'unseen image')} of {escape(split.test_domain)} have no labels"
     )
     show_verdict(run)
+    show_spot_check(run, manifest)
     st.stop()
 low, high = test["accuracy_ci"]
 st.markdown(
@@ -62,6 +65,11 @@ st.markdown(
     f"Held out: {kinds[split.rule]}. Model chosen by {escape(run.result['selection_rule'])} "
     f"(epoch {run.result['best_epoch']} of {run.result['epoch']}). Intervals treat {units} as independent."
 )
+if not run.result["test"]["n"]:
+    st.markdown(
+        f"Labelled by hand after training: {plural(test['n'], 'image')} drawn at random from the "
+        f"{len(split.part('test'))} unseen ones. Training never read these labels."
+    )
 if split.rule == "image" and split.receipt.groups_shared:
     st.info(
         f"Images of {plural(split.receipt.groups_shared, 'group')} were on both sides, so this figure may be too "

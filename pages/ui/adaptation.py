@@ -93,6 +93,7 @@ def _not_yet(run: Run, twin: Run) -> None:
     same = float((own.predicted(images) == other.predicted(images)).mean()) if images else 0.0
     st.info(
         "The target's test images have no labels, so this cannot be measured. "
-        f"Both runs say the same on {percent(same)} of them. Label 50 of them, bring the data set again, and you will know.",
+        f"Both runs say the same on {percent(same)} of them. Label {len(get_lab().spot_check(run).images)} of them, and you "
+        "will know.",
         icon=":material/help:",
     )

@@ -98,11 +98,10 @@ def gallery(
     rows: Sequence[Row], captions: Sequence[str] | None = None, *, key: str = "all", columns: int = 6
 ) -> None:
     """Show thumbnails in a grid, each with a caption (markdown, already escaped)."""
-    library = get_lab().library
     with st.container(key=f"wrap-gallery-{key}"):
         places = [place for _ in range(0, len(rows), columns) for place in st.columns(columns)]
     for index, (row, column) in enumerate(zip(rows, places, strict=False)):
-        path = library.image_path(row.image) if _fits_a_browser(row) else library.thumb_path(row.image)
+        path = picture(row)
         if path.exists():
             alt = f"{Path(row.path).name}, {row.label or 'unlabelled'}"
             column.image(path.read_bytes(), width="stretch", alt=alt)
@@ -110,9 +109,11 @@ def gallery(
             column.caption(captions[index])
 
 
-def _fits_a_browser(row: Row) -> bool:
-    """Tell whether the image itself is small and plain enough to be shown: enlarged, it is sharper."""
-    return row.width * row.height <= 250_000 and row.path.lower().endswith((".png", ".jpg", ".jpeg"))
+def picture(row: Row) -> Path:
+    """Return what to show of an image: itself where it is small and plain enough, because it is sharper, else its thumbnail."""
+    library = get_lab().library
+    plain = row.width * row.height <= 250_000 and row.path.lower().endswith((".png", ".jpg", ".jpeg"))
+    return library.image_path(row.image) if plain else library.thumb_path(row.image)
 
 
 def bring_cards() -> None:

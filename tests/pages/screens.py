@@ -17,6 +17,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split, make_split
 from transfer_core.evaluation.report import Report
+from transfer_core.runs.lab import Lab
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.training.events import EpochEnded, Event, Noted, PhaseStarted, Stepped
 from transfer_core.training.rules import make_spec
@@ -43,6 +44,10 @@ class Study:
     @property
     def store(self) -> RunStore:
         return RunStore(self.home)
+
+    @property
+    def lab(self) -> Lab:
+        return Lab(self.home)
 
     @property
     def manifest(self) -> Manifest:

@@ -116,3 +116,39 @@ def test_domains_that_ask_different_questions_need_a_yes(study: Study) -> None:
     assert "Chosen: **Two questions" in words(at) or at.session_state["strategy"] == "multi_task"
     widget(at.button_group, "Which kind").set_value("adaptation").run()
     assert "other disc" in words(at), "each card says which classes are in the way"
+
+
+def without_target_labels(study: Study) -> Study:
+    """The same study, split from one domain to another whose images have no label."""
+    old, target = across(study).manifest, study.choices["test_domain"]
+    rows = tuple(replace(row, label=None) if row.domain == target else row for row in old.rows)
+    study.library.add(replace(old, rows=rows))
+    study.library.delete(old.id)
+    return study
+
+
+def test_labelling_a_few_images_tells_whether_adaptation_helped(study: Study) -> None:
+    truth = {row.image: row.label for row in study.manifest.rows}
+    study = without_target_labels(study)
+    run = study.ended(strategy="mcc", name="mine")
+    study.ended(strategy="source_only")
+    at = show("results/report.py", run=run.id)
+    assert "cannot be measured" in " ".join(each.value for each in at.info)
+    (wanted,) = [each.label for each in at.button if "to find out" in each.label]
+    button(at, wanted).click().run()
+    images = list(study.lab.spot_check(run).images)
+    assert set(images) <= set(study.split(**study.choices).part("test"))
+    button(at, "Cannot tell").click().run()
+    button(at, "Undo").click().run()
+    assert study.lab.spot_check(run).open == images
+    for image in images:
+        assert study.lab.verdict(run) is None, "no figure before the end"
+        at.button(key=f"is-{truth[image]}").click().run()
+    assert not at.exception
+    verdict = study.lab.verdict(run)
+    assert verdict is not None
+    assert verdict.n == len(images)
+    at = show("results/report.py", run=run.id)
+    assert f"of {len(images)} unseen images" in words(at)
+    assert "Labelled by hand" in words(at)
+    assert study.library.get(run.manifest).by_image[images[0]].label is None, "training still sees no label"

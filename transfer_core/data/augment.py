@@ -27,6 +27,11 @@ class Augmentation:
     most: int | None = None  # None: every view is another random draw
     mixes: bool = False  # two images, and their labels
 
+    @property
+    def is_symmetry(self) -> bool:
+        """Whether its views are the same picture seen otherwise, so that none is plainer than another."""
+        return self.name in _SYMMETRIES
+
 
 AUGMENTATIONS = (
     Augmentation("none", "None", "Every image as it is.", 1, 1),

@@ -123,6 +123,20 @@ class Library:
             raise UserError(f"There is no split {split!r} of this data set; make one first.", "no-split")
         return Split.from_json(read_json(path))
 
+    def answers(self, dataset: str) -> dict[str, str | None]:
+        """Return what was answered by hand of images without a label; None where somebody could not tell."""
+        path = self.folder / dataset / "answers.json"
+        return read_json(path) if is_id(dataset) and path.exists() else {}
+
+    def answer(self, dataset: str, image: str, answer: str | None) -> None:
+        """Keep an answer, or that somebody could not tell."""
+        write_json(self.folder / dataset / "answers.json", self.answers(dataset) | {image: answer})
+
+    def forget_answer(self, dataset: str, image: str) -> None:
+        """Take an answer back."""
+        kept = {name: each for name, each in self.answers(dataset).items() if name != image}
+        write_json(self.folder / dataset / "answers.json", kept)
+
     def _split_path(self, dataset: str, split: str) -> Path:
         return self.folder / dataset / "splits" / f"{split}.json"
 

@@ -32,7 +32,7 @@ def predict(
     ]
     parts = []
     for number, x in enumerate(activations.batches(plan), start=1):
-        parts.append(model(x, cut).float().softmax(1).cpu().numpy())
+        parts.append(model(x, cut).softmax(1).cpu().numpy())
         if progress:
             progress(min(number * BATCH, len(images)), len(images))
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -116,9 +118,10 @@ class Decoder(nn.Module):
         super().__init__()
         self.is_map = len(shape) == 3
         if self.is_map:
+            channels = shape[2] if _channels_last(shape) else shape[0]
             self.grow = nn.Sequential(
                 nn.Linear(features, 32 * self.SIDE**2), nn.ReLU(), nn.Unflatten(1, (32, self.SIDE, self.SIDE)),
-                nn.Conv2d(32, shape[0], 3, padding=1),
+                nn.Conv2d(32, channels, 3, padding=1),
             )  # fmt: skip
         else:
             self.grow = nn.Sequential(nn.Linear(features, self.NUMBERS))
@@ -126,7 +129,7 @@ class Decoder(nn.Module):
     def summary(self, x: Tensor) -> Tensor:
         """Return what is to be rebuilt of an activation [n, ...]: its means over patches."""
         if self.is_map:
-            return F.adaptive_avg_pool2d(x, self.SIDE)
+            return F.adaptive_avg_pool2d(x.movedim(-1, 1) if _channels_last(x.shape[1:]) else x, self.SIDE)
         return F.adaptive_avg_pool1d(x.flatten(1).unsqueeze(1), self.NUMBERS).squeeze(1)
 
     def forward(self, features: Tensor, x: Tensor) -> Tensor:
@@ -134,6 +137,21 @@ class Decoder(nn.Module):
         wanted = self.summary(x)
         error = (self.grow(features) - wanted).square().mean()
         return torch.as_tensor(error / wanted.var().clamp_min(1e-6))
+
+
+def blank(x: Tensor, share: float) -> Tensor:
+    """Return activations [n, ...] in which a share of the places, with all channels, is set to 0.
+
+    A place is a position of a map, a token of a transformer, or a single number of a vector.
+    """
+    channels_last = x.ndim == 3 or _channels_last(x.shape[1:])
+    places = x[..., :1] if channels_last else x[:, :1] if x.ndim == 4 else x
+    return x * (torch.rand_like(places) >= share)
+
+
+def _channels_last(shape: Sequence[int]) -> bool:
+    """Tell whether a square map is [side, side, channels], as Swin's are, instead of [channels, side, side]."""
+    return len(shape) == 3 and shape[0] == shape[1] != shape[2]
 
 
 class Scale(nn.Module):

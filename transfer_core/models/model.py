@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from transfer_core.models.device import autocast
+
 MAIN = "main"
 
 
@@ -22,11 +24,26 @@ class Classifier(nn.Module):
             nn.init.zeros_(head.weight)  # type: ignore[arg-type]
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
         self.extras = nn.ModuleDict()  # what only training needs, such as a discriminator
+        self._precision = "fp32"
 
     def features(self, x: Tensor, cut: int) -> Tensor:
-        """Return features [n, feature_dim] of activations at `cut`."""
-        out: Tensor = self.stages[cut:](x)
-        return out
+        """Return features [n, feature_dim] of activations at `cut`, in float32."""
+        with autocast(x.device, self._precision):
+            out: Tensor = self.stages[cut:](x)
+        return out.float()
+
+    @contextmanager
+    def in_precision(self, precision: str) -> Iterator[None]:
+        """Compute the stages in a run's precision for a while.
+
+        Heads and losses stay in float32: they cost little, and covariances or distances of many numbers lose
+        too much in bfloat16.
+        """
+        self._precision = precision
+        try:
+            yield
+        finally:
+            self._precision = "fp32"
 
     def forward(self, x: Tensor, cut: int, head: str = MAIN) -> Tensor:
         """Return logits [n, classes] of activations at `cut`."""

@@ -10,6 +10,7 @@ import numpy as np
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
+from transfer_core.data.spot_check import SpotCheck, draw_spot_check
 from transfer_core.errors import UserError
 from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.report import Report, load_report
@@ -113,7 +114,13 @@ class Lab:
         folder = self.store.folder(run.id)
         if not run.result:
             raise UserError(f"Run {run.id} is {run.state} and has no report yet.", "no-report")
-        return load_report(folder, self.library.get(run.manifest))
+        manifest = self.library.get(run.manifest)
+        return load_report(folder, self.spot_check(run).applied(manifest))
+
+    def spot_check(self, run: Run) -> SpotCheck:
+        """Return the labelling by hand that tells how a run does where its test images came without labels."""
+        manifest, split = self.library.get(run.manifest), self.library.get_split(run.manifest, run.spec.split)
+        return draw_spot_check(manifest, split, self.library.answers(run.manifest))
 
 
 def default_name(spec: RunSpec) -> str:

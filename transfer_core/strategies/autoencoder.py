@@ -64,9 +64,8 @@ class Autoencoder(Tuning):
 
     def rebuild(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
         """Return the mean squared error of the rebuilt activation, relative to its variance."""
-        import torch
+        from transfer_core.models.heads import blank
 
-        keep = torch.rand_like(batch.x[:, :1]) >= self.blanked
-        features = model.features(batch.x * keep, task.cut)
+        features = model.features(blank(batch.x, self.blanked), task.cut)
         loss = model.extras["decoder"](features, batch.x)
         return StepLoss({"reconstruction": loss}, model.heads["main"](features.detach()))

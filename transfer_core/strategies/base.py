@@ -49,7 +49,7 @@ class Batch:
     y_mixed: Tensor | None = None  # [n] the other label of images that are mixtures
     share: Tensor | None = None  # [n] in 0..1, how much of a mixture belongs to y
     x_target: Tensor | None = None  # [m, ...] unlabelled images, of the target domain where there is one
-    x_strong: Tensor | None = None  # [m, ...] the same images in another, stronger view
+    x_strong: Tensor | None = None  # [m, ...] the same images in another view, the stronger one where one is
     tasks: Mapping[str, Tensor] = field(default_factory=dict)  # further labels [n] by head name
     support: int = 0  # of an episode: how many of the first rows are examples, the rest being queries
 
@@ -102,7 +102,8 @@ class Phase:
     `batches`: "shuffled" mini-batches, each image once an epoch in one of its views; "full", all images
     in all views at once, `steps` times an epoch; "episodes", as `episodes` says; "target", the
     unlabelled images alone, as `x`; or "everything", those and the training part, without labels.
-    `target` asks for unlabelled images beside those of the training part, "pair" for two views of them.
+    `target` asks for unlabelled images beside those of the training part, "pair" for two views of them, the first
+    plain where the augmentation has one that is plainer.
 
     `optimiser` "none" calls the loss without gradients: it may set weights by a formula.
     """
@@ -127,7 +128,6 @@ class Phase:
     starts_from: Literal["last", "best"] = "last"  # the weights the phase begins with
     continues: bool = False  # the search of the phase before: patience that ended that one skips this
     before: Hook | None = None
-    after: Hook | None = None
 
 
 class Strategy:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from transfer_core.errors import UserError
 from transfer_core.knobs import knob
 from transfer_core.strategies.base import Batch, Episodes, Group, Phase, StepLoss, Strategy, Task
 
@@ -73,7 +74,14 @@ class MetaTransfer(Strategy):
 
         from transfer_core.models.heads import add_scale_and_shift
 
-        model.extras["scales"] = add_scale_and_shift(model.stages[task.cut :])
+        scales = add_scale_and_shift(model.stages[task.cut :])
+        if not len(scales):
+            raise UserError(
+                "Meta-transfer scales convolutions, and this backbone trains none above the cut: choose a convolutional "
+                "backbone, or freeze fewer stages.",
+                "unmet-need",
+            )
+        model.extras["scales"] = scales
         model.extras["episode"] = nn.Linear(task.feature_dim, self.way)
 
     def phases(self, task: Task) -> list[Phase]:

@@ -54,7 +54,10 @@ class Prototypical(Strategy):
         model.heads["main"] = PrototypeHead(task.feature_dim, len(task.classes), self.normalise)
 
     def phases(self, task: Task) -> list[Phase]:
-        """Return episodic training where stages train, then one epoch each for the centre and the prototypes."""
+        """Return the prototypes' phase, after the centre's where all is frozen, after episodes where stages train.
+
+        Episodes know no centre, so what they trained is not centred afterwards either.
+        """
         look: dict[str, Any] = {
             "epochs": 1,
             "cut": task.cut,
@@ -62,9 +65,7 @@ class Prototypical(Strategy):
             "modules": {},
             "optimiser": "none",
         }
-        centre = Phase(
-            name="centring", loss=partial(_centre, task=task), selects="never", starts_from="best", **look
-        )
+        centre = Phase(name="centring", loss=partial(_centre, task=task), selects="never", **look)
         means = Phase(name="prototypes", loss=partial(_collect, task=task), selects="anew", **look)
         if task.cut == task.stages:
             return [centre, means]
@@ -80,7 +81,7 @@ class Prototypical(Strategy):
             freeze_batch_norm=True,
             selects="never",
         )
-        return [episodes, centre, means]
+        return [episodes, means]
 
 
 def _centre(model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:

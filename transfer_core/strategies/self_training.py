@@ -1,6 +1,6 @@
 """Self-training: sure predictions on unlabelled images become their labels.
 
-Sohn et al. 2020, "FixMatch" (the prediction for a plain view teaches a stronger view); Lee 2013,
+Sohn et al. 2020, "FixMatch" (the prediction for a plain view teaches another, stronger one); Lee 2013,
 "Pseudo-Label". Distribution alignment (Berthelot et al. 2020, "ReMixMatch") keeps one class from
 swallowing all images.
 """

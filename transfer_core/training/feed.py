@@ -25,7 +25,8 @@ class Feed:
         self._y = setup.labels("train")
         self._tasks = setup.task_labels(self.train)
         self._row = {image: row for row, image in enumerate(self.train)}
-        self._mixes = get_augmentation(setup.spec.augment).mixes
+        policy = get_augmentation(setup.spec.augment)
+        self._mixes, self._symmetric = policy.mixes, policy.is_symmetry
         self._full: dict[int, Tensor] = {}
         self._orders: dict[int, list[int]] = {}  # of the unlabelled images, by round; only the last is kept
 
@@ -64,13 +65,11 @@ class Feed:
         others: list[Iterator[Tensor]] = []
         if phase.target != "none":
             plain = self._beside(plan, epoch)
+            if phase.target == "pair" and not self._symmetric:
+                plain = [(images, [0] * len(images)) for images, _ in plain]
+            others.append(activations.batches(plain, epoch))
             if phase.target == "pair":
-                others.append(
-                    activations.batches([(images, [0] * len(images)) for images, _ in plain], epoch)
-                )
-                others.append(activations.batches(self._stronger(plain, epoch), epoch))
-            else:
-                others.append(activations.batches(plain, epoch))
+                others.append(activations.batches(self._other_views(plain, epoch), epoch))
         for (images, views), x in zip(plan, activations.batches(plan, epoch), strict=True):
             rows = [self._row[image] for image in images]
             beside = [next(each) for each in others]
@@ -123,15 +122,17 @@ class Feed:
             self._orders = {turn: rng.permutation(len(self.unlabelled)).tolist()}
         return self._orders[turn][place]
 
-    def _stronger(self, plan: Plan, epoch: int) -> Plan:
-        """Return the plan in views other than the plain one, where there are any."""
-        views = self.spec.views
+    def _other_views(self, plan: Plan, epoch: int) -> Plan:
+        """Return the plan, each image in another of its views, where there are any."""
+        count = self.spec.views
         rng = np.random.default_rng([self.spec.seed, 80, epoch])
 
-        def other() -> int:
-            return ON_THE_FLY if not views else int(rng.integers(1, views)) if views > 1 else 0
+        def other(view: int) -> int:
+            return (
+                (view + int(rng.integers(1, count))) % count if count > 1 else view if count else ON_THE_FLY
+            )
 
-        return [(images, [other() for _ in images]) for images, _ in plan]
+        return [(images, [other(view) for view in views]) for images, views in plan]
 
     def _all_at_once(self, phase: Phase, activations: Activations) -> Iterator[Batch]:
         x = self._all_views(phase.cut, activations)

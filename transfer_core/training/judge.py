@@ -23,7 +23,6 @@ from transfer_core.evaluation.validators import (
 )
 from transfer_core.files import atomic_path
 from transfer_core.models.activations import Activations
-from transfer_core.models.device import autocast
 from transfer_core.training.setup import Setup
 from transfer_core.training.spec import RULES
 
@@ -69,8 +68,7 @@ class Judge:
             (images[at : at + BATCH], [0] * len(images[at : at + BATCH]))
             for at in range(0, len(images), BATCH)
         ]
-        with autocast(self.setup.device, self.setup.spec.precision):
-            return torch.cat([self.setup.model(x, cut) for x in activations.batches(plan)]).float()
+        return torch.cat([self.setup.model(x, cut) for x in activations.batches(plan)])
 
     def _validate(self, logits: Tensor) -> dict[str, float]:
         """Return loss (weighted as in training), accuracy and balanced accuracy of logits [n, classes]."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from transfer_core.models.activations import Activations
-from transfer_core.models.device import autocast, describe_load
+from transfer_core.models.device import describe_load
 from transfer_core.models.model import freeze_batch_norm
 from transfer_core.strategies import Batch, Phase, StepLoss
 from transfer_core.strategies.base import Loss
@@ -79,7 +79,8 @@ class Loop:
             self.standing = checkpoint.standing
             self.model.load_trained(checkpoint.model)
         try:
-            reason = self._play(phases, checkpoint)
+            with self.model.in_precision(self.spec.precision):
+                reason = self._play(phases, checkpoint)
         except Stopped:
             reason = "stopped"
         except Diverged:
@@ -116,8 +117,6 @@ class Loop:
             for epoch in range(max(place.first, self.standing.epoch) + 1, place.last + 1):
                 self._play_epoch(phase, place, epoch, optimiser, parameters, activations)
                 over = self._patience_is_over()
-                if phase.after and (over or epoch == place.last):
-                    phase.after(self.model)  # before the checkpoint: a run killed here must not miss it
                 self._save_if_due(optimiser, last=over or epoch == place.total)
                 if over:
                     return
@@ -210,13 +209,11 @@ class Loop:
         meter: Meter,
     ) -> None:
         def forward(loss: Loss = phase.loss) -> StepLoss:
-            with autocast(self.setup.device, self.spec.precision):
-                outcome = loss(self.model, batch, progress)
-            return self._anchored(phase, outcome)
+            return self._anchored(phase, loss(self.model, batch, progress))
 
         def backward(outcome: StepLoss) -> Tensor:
             optimiser.zero_grad(set_to_none=True)
-            loss = torch.stack([term.float() for term in outcome.terms.values()]).sum()
+            loss = torch.stack(list(outcome.terms.values())).sum()
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
 
