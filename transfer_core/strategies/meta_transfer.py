@@ -37,6 +37,7 @@ class MetaTransfer(Strategy):
         "Only for data with many classes; with few of them use prototypes."
     )
     mixes: ClassVar[bool] = False
+    trains_stages: ClassVar[bool] = True
     cost: ClassVar[str] = "hundreds of small problems"
 
     way: int = knob(5, "Classes per episode", "Twice as many base classes are needed.", low=2, high=1000)
