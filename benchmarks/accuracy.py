@@ -11,8 +11,6 @@ long matrix may be interrupted. Test part: 25 %. Published for a CNN on such a s
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import sys
 import tempfile
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, Check, finish
+from common import Check, Row, Rows, finish
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -47,7 +45,6 @@ FINE_TUNING: dict[str, Any] = {
     "patience": 0,
 }
 FRACTIONS = (0.65, 0.10, 0.25)  # the epoch, or the regularisation, is chosen on the 10 %
-Row = dict[str, Any]
 
 
 def run(library: Library, manifest: Manifest, split: Split, wishes: dict[str, Any]) -> tuple[Setup, Row]:
@@ -99,12 +96,6 @@ def sklearn_accuracy(setup: Setup, split: Split) -> float:
     return float(np.mean(model.predict(features) == truth))  # .score() would be the log loss of `scoring`
 
 
-def remembered(path: Path) -> dict[str, Row]:
-    """Return the rows that are done, by key."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {row["key"]: row for row in map(json.loads, lines)}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["probe", "fine_tuning"])
@@ -116,22 +107,19 @@ def main() -> None:
     wishes = {"strategy": "feature_extraction"} if probe else FINE_TUNING
     matrix: list[tuple[Rule, int]] = [("image", seed) for seed in range(5 if probe else 3)]
     matrix += [("group", seed) for seed in range(5 if probe else 1)]
-    path = RESULTS / f"accuracy-{options.what}.jsonl"
-    RESULTS.mkdir(exist_ok=True)
-    done = remembered(path)
+    done = Rows(f"accuracy-{options.what}")
     rows = []
     for rule, seed in matrix:
         split = library.add_split(make_split(manifest, rule, fractions=FRACTIONS, seed=seed))
-        key = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"}).id
-        if key not in done:
+
+        def measure(rule: str = rule, seed: int = seed, split: Split = split) -> Row:
             setup, row = run(library, manifest, split, wishes | {"seed": seed})
             if probe:
                 row["sklearn"] = sklearn_accuracy(setup, split)
-            done[key] = {"key": key, "rule": rule, "seed": seed} | row
-            with path.open("a") as out:
-                out.write(json.dumps(done[key]) + "\n")
-                os.fsync(out.fileno())
-        rows.append({k: v for k, v in done[key].items() if k != "key"})
+            return {"rule": rule, "seed": seed} | row
+
+        key = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"}).id
+        rows.append(done.get(key, measure))
         print(rows[-1], flush=True)
     by_image = [row for row in rows if row["rule"] == "image"]
     mean = statistics.mean(row["accuracy"] for row in by_image)

@@ -11,11 +11,6 @@ knobs and the rule that chooses the epoch were fixed on mono -> poly, seed 0; re
 from __future__ import annotations
 
 import argparse
-import ast
-import hashlib
-import inspect
-import json
-import os
 import statistics
 import sys
 import tempfile
@@ -23,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, Check, finish
+from common import Check, Row, Rows, finish
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from code_version import code_version
 
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
@@ -35,7 +32,7 @@ from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.metrics import balanced_accuracy
 from transfer_core.evaluation.predict import predict
 from transfer_core.models.cache import ActivationCache
-from transfer_core.strategies import Strategy, get_strategy
+from transfer_core.strategies import get_strategy
 from transfer_core.training.checkpoint import load_best
 from transfer_core.training.loop import Loop
 from transfer_core.training.rules import make_spec, twin_spec
@@ -54,22 +51,6 @@ RECOMMENDED: dict[str, Any] = COMMON | {"strategy": "adversarial_self_training"}
 OTHERS = ("mcc", "dann", "cdan", "mmd", "coral", "mcd", "adabn", "self_training")
 SEEDS = (1, 2, 3)
 WAYS = (("mono", "poly"), ("poly", "mono"))
-Row = dict[str, Any]
-CORE = Path(__file__).parents[1] / "transfer_core"
-# What a run's numbers depend on beside its spec: all losses and strategies' bases, the model, the loop.
-SHARED = (
-    *(f"strategies/{name}" for name in ("base", "tuning", "adaptation")),
-    *(f"models/{name}" for name in ("model", "heads", "prefix", "stages", "activations")),
-    *(f"training/{name}" for name in ("loop", "feed", "judge", "optimise", "average", "setup", "places")),
-    *(
-        "data/augment",
-        "data/views",
-        "data/batches",
-        "data/images",
-        "evaluation/validators",
-        "evaluation/metrics",
-    ),
-)
 
 
 class Matrix:
@@ -78,9 +59,7 @@ class Matrix:
     def __init__(self, home: Path) -> None:
         self.library = Library(home)
         self.manifest: Manifest = add_solar_cells(self.library)[0]
-        self.path = RESULTS / "adaptation.jsonl"
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        self.done: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+        self.rows = Rows("adaptation")
 
     def spec(self, source: str, target: str, seed: int, wishes: dict[str, Any]) -> RunSpec:
         """Return the spec of one run."""
@@ -96,13 +75,7 @@ class Matrix:
     def run(self, spec: RunSpec) -> Row:
         """Return the row of a spec, trained now if it is not there."""
         key = f"{spec.id}-{code_version(get_strategy(spec.strategy))}"
-        if key not in self.done:
-            self.done[key] = {"key": key, **self._train(spec)}
-            RESULTS.mkdir(exist_ok=True)
-            with self.path.open("a") as out:
-                out.write(json.dumps(self.done[key]) + "\n")
-                os.fsync(out.fileno())
-        return self.done[key]
+        return self.rows.get(key, lambda: self._train(spec))
 
     def _train(self, spec: RunSpec) -> Row:
         home = self.library.home
@@ -144,32 +117,6 @@ class Matrix:
             "gain": gap.value, "low": gap.interval[0], "high": gap.interval[1], "verdict": gap.verdict, "n": gap.n,
         }  # fmt: skip
         return row, gap
-
-
-def code_version(strategy: type[Strategy]) -> str:
-    """Return a hash of the code that a run of a strategy goes through; comments and docstrings do not count."""
-    own = [
-        Path(inspect.getfile(each))
-        for each in strategy.__mro__
-        if each.__module__.startswith("transfer_core")
-    ]
-    paths = {CORE / f"{name}.py" for name in SHARED} | {*own} | {*(CORE / "losses").glob("*.py")}
-    text = "".join(_CODE[path] for path in sorted(paths))
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _code(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:]
-    return ast.dump(tree)
-
-
-_CODE = {path: _code(path) for path in CORE.rglob("*.py")}  # as it was when this program started
 
 
 def main() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,29 @@ class Check:
     @property
     def kept(self) -> bool:
         return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+
+class Rows:
+    """The rows of a benchmark, a line each of `results/NAME.jsonl`; what is there is not measured again.
+
+    A matrix may so be interrupted, and span several sittings.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._path = RESULTS / f"{name}.jsonl"
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        self._done: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+
+    def get(self, key: str, measure: Callable[[], Row]) -> Row:
+        """Return the row of a key, measured and written down now if it is not there."""
+        if key not in self._done:
+            self._done[key] = {"key": key, **measure()}
+            RESULTS.mkdir(exist_ok=True)
+            with self._path.open("a") as out:
+                out.write(json.dumps(self._done[key], default=float) + "\n")
+                out.flush()
+                os.fsync(out.fileno())
+        return {name: value for name, value in self._done[key].items() if name != "key"}
 
 
 def finish(name: str, rows: Sequence[Mapping[str, Any]], checks: Sequence[Check]) -> None:

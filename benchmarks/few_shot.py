@@ -14,16 +14,20 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache as cache_once
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import finish
+from common import Row, Rows, finish
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from code_version import code_version
 
 from sample_data.shapes import draw_shapes
 from transfer_core.data.ingest import Candidate, ingest
@@ -34,6 +38,7 @@ from transfer_core.data.split import Split, make_split
 from transfer_core.losses.episodes import class_means, fit_linear, negative_distances
 from transfer_core.models.cache import ActivationCache
 from transfer_core.strategies.meta_transfer import MetaTransfer
+from transfer_core.strategies.prototypical import Prototypical
 from transfer_core.training.loop import Loop
 from transfer_core.training.rules import make_spec
 from transfer_core.training.setup import Setup, make_setup
@@ -73,11 +78,6 @@ def fitted(setup: Setup) -> Guess:
     return guess
 
 
-def mean_interval(values: list[float]) -> tuple[float, float]:
-    """Return the mean and half its 95 % interval."""
-    return float(np.mean(values)), float(1.96 * np.std(values, ddof=1) / np.sqrt(len(values)))
-
-
 def features(setup: Setup, images: list[str]) -> Tensor:
     """Return the features [n, d] of images by the setup's model."""
     cut = setup.spec.cut
@@ -88,8 +88,8 @@ def features(setup: Setup, images: list[str]) -> Tensor:
         return torch.cat([setup.model.features(x, cut) for x in activations.batches(plan)])
 
 
-def solar_rows(library: Library, cache: ActivationCache) -> list[dict[str, Any]]:
-    """Return prototypes and probe on the solar cells."""
+def solar_rows(library: Library, cache: ActivationCache, done: Rows) -> list[Row]:
+    """Return prototypes and probe on the solar cells; meta-transfer refuses two classes."""
     manifest, _ = add_solar_cells(library)
     split = library.add_split(make_split(manifest))
     setup = make_setup(
@@ -98,30 +98,42 @@ def solar_rows(library: Library, cache: ActivationCache) -> list[dict[str, Any]]
     train, test = split.part("train"), split.part("test")
     x, y = features(setup, train), setup.targets(train)
     unseen, truth = features(setup, test), setup.targets(test)
-    rows = []
-    for shots in SHOTS:
-        for name, guess in (("prototypical", prototypes), ("linear probe", probe)):
-            rng = np.random.default_rng(shots)
-            right = []
-            for _ in range(DRAWS):
-                chosen = np.concatenate(
-                    [rng.permutation(np.flatnonzero(y.numpy() == c))[:shots] for c in (0, 1)]
-                )
-                said = guess(x[chosen], y[chosen], unseen, 2)
-                right.append(float(np.mean([(said[truth == c] == c).float().mean().item() for c in (0, 1)])))
-            mean, half = mean_interval(right)
-            rows.append(
-                {
-                    "data": "solar cells",
-                    "way": 2,
-                    "shots": shots,
-                    "method": name,
-                    "balanced": mean,
-                    "+-": half,
-                }
-            )
-            print(rows[-1], flush=True)
-    return rows
+
+    def draw(guess: Guess, shots: int, rng: np.random.Generator) -> float:
+        own = [rng.permutation(np.flatnonzero(y.numpy() == c))[:shots] for c in (0, 1)]
+        chosen = np.concatenate(own)
+        said = guess(x[chosen], y[chosen], unseen, 2)
+        return float(np.mean([(said[truth == c] == c).float().mean().item() for c in (0, 1)]))
+
+    methods = {"prototypical": prototypes, "linear probe": probe}
+    return [
+        measured(done, "solar cells", 2, shots, name, code_version(Prototypical), partial(draw, guess, shots))
+        for shots in SHOTS
+        for name, guess in methods.items()
+    ]
+
+
+def measured(
+    done: Rows,
+    data: str,
+    way: int,
+    shots: int,
+    method: str,
+    code: str,
+    draw: Callable[[np.random.Generator], float],
+) -> Row:
+    """Return the row of a method: the mean of 100 draws, and half its 95 % interval."""
+
+    def measure() -> Row:
+        rng = np.random.default_rng(shots)  # the same draws for every method
+        values = [draw(rng) for _ in range(DRAWS)]
+        half = 1.96 * np.std(values, ddof=1) / np.sqrt(DRAWS)
+        return {"data": data, "way": way, "shots": shots, "method": method,
+                "balanced": float(np.mean(values)), "+-": float(half)}  # fmt: skip
+
+    row = done.get(f"{data}-{way}-{shots}-{method}-{code}", measure)
+    print(row, flush=True)
+    return row
 
 
 def drawn(library: Library) -> tuple[Manifest, Split]:
@@ -145,35 +157,45 @@ def drawn(library: Library) -> tuple[Manifest, Split]:
     return manifest, library.add_split(make_split(manifest))
 
 
-def drawn_rows(library: Library, cache: ActivationCache) -> list[dict[str, Any]]:
+def drawn_rows(library: Library, cache: ActivationCache, done: Rows) -> list[Row]:
     """Return all three on classes of the drawn set that meta-training never saw."""
     manifest, split = drawn(library)
     spec = make_spec(
         manifest, split, {"strategy": "meta_transfer", "cut": 6, "epochs": 10, "lr": 1e-3, "device": "cpu"}
     )
-    plain, meta = (make_setup(spec, library, cache) for _ in range(2))
-    with tempfile.TemporaryDirectory() as folder:
-        Loop(
-            meta, Path(folder), lambda event: print(f"  {event}"[:140], file=sys.stderr), lambda: False
-        ).run()
-    strategy = meta.strategy
+    plain = make_setup(spec, library, cache)
+    strategy = plain.strategy
     assert isinstance(strategy, MetaTransfer)
-    base = strategy.base_classes(meta.task)
+    base = strategy.base_classes(plain.task)
     new = [number for number in range(len(manifest.classes)) if number not in base]
     images = [row.image for row in manifest.rows if manifest.classes.index(row.label or "") in new]
     y = plain.targets(images).numpy()
-    own = {"prototypical": (features(plain, images), prototypes), "linear probe": (features(plain, images), probe),
-           "meta-transfer": (features(meta, images), fitted(meta))}  # fmt: skip
-    rows = []
-    for shots in SHOTS:
-        for name, (x, guess) in own.items():
-            rng = np.random.default_rng(shots)
-            right = [episode(x, y, new, shots, guess, rng) for _ in range(DRAWS)]
-            mean, half = mean_interval(right)
-            rows.append({"data": f"drawn, {len(new)} new classes", "way": 5, "shots": shots, "method": name,
-                         "balanced": mean, "+-": half})  # fmt: skip
-            print(rows[-1], flush=True)
-    return rows
+
+    @cache_once
+    def frozen() -> Tensor:
+        return features(plain, images)
+
+    @cache_once
+    def trained() -> tuple[Tensor, Guess]:
+        meta = make_setup(spec, library, cache)
+        with tempfile.TemporaryDirectory() as folder:
+            Loop(meta, Path(folder), lambda event: print(event, file=sys.stderr), lambda: False).run()
+        return features(meta, images), fitted(meta)
+
+    def draw(method: str, shots: int, rng: np.random.Generator) -> float:
+        x, guess = (
+            trained()
+            if method == "meta-transfer"
+            else (frozen(), {"prototypical": prototypes}.get(method, probe))
+        )
+        return episode(x, y, new, shots, guess, rng)
+
+    data = f"drawn, {len(new)} new classes"
+    return [
+        measured(done, data, 5, shots, method, code_version(MetaTransfer), partial(draw, method, shots))
+        for shots in SHOTS
+        for method in ("prototypical", "linear probe", "meta-transfer")
+    ]
 
 
 def episode(
@@ -202,7 +224,8 @@ def main() -> None:
     options = parser.parse_args()
     library = Library(options.home)
     cache = ActivationCache(options.home / "cache", budget=20_000_000_000)
-    rows = solar_rows(library, cache) + drawn_rows(library, cache)
+    done = Rows("few_shot")
+    rows = solar_rows(library, cache, done) + drawn_rows(library, cache, done)
     finish("few_shot", rows, [])
 
 

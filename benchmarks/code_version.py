@@ -1,0 +1,38 @@
+"""Which version of the code a row of a benchmark was made with: what its numbers depend on beside the spec."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+from pathlib import Path
+
+from transfer_core.strategies import Strategy
+
+CORE = Path(__file__).parents[1] / "transfer_core"
+SHARED = (
+    *(f"strategies/{name}" for name in ("base", "tuning", "adaptation")),
+    *(f"models/{name}" for name in ("model", "heads", "prefix", "stages", "activations")),
+    *(f"training/{name}" for name in ("loop", "feed", "judge", "optimise", "average", "setup", "places")),
+    *("data/augment", "data/views", "data/batches", "data/images", "evaluation/validators", "evaluation/metrics"),
+)  # fmt: skip
+
+
+def code_version(strategy: type[Strategy]) -> str:
+    """Return a hash of the code that a run of a strategy goes through; comments and docstrings do not count."""
+    bases = [each for each in strategy.__mro__ if each.__module__.startswith("transfer_core")]
+    paths = {CORE / f"{name}.py" for name in SHARED} | {Path(inspect.getfile(each)) for each in bases}
+    text = "".join(_CODE[path] for path in sorted(paths | {*(CORE / "losses").glob("*.py")}))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _code(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+_CODE = {path: _code(path) for path in CORE.rglob("*.py")}  # as it was when this program started
