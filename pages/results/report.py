@@ -117,6 +117,8 @@ if oracle := run.result.get("oracle"):
         f"epoch {oracle['epoch']} ({percent(oracle['balanced_accuracy'])}). "
         f"On all labelled images of the target: {percent(run.result['test_transductive']['balanced_accuracy'])} (transductive)."
     )
+if shots := run.spec.knobs.get("shots"):
+    st.caption(f"Learnt from at most {plural(int(shots), 'image')} per class of the training part.")
 if used := run.result.get("target_labels_used"):
     st.caption(f"{plural(used, 'label')} of the target's training part were used.")
 majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)

@@ -63,11 +63,12 @@ with left:
         stage_strip(backbone, cut, len(manifest.classes))
 
     st.markdown("#### Augmentation")
-    names = [each.name for each in AUGMENTATIONS]
+    names = [each.name for each in AUGMENTATIONS if strategy.can_learn_from(each.views, mixes=each.mixes)]
+    usual = first.augment if first else guess.augment
     augment = st.selectbox(
         "What may change without changing the class?",
         names,
-        index=names.index(first.augment) if first else 0,
+        index=names.index(usual) if usual in names else 0,
         format_func=lambda name: get_augmentation(name).title,
     )
     st.caption(get_augmentation(augment).help)

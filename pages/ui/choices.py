@@ -15,7 +15,7 @@ from transfer_core.data.split import Split
 from transfer_core.models.backbones import BACKBONES, Backbone, get_backbone
 from transfer_core.models.weights import download_weights, find_weights, missing_weights_message
 from transfer_core.strategies import STRATEGIES, Strategy, get_strategy
-from transfer_core.training.rules import unmet_need
+from transfer_core.training.rules import default_strategy, unmet_need
 from transfer_core.training.spec import RunSpec
 
 GROUPS = {
@@ -95,8 +95,7 @@ def _get_weights(backbone: Backbone) -> None:
 
 def pick_strategy(first: RunSpec | None, manifest: Manifest, split: Split) -> type[Strategy]:
     """Show the strategies of one group at a time; return the chosen one."""
-    across = "multi_task" if split.new_classes else "mcc"
-    usual = across if split.rule == "transfer" else STRATEGIES[0].name
+    usual = default_strategy(split)
     chosen = get_strategy(st.session_state.setdefault("strategy", first.strategy if first else usual))
     st.markdown("#### Strategy")
     group = st.segmented_control(
@@ -108,15 +107,16 @@ def pick_strategy(first: RunSpec | None, manifest: Manifest, split: Split) -> ty
         for start in range(0, len(shown), 3):
             for place, each in zip(st.columns(3), shown[start : start + 3], strict=False):
                 with place:
-                    _strategy_card(each, chosen, unmet_need(each, manifest, split))
+                    _strategy_card(each, chosen, unmet_need(each, manifest, split), first=each.name == usual)
     if chosen.group != group:
         st.caption(f"Chosen: **{chosen.title}**, under *{GROUPS[chosen.group]}*.")
     return chosen
 
 
-def _strategy_card(each: type[Strategy], chosen: type[Strategy], missing: str | None) -> None:
+def _strategy_card(each: type[Strategy], chosen: type[Strategy], missing: str | None, *, first: bool) -> None:
     with card(each.name, each is chosen):
-        st.markdown(f"**{each.title}**" if missing is None else f"**:gray[{each.title}]**")
+        name = each.title if missing is None else f":gray[{each.title}]"
+        st.markdown(f"**{name}**" + (" :blue-badge[start here]" if first else ""))
         st.caption(each.about)
         if each.cost:
             st.caption(f":material/timer: {each.cost}")

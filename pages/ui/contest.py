@@ -9,11 +9,12 @@ import streamlit as st
 
 from pages.ui.state import choose, get_lab, go, start_token
 from pages.ui.text import escape, plural
+from transfer_core.data.augment import get_augmentation
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.strategies import STRATEGIES, get_strategy
-from transfer_core.training.rules import make_spec, unmet_need
+from transfer_core.training.rules import default_strategy, make_spec, unmet_need
 
 COMMON = ("backbone", "augment", "views", "geometry", "device", "seed", "cache", "select")
 
@@ -21,20 +22,25 @@ COMMON = ("backbone", "augment", "views", "geometry", "device", "seed", "cache",
 def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None:
     """Show a choice of strategies and the button that starts them all, each with its own defaults."""
     possible = [each.name for each in STRATEGIES if unmet_need(each, manifest, split) is None]
-    usual = (
-        ["source_only", "mcc", "dann"] if split.rule == "transfer" else ["feature_extraction", "fine_tuning"]
-    )
+    usual = ["source_only", "dann"] if split.rule == "transfer" else ["fine_tuning"]
+    usual.append(default_strategy(split))
     with st.expander("Compare several strategies", icon=":material/sports_score:"):
         picked = st.multiselect(
             "Strategies", possible, default=[each for each in usual if each in possible],
             format_func=lambda name: get_strategy(name).title,
         )  # fmt: skip
         st.caption(
-            "Same images, backbone, augmentation and seed; everything else as each strategy's defaults are."
+            "Same images, backbone, augmentation and seed; everything else as each strategy's defaults are. "
+            "Where one of them cannot learn with the augmentation above, all get *Another camera*."
         )
         label = f"Start {plural(len(picked), 'run')} and watch the race"
         if st.button(label, disabled=len(picked) < 2, icon=":material/sports_score:"):
             shared = {name: wishes[name] for name in COMMON if name in wishes}
+            policy = get_augmentation(wishes["augment"])
+            if not all(
+                get_strategy(name).can_learn_from(policy.views, mixes=policy.mixes) for name in picked
+            ):
+                shared |= {"augment": "safe", "views": None}  # what all of them can learn from
             lab = get_lab()
             try:
                 specs = [make_spec(manifest, split, {**shared, "strategy": name}) for name in picked]

@@ -151,6 +151,11 @@ class Strategy:
         """Return the phases for a task."""
         raise NotImplementedError
 
+    @classmethod
+    def can_learn_from(cls, views: int, *, mixes: bool) -> bool:
+        """Tell whether an augmentation of that many views, mixing images or not, goes with it."""
+        return (cls.mixes or not mixes) and views >= cls.least_views
+
     def classes_needed(self) -> int:
         """Return how many classes a data set must have."""
         return 2

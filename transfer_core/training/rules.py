@@ -59,7 +59,17 @@ def make_spec(manifest: Manifest, split: Split, wishes: Mapping[str, Any] | None
         raise UserError(f"Choosing by {RULES[values['select']]} needs a split from one domain to another.")
     values["device"] = resolve_device(wanted.get("device", "auto"))
     values["views"] = count_views(augment, wanted.get("views"))
-    return check_spec(RunSpec(manifest=manifest.id, split=split.id, **values))
+    spec = check_spec(RunSpec(manifest=manifest.id, split=split.id, **values))
+    if spec.knobs.get("target_labels") and split.rule != "transfer":
+        raise UserError("Labelled target images (target_labels) need a split from one domain to another.")
+    return spec
+
+
+def default_strategy(split: Split) -> str:
+    """Return the strategy to start with on a split (see `benchmarks/results.md`)."""
+    if split.new_classes:
+        return "multi_task"
+    return "adversarial_self_training" if split.rule == "transfer" else "feature_extraction"
 
 
 def default_cut(strategy: type[Strategy], stages: int, n_train: int) -> int:
