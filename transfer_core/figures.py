@@ -38,8 +38,9 @@ def _stacked(
         texts = [f"{value:,}" if value else "" for value in values]
         figure.add_bar(y=names, x=list(values), name=plain(name), orientation="h", marker=bar, text=texts)
     figure.update_layout(
-        barmode="stack", title=title, height=150 + 44 * len(names), margin={"l": 8, "r": 8, "t": 72, "b": 36},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"}, xaxis_title="images", bargap=0.35,
+        barmode="stack", title=title, height=170 + 44 * len(names) + 8 * len(series), bargap=0.35,
+        margin={"l": 8, "r": 8, "t": 48, "b": 36}, xaxis_title="images",
+        legend={"orientation": "h", "x": 0, "yref": "container", "y": 0, "yanchor": "bottom", "traceorder": "normal"},
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
     figure.update_traces(textposition="inside", insidetextanchor="middle")

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.ui.parts import missing, title
 from pages.ui.state import choose, current_data, current_split, get_lab, go
 from pages.ui.text import escape, plural
+from transfer_core.data.manifest import TARGET_TRAIN
 from transfer_core.data.split import FRACTIONS, Rule, make_split
 from transfer_core.errors import UserError
 
@@ -121,7 +122,10 @@ with right:
         icon = ":material/check:" if not receipt.near_duplicates else ":material/info:"
         pairs = plural(receipt.near_duplicates, "pair") + " of images that look nearly the same"
         st.markdown(f"{icon} {pairs} {sides}")
-        fewest = min(receipt.counts["test"].values())
+        asked = [
+            name for name in manifest.classes if not split.new_classes or receipt.counts[TARGET_TRAIN][name]
+        ]
+        fewest = min(receipt.counts["test"][name] for name in asked)
         if fewest < FEW:
             st.markdown(
                 f":material/warning: only {plural(fewest, 'test image')} of the rarest class: the result will be "

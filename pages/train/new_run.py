@@ -16,7 +16,7 @@ from transfer_core.errors import UserError
 from transfer_core.knobs import get_knobs
 from transfer_core.models.device import list_devices
 from transfer_core.models.weights import find_weights
-from transfer_core.training.rules import make_spec, twin_spec
+from transfer_core.training.rules import make_spec, twin_spec, unmet_need
 from transfer_core.training.spec import RunSpec
 
 lab = get_lab()
@@ -74,7 +74,8 @@ with left:
     st.caption(get_augmentation(augment).help)
     preview(manifest, split, backbone, augment, "whole")
 
-    with st.expander("Settings an expert may want", icon=":material/tune:"):
+    asked = bool(split.new_classes) and strategy.takes_other_classes  # for labels of the target
+    with st.expander("Settings an expert may want", icon=":material/tune:", expanded=asked):
         wishes = {"strategy": strategy.name, "backbone": backbone.key, "cut": cut, "augment": augment}
         defaults = make_spec(manifest, split, wishes | {"device": "cpu"})
         common = [knob for knob in get_knobs(RunSpec) if knob.name not in ("cut", "geometry")]
@@ -130,7 +131,10 @@ with right, st.container(border=True, key="summary"):
     if twin_spec(spec, split):
         st.markdown("The same run **without adaptation** is trained as well, to see whether it helps.")
     name = st.text_input("Name of the run", placeholder="optional")
-    ready = find_weights(backbone, lab.home) is not None
+    needed = unmet_need(spec.make_strategy(), manifest, split)
+    if needed:
+        st.warning(escape(needed), icon=":material/warning:")
+    ready = find_weights(backbone, lab.home) is not None and not needed
     if st.button(
         "Start training", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not ready
     ):

@@ -129,6 +129,15 @@ def test_the_image_itself_is_stored_once_for_all_policies(
     assert len(list(cache.folder.glob("*/rows.bin"))) == 1
 
 
+def test_another_seed_of_a_symmetry_is_the_same_shelf(
+    lab: Lab, images: list[str], cache: ActivationCache
+) -> None:
+    for seed in (1, 2):
+        with make(lab, cache=cache, augment="turns", seed=seed) as activations:
+            activations.fill(images, 3)
+    assert len(list(cache.folder.glob("*/rows.bin"))) == 3
+
+
 def test_filling_counts_up_and_stops_when_told(lab: Lab, images: list[str], cache: ActivationCache) -> None:
     told: list[tuple[int, int]] = []
     with make(lab, cache=cache) as activations:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from transfer_core.data.augment import draw_mixture, make_view
+from transfer_core.data.augment import draw_mixture, get_augmentation, make_view
 from transfer_core.data.images import Pixels, decode, to_pixels
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Reading
@@ -161,6 +161,7 @@ class Activations:
         stored = self._prefix.stored
         shape = self._backbone.stages[stored - 1].shape if stored else (3, *[self._backbone.size] * 2)
         fixed = view == 0 or self._augment == "none"
+        seed = 0 if get_augmentation(self._augment).is_symmetry else self._seed  # symmetries draw nothing
         # A mixture depends on which images it may be made of.
         others = hashlib.sha256("".join(self._partners).encode()).hexdigest()[:12] if self._partners else ""
         return ShelfKey(
@@ -172,7 +173,7 @@ class Activations:
             dtype=self._prefix.dtype(shape),
             stage=stored,
             shape=shape,
-            view="0" if fixed else f"{self._augment}-{view}-{self._seed}{others}",
+            view="0" if fixed else f"{self._augment}-{view}-{seed}{others}",
         )
 
     def _shelf(self, view: int) -> Shelf:

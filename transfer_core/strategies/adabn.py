@@ -27,7 +27,7 @@ class AdaBN(Tuning):
     group: ClassVar[Group] = "adaptation"
     about: ClassVar[str] = (
         "Trains on the source, then measures brightness and contrast inside the network anew on the target. "
-        "Try it first when the two domains differ by camera or lighting; it costs almost nothing."
+        "For two domains that differ by camera or lighting; it costs almost nothing."
     )
     cost: ClassVar[str] = "as source only, and one pass over the target's images"
     needs: ClassVar[tuple[str, ...]] = (TARGET,)
