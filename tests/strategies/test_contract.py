@@ -337,3 +337,30 @@ def test_adabn_needs_batch_norm(lab: Lab) -> None:
     across = lab.across_domains()
     with pytest.raises(UserError, match="no batch-norm"):
         across.setup(across.spec("adabn", cut=4))
+
+
+def test_each_domain_keeps_statistics_of_its_own(lab: Lab) -> None:
+    """With `batch_norm` target, those of the source are what source images alone would have left."""
+    from transfer_core.models.model import OtherStatistics
+
+    lab = lab.across_domains()
+    spec = lab.spec("dann", cut=2, epochs=1, knobs={"strength": 0, "average": 0})
+    alone = lab.train(lab.spec("source_only", cut=2, epochs=1, knobs={"average": 0}))
+    both = lab.train(spec)
+    model = both.setup.model
+    model.load_trained(both.last)
+    alone.setup.model.load_trained(alone.last)
+    other = model.extras["source_statistics"]
+    assert isinstance(other, OtherStatistics)
+
+    def statistics() -> dict[str, torch.Tensor]:
+        found = model.stages.state_dict()
+        return {name: value.clone() for name, value in found.items() if "running" in name}
+
+    own = statistics()
+    with other.applied(model.stages[2:]):
+        source = statistics()
+    assert same_tensors(statistics(), own), "afterwards the target's are back"
+    wanted = {name: value for name, value in alone.setup.model.stages.state_dict().items() if name in own}
+    assert all(torch.allclose(source[name], wanted[name], atol=1e-6) for name in wanted)
+    assert not same_tensors(own, source)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transfer_core.models.device import autocast
 
 MAIN = "main"
+STATISTICS = ("running_mean", "running_var")
 
 
 class Classifier(nn.Module):
@@ -96,18 +97,33 @@ def forget_statistics(model: nn.Module) -> None:
             norm.momentum = None
 
 
-@contextmanager
-def steady_statistics(model: nn.Module, *, on: bool) -> Iterator[None]:
-    """Normalise by the batch's statistics for a while, without keeping them, where `on`."""
-    norms = [norm for norm in _batch_norms(model) if norm.training] if on else []
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+class OtherStatistics(nn.Module):
+    """A second set of running statistics for the batch-norms of some stages: each domain has its own.
+
+    Chang et al. 2019, "Domain-Specific Batch Normalization". They are kept with the weights.
+    """
+
+    def __init__(self, stages: nn.Module) -> None:
+        super().__init__()
+        for number, norm in enumerate(_batch_norms(stages)):
+            for name in STATISTICS:
+                self.register_buffer(f"{name}_{number}", getattr(norm, name).clone())
+
+    @contextmanager
+    def applied(self, stages: nn.Module) -> Iterator[None]:
+        """Let these stand in for the statistics of the stages for a while, in training as in testing."""
+        self._swap(stages)
+        try:
+            yield
+        finally:
+            self._swap(stages)
+
+    def _swap(self, stages: nn.Module) -> None:
+        for number, norm in enumerate(_batch_norms(stages)):
+            for name in STATISTICS:
+                own, other = getattr(norm, name), getattr(self, f"{name}_{number}")
+                setattr(norm, name, other)
+                setattr(self, f"{name}_{number}", own)
 
 
 def has_batch_norm(model: nn.Module) -> bool:

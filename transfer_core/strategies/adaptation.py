@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ from transfer_core.strategies.tuning import Tuning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from transfer_core.models.model import Classifier
+    from transfer_core.models.model import Classifier, OtherStatistics
 
 
 def match_shares_knob(default: float) -> Any:
@@ -36,12 +37,26 @@ class Adaptation(Tuning):
 
     batch_norm: str = knob(
         "target", "Batch-norm statistics",
-        "target: each domain by its own, and those of the target are kept for testing. separate: each by its own, both "
-        "kept. shared: both domains in one batch.",
+        "target: each domain has its own, and the target's are used for testing. separate: each domain by its own in "
+        "training, their mean in testing. shared: both domains in one batch.",
         choices=("shared", "separate", "target"),
     )  # fmt: skip
 
     match_shares: float = match_shares_knob(0.0)
+
+    def prepare(self, model: Classifier, task: Task) -> None:
+        """Keep statistics of the source apart where the model's own are to be the target's."""
+        from transfer_core.models.model import OtherStatistics
+
+        if self.batch_norm == "target":
+            model.extras["source_statistics"] = OtherStatistics(model.stages[task.cut :])
+
+    def looking_at_source(self, model: Classifier, task: Task) -> AbstractContextManager[None]:
+        """Return the context in which images of the source are looked at: with statistics of their own."""
+        if "source_statistics" not in model.extras:
+            return nullcontext()
+        statistics: OtherStatistics = model.extras["source_statistics"]  # type: ignore[assignment]
+        return statistics.applied(model.stages[task.cut :])
 
     def shares(self, target: Tensor, model: Classifier, task: Task) -> dict[str, Tensor]:
         """Return the term that keeps class shares, for target features [m, d]; empty where it has no weight."""
@@ -57,12 +72,10 @@ class Adaptation(Tuning):
         """Return the features ([n, d], [m, d]) of the batch's source and target images."""
         import torch
 
-        from transfer_core.models.model import steady_statistics
-
         assert batch.x_target is not None
         if self.batch_norm == "shared":
             both = model.features(torch.cat([batch.x, batch.x_target]), task.cut)
             return both[: len(batch.x)], both[len(batch.x) :]
-        with steady_statistics(model, on=self.batch_norm == "target"):
+        with self.looking_at_source(model, task):
             source = model.features(batch.x, task.cut)
         return source, model.features(batch.x_target, task.cut)

@@ -8,6 +8,7 @@ here, so that a strategy's name, needs and knobs can be read without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -159,6 +160,10 @@ class Strategy:
     def classes_needed(self) -> int:
         """Return how many classes a data set must have."""
         return 2
+
+    def looking_at_source(self, model: Classifier, task: Task) -> AbstractContextManager[None]:
+        """Return the context in which labelled images are looked at, where unlabelled ones need another."""
+        return nullcontext()
 
     def prepare(self, model: Classifier, task: Task) -> None:
         """Put further parts into a new model: another head, or `model.extras["discriminator"]`."""

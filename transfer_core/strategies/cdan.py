@@ -47,6 +47,7 @@ class CDAN(Adaptation):
         """Add the discriminator and, for a large outer product, the fixed random projection."""
         from transfer_core.models.heads import RandomProjection, make_discriminator
 
+        super().prepare(model, task)
         size = task.feature_dim * len(task.classes)
         if size > LARGEST:
             size = PROJECTED

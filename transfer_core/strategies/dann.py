@@ -42,6 +42,7 @@ class DANN(Adaptation):
         """Add the discriminator."""
         from transfer_core.models.heads import make_discriminator
 
+        super().prepare(model, task)
         model.extras["discriminator"] = make_discriminator(task.feature_dim, self.width, self.dropout)
 
     def phases(self, task: Task) -> list[Phase]:

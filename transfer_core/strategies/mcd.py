@@ -43,6 +43,7 @@ class MCD(Adaptation):
         """Put two heads, started differently, in the place of one."""
         from transfer_core.models.heads import TwoHeads
 
+        super().prepare(model, task)
         model.heads["main"] = TwoHeads(task.feature_dim, len(task.classes))
 
     def phases(self, task: Task) -> list[Phase]:

@@ -49,6 +49,7 @@ class SelfTraining(Adaptation):
         """Add the running shares of the classes said on unlabelled images."""
         from transfer_core.models.heads import RunningShares
 
+        super().prepare(model, task)
         model.extras["said"] = RunningShares(len(task.classes))
 
     def phases(self, task: Task) -> list[Phase]:

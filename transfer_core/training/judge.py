@@ -55,7 +55,8 @@ class Judge:
     def look(self, activations: Activations, cut: int, epoch: int) -> Verdict:
         """Return the figures of the model as it stands."""
         self.setup.model.eval()
-        val = self._validate(self._logits(activations, self._val, cut))
+        with self.setup.strategy.looking_at_source(self.setup.model, self.setup.task):
+            val = self._validate(self._logits(activations, self._val, cut))
         target: dict[str, float] = {}
         if self._target:
             probabilities = self._logits(activations, self._target, cut).cpu().double().softmax(1).numpy()
