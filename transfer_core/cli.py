@@ -195,6 +195,9 @@ def _run_answer(lab: Lab, run: str) -> Answer:
             f"did adaptation help? {verdict.verdict}: balanced accuracy {verdict.value:+.3f} beside the same run "
             f"without it (95 % {low:+.3f} to {high:+.3f})"
         )
+    if "test" in data:
+        data["labelled_by_hand"] = not data["test"]["n"]
+        data["test"] = lab.tested(found)
     if "test" in data and not data["test"]["n"]:
         lines.append("cannot be measured: the unseen images have no labels")
     elif "test" in data:

@@ -80,13 +80,14 @@ def race(ids: list[str], *, ticking: bool) -> None:
 across = any(lab.library.get_split(run.manifest, run.spec.split).rule == "transfer" for run in chosen_runs)
 ticks = any(not run.is_over for run in chosen_runs)
 (st.fragment(race, run_every=1.5) if ticks else race)(picked, ticking=ticks)
-runs = [run for run in chosen_runs if run.result and run.result["test"]["n"]]
+tests = {run.id: lab.tested(run) for run in chosen_runs if run.result}
+runs = [run for run in chosen_runs if run.id in tests and tests[run.id]["n"]]
 if not runs:
     st.caption("The table is here as soon as the first run has been measured on labelled images.")
     st.stop()
 table = []
 for run in runs:
-    test = (run.result or {})["test"]
+    test = tests[run.id]
     table.append(
         {
             "Run": run.name,
@@ -105,10 +106,10 @@ for run in runs:
 number = st.column_config.NumberColumn(format="%.1f %%")
 config = {"Right on unseen": number, "Balanced": number, "Macro-F1": number}
 st.dataframe(table, hide_index=True, column_config=config, alt="The chosen runs side by side")
-best = max(runs, key=lambda run: (run.result or {})["test"]["accuracy"])
+best = max(runs, key=lambda run: tests[run.id]["accuracy"])
 st.caption("Where the intervals overlap much, more test images are needed to tell the runs apart.")
 
-accuracy = percent((best.result or {})["test"]["accuracy"])
+accuracy = percent(tests[best.id]["accuracy"])
 if comparable and st.button(
     f"Take home: {escape(best.name)} ({accuracy})", type="primary", icon=":material/inventory_2:"
 ):

@@ -6,6 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
+from pages.ui.adaptation import show_made_for
 from pages.ui.parts import class_colours, finished_run, title
 from pages.ui.state import get_helper, get_manifest
 from pages.ui.text import escape, percent, plural, right_on
@@ -18,6 +19,7 @@ run = finished_run()
 manifest = get_manifest(run.manifest)
 colours = class_colours(manifest.classes)
 st.markdown(f"The model of **{escape(run.name)}**, right on {right_on(run.result['test'])} of unseen images.")
+show_made_for(run)
 types = [each.lstrip(".") for each in SUFFIXES]
 files = st.file_uploader("Drop images here", type=types, accept_multiple_files=True)
 if not files:

@@ -30,9 +30,9 @@ if not run.result:
     st.stop()
 
 report = lab.report(run)
-manifest = report.manifest
-test = run.result["test"] if run.result["test"]["n"] else report.metrics().to_json()  # or as labelled by hand
-colours = class_colours(manifest.classes)
+manifest, classes = report.manifest, report.classes
+test = lab.tested(run)
+colours = class_colours(classes)
 split = lab.library.get_split(run.manifest, run.spec.split)
 
 title(escape(run.name))
@@ -70,13 +70,14 @@ if not run.result["test"]["n"]:
         f"Labelled by hand after training: {plural(test['n'], 'image')} drawn at random from the "
         f"{len(split.part('test'))} unseen ones. Training never read these labels."
     )
+    show_spot_check(run, manifest)
 if split.rule == "image" and split.receipt.groups_shared:
     st.info(
         f"Images of {plural(split.receipt.groups_shared, 'group')} were on both sides, so this figure may be too "
         "good for new groups. A split by group tells.",
         icon=":material/info:",
     )
-weakest = min(test["per_class"], key=lambda each: each["recall"])
+weakest = min((each for each in test["per_class"] if each["support"]), key=lambda each: each["recall"])
 rarest = min(test["per_class"], key=lambda each: each["support"])
 if weakest["recall"] < 1:
     st.markdown(
@@ -110,7 +111,13 @@ def between(ends: tuple[float, float]) -> str:
 
 
 show_verdict(run)
-if oracle := run.result.get("oracle"):
+used = run.result.get("target_labels_used")
+if split.new_classes:
+    st.caption(
+        f"Source and target have different classes: {plural(used or 0, 'labelled image')} of the target taught and, a quarter of "
+        "them, chose the epoch."
+    )
+elif oracle := run.result.get("oracle"):
     st.caption(
         f"Chosen without labels of the target: epoch {run.result['best_epoch']}, balanced accuracy {percent(oracle['chosen'])} on "
         f"{plural(oracle['images'], 'image')} of its training part. An oracle that knew their labels would have taken "
@@ -119,8 +126,9 @@ if oracle := run.result.get("oracle"):
     )
 if shots := run.spec.knobs.get("shots"):
     st.caption(f"Learnt from at most {plural(int(shots), 'image')} per class of the training part.")
-if used := run.result.get("target_labels_used"):
+if used and not split.new_classes:
     st.caption(f"{plural(used, 'label')} of the target's training part were used.")
+adapts = split.rule == "transfer" and not split.new_classes
 majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)
 with st.container(key="wrap-figures"):
     places = st.columns(4)
@@ -143,7 +151,7 @@ figure_card(
     places[3],
     "Validation accuracy",
     percent(run.result["val"]["accuracy"]),
-    "on images that training did not see",
+    "on images of the source that training did not see" if adapts else "on images that training did not see",
 )
 
 from transfer_core.figures import class_intervals, confusion  # noqa: E402 - plotly is slow to import
@@ -160,27 +168,26 @@ with left:
 with right:
     st.markdown("#### What was taken for what")
     st.caption("Open a cell to see its images.")
-    if len(manifest.classes) <= MOST:
-        cell = confusion_buttons(test["confusion"], manifest.classes, run.id)
+    if len(classes) <= MOST:
+        cell = confusion_buttons(test["confusion"], classes, run.id)
     else:
-        st.plotly_chart(confusion(test["confusion"], manifest.classes), alt="Confusion matrix")
+        st.plotly_chart(confusion(test["confusion"], classes), alt="Confusion matrix")
         a, b = st.columns(2)
-        is_class = a.selectbox("is", manifest.classes)
-        said_class = b.selectbox("said", manifest.classes, index=1)
-        cell = (manifest.classes.index(is_class), manifest.classes.index(said_class))
+        is_class = a.selectbox("is", classes)
+        said_class = b.selectbox("said", classes, index=1)
+        cell = (classes.index(is_class), classes.index(said_class))
 
 rows = [(row, p) for row, _, p in report.rows("test") if row.label is not None]
 names = {name: index for index, name in enumerate(manifest.classes)}
 if cell:
-    true, said = cell
-    inside = [(row, p) for row, p in rows if names[row.label or ""] == true and int(p.argmax()) == said]
+    is_name, said_name = (classes[number] for number in cell)
+    said = names[said_name]
+    inside = [(row, p) for row, p in rows if row.label == is_name and int(p.argmax()) == said]
     inside.sort(key=lambda each: -each[1][said])
-    st.markdown(
-        f"#### Is {escape(manifest.classes[true])}, said {escape(manifest.classes[said])}: {plural(len(inside), 'image')}"
-    )
+    st.markdown(f"#### Is {escape(is_name)}, said {escape(said_name)}: {plural(len(inside), 'image')}")
     PER_PAGE = 18
     pages = max(1, -(-len(inside) // PER_PAGE))
-    number_shown = st.pagination(pages, key=f"cell-page-{run.id}-{true}-{said}") if pages > 1 else 1
+    number_shown = st.pagination(pages, key=f"cell-page-{run.id}-{is_name}-{said_name}") if pages > 1 else 1
     part = inside[(number_shown - 1) * PER_PAGE : number_shown * PER_PAGE]
     gallery(
         [row for row, _ in part],
@@ -224,7 +231,7 @@ with st.expander("How this came about", icon=":material/info:"):
     backbone, spec = get_backbone(run.spec.backbone), run.spec
     seconds = run.result["seconds"]
     st.markdown(
-        f"- Data set {escape(manifest.name)} ({manifest.id}), split {split.id} by {split.rule}, seed {split.seed}\n"
+        f"- Data set {escape(manifest.name)} ({run.manifest}), split {split.id} by {split.rule}, seed {split.seed}\n"
         f"- {get_strategy(spec.strategy).title} of {escape(backbone.title)}, {spec.cut} of {len(backbone.stages)} stages frozen, "
         f"geometry {spec.geometry}, augmentation {spec.augment}, seed {spec.seed}\n"
         f"- {seconds['total']:.0f} s in all, {seconds['cache']:.0f} s for the frozen part, {seconds['train']:.0f} s training; {ago(run.created)}\n"

@@ -4,6 +4,7 @@ import io
 
 import streamlit as st
 
+from pages.ui.adaptation import show_made_for
 from pages.ui.parts import finished_run, title
 from pages.ui.state import get_helper, get_lab
 from pages.ui.text import escape, right_on, size
@@ -15,6 +16,7 @@ lab = get_lab()
 title("How do I use it elsewhere?")
 run = finished_run()
 st.markdown(f"**{escape(run.name)}**, right on {right_on(run.result['test'])} of unseen images.")
+show_made_for(run)
 backbone = get_backbone(run.spec.backbone)
 with st.container(border=True):
     st.markdown("#### Weights (safetensors)")

@@ -24,7 +24,8 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
     total = max(1, sum(counts.values()))
     needs = get_strategy(run.spec.strategy).needs
     adapts = run.spec.strategy != "source_only" and bool({TARGET, UNLABELLED} & set(needs))
-    found = check_health(ends, {name: count / total for name, count in counts.items()}, adapts=adapts)
+    shares = {} if split.new_classes else {name: count / total for name, count in counts.items()}
+    found = check_health(ends, shares, adapts=adapts)
     if not found:
         return
     with st.container(border=True):
@@ -37,6 +38,15 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
             f"{escape(name)} {value:.3f}" for name, value in {**terms, **ends[-1].facts}.items()
         )
         st.caption(f"Epoch {ends[-1].epoch}: {numbers}")
+
+
+def show_made_for(run: Run) -> None:
+    """Say of an adapted model which images it is for; nothing of other models."""
+    if TARGET in get_strategy(run.spec.strategy).needs:
+        st.caption(
+            f":material/info: Adapted to images like those of **{escape(run.spec.target)}**; on others it may do worse than "
+            "the validation figures say."
+        )
 
 
 def show_verdict(run: Run) -> None:

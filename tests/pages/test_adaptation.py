@@ -147,7 +147,7 @@ def test_labelling_a_few_images_tells_whether_adaptation_helped(study: Study) ->
     assert study.lab.spot_check(run).open == images
     for image in images:
         assert study.lab.verdict(run) is None, "no figure before the end"
-        at.button(key=f"is-{truth[image]}").click().run()
+        at.button(key=f"is-{image}-{truth[image]}").click().run()
     assert not at.exception
     verdict = study.lab.verdict(run)
     assert verdict is not None

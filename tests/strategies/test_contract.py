@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from transfer_core.data.ingest import ingest
 from transfer_core.data.manifest import TARGET_TRAIN
 from transfer_core.data.split import make_split
 from transfer_core.errors import UserError
+from transfer_core.evaluation.predict import predict
 from transfer_core.knobs import get_knobs, make_from_knobs
 from transfer_core.strategies import FURTHER_LABEL, STRATEGIES, TARGET, UNLABELLED, Strategy, get_strategy
 from transfer_core.training import loop
@@ -364,3 +366,22 @@ def test_each_domain_keeps_statistics_of_its_own(lab: Lab) -> None:
     wanted = {name: value for name, value in alone.setup.model.stages.state_dict().items() if name in own}
     assert all(torch.allclose(source[name], wanted[name], atol=1e-6) for name in wanted)
     assert not same_tensors(own, source)
+    figures = [[each.val for each in outcome.log] for outcome in (both, alone)]
+    assert figures[0][0] == pytest.approx(figures[1][0]), (
+        "the source is validated with the source's statistics"
+    )
+
+
+def test_without_a_target_all_images_are_of_one_kind(lab: Lab) -> None:
+    """Then validation and prediction must go by the same statistics: there is no domain to have its own."""
+    rows = tuple(replace(row, group=None) for row in lab.manifest.rows)  # or what has no label is of a tested group
+    manifest = lab.library.add(replace(lab.manifest, rows=rows))
+    lab = Lab(lab.home, manifest, lab.library.add_split(make_split(manifest)))
+    outcome = lab.train(lab.spec("self_training", cut=2, augment="flips"))
+    model, val = outcome.setup.model, outcome.setup.images("val")
+    model.load_trained(outcome.best)
+    assert "source_statistics" not in model.extras
+    with outcome.setup.activations(2) as activations:
+        said = predict(model, activations, val, 2).argmax(1)
+    right = float(np.mean(said == outcome.setup.targets(val).numpy()))
+    assert right == pytest.approx(outcome.log[outcome.ended.best - 1].val["accuracy"])

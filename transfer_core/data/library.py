@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.split import Split
@@ -124,18 +127,28 @@ class Library:
         return Split.from_json(read_json(path))
 
     def answers(self, dataset: str) -> dict[str, str | None]:
-        """Return what was answered by hand of images without a label; None where somebody could not tell."""
+        """Return what was answered by hand of images without a label, in order; None where somebody could not tell."""
         path = self.folder / dataset / "answers.json"
         return read_json(path) if is_id(dataset) and path.exists() else {}
 
     def answer(self, dataset: str, image: str, answer: str | None) -> None:
-        """Keep an answer, or that somebody could not tell."""
-        write_json(self.folder / dataset / "answers.json", self.answers(dataset) | {image: answer})
+        """Keep an answer, or that somebody could not tell; what was answered before stays."""
+        with self._answering(dataset) as answers:
+            answers.setdefault(image, answer)
 
     def forget_answer(self, dataset: str, image: str) -> None:
         """Take an answer back."""
-        kept = {name: each for name, each in self.answers(dataset).items() if name != image}
-        write_json(self.folder / dataset / "answers.json", kept)
+        with self._answering(dataset) as answers:
+            answers.pop(image, None)
+
+    @contextmanager
+    def _answering(self, dataset: str) -> Iterator[dict[str, str | None]]:
+        """Let the answers be changed by one at a time: two people may label at once."""
+        folder = self.folder / self.about(dataset).id
+        with FileLock(folder / "answers.lock"):
+            answers = self.answers(dataset)
+            yield answers
+            write_json(folder / "answers.json", answers)
 
     def _split_path(self, dataset: str, split: str) -> Path:
         return self.folder / dataset / "splits" / f"{split}.json"

@@ -185,6 +185,11 @@ def _together(rows: Sequence[Row]) -> list[str]:
     return [find(f"pixels {row.pixels}") for row in rows]
 
 
+def divide(rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator) -> dict[str, str]:
+    """Assign labelled rows to train, val and test by shares, whole groups and identical pixels together."""
+    return _by_unit(rows, _together(rows), shares, rng)
+
+
 def _by_unit(
     rows: Sequence[Row], units: Sequence[str], shares: Sequence[float], rng: np.random.Generator
 ) -> dict[str, str]:

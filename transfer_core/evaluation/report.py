@@ -43,14 +43,19 @@ class Report:
             if part in (None, own)
         ]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that are tested: all, or the target's where source and target have different ones."""
+        return tuple(self.about.get("asked") or self.manifest.classes)
+
     def metrics(self, *parts: str) -> Metrics:
         """Return the figures of the labelled images of some parts, of the test part where none is named."""
         rows = [each for each in self.rows() if each[0].label is not None and each[1] in (parts or ("test",))]
-        numbers = {name: index for index, name in enumerate(self.manifest.classes)}
+        numbers = {name: index for index, name in enumerate(self.classes)}
         truth = np.array([numbers[row.label or ""] for row, _, _ in rows], dtype=np.int64)
-        said = np.array([int(p.argmax()) for _, _, p in rows], dtype=np.int64)
+        said = np.array([numbers[self.manifest.classes[p.argmax()]] for _, _, p in rows], dtype=np.int64)
         groups = [row.group or row.image for row, _, _ in rows] if self.grouped else None
-        return make_metrics(truth, said, self.manifest.classes, groups)
+        return make_metrics(truth, said, self.classes, groups)
 
     def predicted(self, images: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the number of the likeliest class [n] of some images."""

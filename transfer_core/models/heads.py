@@ -49,6 +49,21 @@ class RunningShares(nn.Module):
         return self.shares
 
 
+class SomeClasses(nn.Module):
+    """A linear head that never says some of the classes."""
+
+    def __init__(self, features: int, classes: int, said: Sequence[int]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, classes)
+        self.never: Tensor
+        self.register_buffer("never", torch.tensor([number not in said for number in range(classes)]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features [n, d] to logits [n, classes]."""
+        logits: Tensor = self.linear(x)
+        return logits.masked_fill(self.never, -1e4)
+
+
 class TwoHeads(nn.Module):
     """Two linear heads started differently; together they say the mean of their probabilities, as logits."""
 

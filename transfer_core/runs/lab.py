@@ -117,6 +117,12 @@ class Lab:
         manifest = self.library.get(run.manifest)
         return load_report(folder, self.spot_check(run).applied(manifest))
 
+    def tested(self, run: Run) -> dict[str, Any]:
+        """Return the figures of the test part, from labels given by hand where the target came without."""
+        test: dict[str, Any] = (run.result or {})["test"]
+        by_hand = not test["n"] and self.spot_check(run).is_done
+        return self.report(run).metrics().to_json() if by_hand else test
+
     def spot_check(self, run: Run) -> SpotCheck:
         """Return the labelling by hand that tells how a run does where its test images came without labels."""
         manifest, split = self.library.get(run.manifest), self.library.get_split(run.manifest, run.spec.split)

@@ -234,6 +234,8 @@ def _test(
             "threads": torch.get_num_threads(),
         },
     }
+    if setup.asked:
+        about["asked"] = [setup.manifest.classes[number] for number in setup.asked]
     if setup.has_target:
         about |= _about_target(setup, folder, ended.best)
     report = Report(

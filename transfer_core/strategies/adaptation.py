@@ -48,7 +48,7 @@ class Adaptation(Tuning):
         """Keep statistics of the source apart where the model's own are to be the target's."""
         from transfer_core.models.model import OtherStatistics
 
-        if self.batch_norm == "target":
+        if self.batch_norm == "target" and task.has_target:
             model.extras["source_statistics"] = OtherStatistics(model.stages[task.cut :])
 
     def looking_at_source(self, model: Classifier, task: Task) -> AbstractContextManager[None]:
@@ -73,7 +73,7 @@ class Adaptation(Tuning):
         import torch
 
         assert batch.x_target is not None
-        if self.batch_norm == "shared":
+        if self.batch_norm == "shared" or not task.has_target:  # without a target all images are of one kind
             both = model.features(torch.cat([batch.x, batch.x_target]), task.cut)
             return both[: len(batch.x)], both[len(batch.x) :]
         with self.looking_at_source(model, task):

@@ -39,6 +39,8 @@ class Task:
     lr: float
     seed: int
     tasks: Mapping[str, int] = field(default_factory=dict)  # further heads: name -> number of classes
+    has_target: bool = False  # whether the unlabelled images are of a target domain that is tested
+    asked: tuple[int, ...] = ()  # the classes that are tested, where those of the source are others
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ that `target_labels` allows, a quarter of which choose the epoch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +16,8 @@ from transfer_core.strategies.base import FURTHER_LABEL, Batch, Group, Phase, St
 from transfer_core.strategies.tuning import Tuning
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transfer_core.models.model import Classifier
 
 
@@ -48,6 +50,10 @@ class MultiTask(Tuning):
         """Add a linear head per further question."""
         from torch import nn
 
+        from transfer_core.models.heads import SomeClasses
+
+        if task.asked:
+            model.heads["main"] = SomeClasses(task.feature_dim, len(task.classes), task.asked)
         for name, classes in task.tasks.items():
             model.heads[head_name(name)] = nn.Linear(task.feature_dim, classes)
 
@@ -61,13 +67,25 @@ class MultiTask(Tuning):
 
         features = model.features(batch.x, task.cut)
         logits = model.heads["main"](features)
-        terms = {"cross-entropy": self.cross_entropy(logits, batch, task)}
+        terms = {"cross-entropy": self._answer(logits, batch, task)}
         for name, labels in batch.tasks.items():
             answers = model.heads[head_name(name)](features)
             known = (labels >= 0).sum().clamp_min(1)
             summed = cross_entropy(answers, labels, ignore_index=-1, reduction="sum")
             terms["second question"] = self.weight * summed / known
         return StepLoss(terms, logits)
+
+    def _answer(self, logits: Tensor, batch: Batch, task: Task) -> Tensor:
+        """Return the cross-entropy of the main question, over the classes that it has."""
+        import torch
+
+        if not task.asked:
+            return self.cross_entropy(logits, batch, task)
+        place = torch.full((len(task.classes) + 1,), -1, device=batch.y.device)  # the last is for label -1
+        place[list(task.asked)] = torch.arange(len(task.asked), device=batch.y.device)
+        weights = tuple(task.class_weights[number] for number in task.asked)
+        own = replace(batch, y=place[batch.y])
+        return self.cross_entropy(logits[:, list(task.asked)], own, replace(task, class_weights=weights))
 
 
 def head_name(label: str) -> str:

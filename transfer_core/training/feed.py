@@ -65,7 +65,7 @@ class Feed:
         others: list[Iterator[Tensor]] = []
         if phase.target != "none":
             plain = self._beside(plan, epoch)
-            if phase.target == "pair" and not self._symmetric:
+            if phase.target == "pair" and not (self._symmetric and self.spec.views):
                 plain = [(images, [0] * len(images)) for images, _ in plain]
             others.append(activations.batches(plain, epoch))
             if phase.target == "pair":

@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from transfer_core.data.augment import count_views
-from transfer_core.data.manifest import Manifest
+from transfer_core.data.manifest import TARGET_TRAIN, Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.knobs import get_knobs
@@ -50,13 +50,15 @@ def make_spec(manifest: Manifest, split: Split, wishes: Mapping[str, Any] | None
         "batch_size": default_batch_size(n_train),
         "class_weights": default_class_weights(split),
         "patience": default_patience(strategy.name),
-        "select": "combined" if split.rule == "transfer" else "validation_loss",
+        "select": "combined" if split.rule == "transfer" and not split.new_classes else "validation_loss",
         "source": split.train_domain,
         "target": split.test_domain,
     }
     values = defaults | {"augment": augment} | wanted
     if split.rule != "transfer" and values["select"] != "validation_loss":
         raise UserError(f"Choosing by {RULES[values['select']]} needs a split from one domain to another.")
+    if split.new_classes and values["select"] in ("combined", "class_share_agreement"):
+        raise UserError(f"Choosing by {RULES[values['select']]} needs the same classes in source and target.")
     values["device"] = resolve_device(wanted.get("device", "auto"))
     values["views"] = count_views(augment, wanted.get("views"))
     spec = check_spec(RunSpec(manifest=manifest.id, split=split.id, **values))
@@ -101,6 +103,8 @@ def default_patience(strategy: str) -> int:
 def default_class_weights(split: Split) -> str:
     """Return "balanced" where the largest class is more than four times the smallest."""
     counts = [each for each in split.receipt.counts["train"].values() if each]
+    if split.new_classes:  # what is learnt is drawn evenly
+        return "none"
     return "balanced" if max(counts) > IMBALANCE * min(counts) else "none"
 
 
@@ -138,6 +142,14 @@ def _unmet_by_other_classes(strategy: Strategy | type[Strategy], split: Split) -
             f"Source and target have different classes, so some labels of the target are needed: set labelled target images "
             f"(target_labels) to {LEAST_LABELS} or more per class."
         )
+    known = split.receipt.counts[TARGET_TRAIN]
+    few = [
+        name
+        for name in split.receipt.counts["test"]
+        if known[name] + split.receipt.counts["test"][name] > 0 and known[name] < LEAST_LABELS
+    ]
+    if few:
+        return f"Fewer than {LEAST_LABELS} images of {', '.join(few)} are left to learn from: bring more, or make the test part smaller."
     return None
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from transfer_core.data.augment import get_augmentation
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import TARGET_TRAIN, Manifest
-from transfer_core.data.split import Split
+from transfer_core.data.split import Split, divide
 from transfer_core.errors import UserError
 from transfer_core.models.activations import Activations
 from transfer_core.models.backbones import Backbone, get_backbone
@@ -72,6 +72,8 @@ class Setup:
             lr=self.spec.lr,
             seed=self.spec.seed,
             tasks={name: len(values) for name, values in self._tasks.items()},
+            has_target=self.has_target,
+            asked=self.asked,
         )
 
     @property
@@ -85,16 +87,17 @@ class Setup:
         wanted = int(getattr(self.strategy, "target_labels", 0))
         return pick(self.manifest, self.split.part(TARGET_TRAIN), wanted, self.spec.seed) if wanted else []
 
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """The numbers of the target's classes where the source has others; empty where both have the same."""
+        known = self.split.receipt.counts.get(TARGET_TRAIN, {})
+        names = [name for name in self.manifest.classes if known.get(name)] if self.split.new_classes else []
+        return tuple(self.manifest.classes.index(name) for name in names)
+
     @cached_property
     def choosing(self) -> list[str]:
-        """Of `picked`, a quarter of each class, at least one image, where only they can tell which epoch is best.
-
-        That is where the target has other classes than the source.
-        """
-        if not self.split.new_classes:
-            return []
-        per_class = int(getattr(self.strategy, "target_labels", 0))
-        return pick(self.manifest, self.picked, max(1, per_class // 4), self.spec.seed)
+        """Of `picked`, about a quarter, where only they can tell which epoch is best: the target has other classes."""
+        return set_aside(self.manifest, self.picked, 0.25, self.spec.seed) if self.asked else []
 
     def images(self, part: str) -> list[str]:
         """Return the images of "train", "val" or "unlabelled", in a canonical order.
@@ -240,6 +243,25 @@ def pick(manifest: Manifest, images: list[str], count: int, seed: int) -> list[s
     found: list[str] = []
     for name in manifest.classes:
         own = [image for image in images if manifest.by_image[image].label == name]
+        found += [own[index] for index in rng.permutation(len(own))[:count]]
+    return sorted(found)
+
+
+def set_aside(manifest: Manifest, images: list[str], share: float, seed: int) -> list[str]:
+    """Return about a share of labelled images, in whole groups where that leaves each class on both sides.
+
+    Otherwise single images of each class, at least one and never all.
+    """
+    rows = [manifest.by_image[image] for image in images]
+    rng = np.random.default_rng([seed, 89])
+    parts = divide(rows, (1 - share, share, 0.0), rng)
+    sides = {(row.label, parts[row.image]) for row in rows}
+    if len(sides) == 2 * len({row.label for row in rows}):
+        return sorted(image for image, part in parts.items() if part == "val")
+    found: list[str] = []
+    for label in sorted({row.label or "" for row in rows}):
+        own = [row.image for row in rows if row.label == label]
+        count = min(len(own) - 1, max(1, round(share * len(own))))
         found += [own[index] for index in rng.permutation(len(own))[:count]]
     return sorted(found)
 

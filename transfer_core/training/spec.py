@@ -47,7 +47,7 @@ class RunSpec:
                               choices=("none", "balanced"))  # fmt: skip
     patience: int = knob(0, "Patience", "Stop after this many epochs without improvement; 0: never.",
                          unit="epochs", low=0, high=10_000)  # fmt: skip
-    select: str = knob("validation_loss", "Chosen by", "What decides which epoch is kept; never labels of the target.",
+    select: str = knob("validation_loss", "Chosen by", "What decides which epoch is kept; labels of the target only where its classes are others than the source's.",
                        choices=tuple(RULES))  # fmt: skip
     precision: str = knob("auto", "Precision", "mixed is faster on a GPU.", choices=PRECISIONS)
     cache: bool = True
