@@ -44,13 +44,13 @@ class Rows:
     def get(self, key: str, measure: Callable[[], Row]) -> Row:
         """Return the row of a key, measured and written down now if it is not there."""
         if key not in self._done:
-            self._done[key] = {"key": key, **measure()}
+            self._done[key] = {"key": key, "date": time.strftime("%Y-%m-%d"), **measure()}
             RESULTS.mkdir(exist_ok=True)
             with self._path.open("a") as out:
                 out.write(json.dumps(self._done[key], default=float) + "\n")
                 out.flush()
                 os.fsync(out.fileno())
-        return {name: value for name, value in self._done[key].items() if name != "key"}
+        return {name: value for name, value in self._done[key].items() if name not in ("key", "date")}
 
 
 def finish(name: str, rows: Sequence[Mapping[str, Any]], checks: Sequence[Check]) -> None:

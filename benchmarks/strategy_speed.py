@@ -11,6 +11,7 @@ on at least 80 % of the bound is wanted. Feature extraction, which needs frozen 
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
 from common import Check, Row, Rows, finish
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -107,6 +109,11 @@ def epochs(
     return each, [b - a for a, b in pairwise(frozen)]
 
 
+def cpu_name() -> str:
+    """Return what this machine computes with: times of another one are not ours."""
+    return f"{platform.processor() or platform.machine()} x {torch.get_num_threads()}"
+
+
 def compare(library: Library, manifest: Manifest, split: Split, strategy: type[Strategy]) -> Row:
     """Return the time of an epoch with and without the cache, beside the bound."""
     slow, frozen = epochs(library, manifest, split, strategy, cache=False)
@@ -132,7 +139,7 @@ def main() -> None:
             print(f"{strategy.name}: left out, {LEFT_OUT[strategy.name]}")
             continue
         split = across if {TARGET, UNLABELLED} & set(strategy.needs) else plain
-        key = f"{strategy.name}-{code_version(strategy)}"
+        key = f"{strategy.name}-{code_version(strategy)}-{cpu_name()}"
         rows.append(done.get(key, partial(compare, library, manifest, split, strategy)))
         print(rows[-1], flush=True)
         checks.append(Check(f"{strategy.name}: share of the bound", rows[-1]["share"], 0.8))

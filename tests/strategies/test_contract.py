@@ -374,7 +374,9 @@ def test_each_domain_keeps_statistics_of_its_own(lab: Lab) -> None:
 
 def test_without_a_target_all_images_are_of_one_kind(lab: Lab) -> None:
     """Then validation and prediction must go by the same statistics: there is no domain to have its own."""
-    rows = tuple(replace(row, group=None) for row in lab.manifest.rows)  # or what has no label is of a tested group
+    rows = tuple(
+        replace(row, group=None) for row in lab.manifest.rows
+    )  # or what has no label is of a tested group
     manifest = lab.library.add(replace(lab.manifest, rows=rows))
     lab = Lab(lab.home, manifest, lab.library.add_split(make_split(manifest)))
     outcome = lab.train(lab.spec("self_training", cut=2, augment="flips"))

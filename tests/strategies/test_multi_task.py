@@ -12,9 +12,11 @@ from sample_data.shapes import draw_shapes
 from tests.support import CLASSES, Lab, candidates
 from transfer_core.data.ingest import ingest
 from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest, Row
 from transfer_core.data.split import make_split
 from transfer_core.errors import UserError
 from transfer_core.models.backbones import Backbone
+from transfer_core.training.setup import set_aside
 
 LABELS = 8  # of the target per class, of which two choose the epoch
 
@@ -50,6 +52,22 @@ def test_each_domain_teaches_its_own_question(lab: Lab) -> None:
     )
     assert (len(setup.images("val")), int(target.sum())) == (2 * 2, 2 * (LABELS - 2))
     assert not set(setup.picked) & set(lab.split.part("test"))
+    assert [lab.manifest.classes[number] for number in setup.asked] == ["disc-solid", "not solid"]
+
+
+@pytest.mark.parametrize("groups", [6, 1])
+def test_what_chooses_the_epoch_shares_no_group_with_what_trains_where_that_is_possible(groups: int) -> None:
+    rows = [
+        Row(f"{n:02}", f"{n:02}", "", 1, 1, label="ab"[n // 2 % 2], group=f"g{n // 4 % groups}")
+        for n in range(24)
+    ]
+    manifest = Manifest("Some", ("a", "b"), tuple(rows))
+    chosen = set(set_aside(manifest, [row.image for row in rows], 0.25, seed=0))
+    sides = [{row.group for row in rows if (row.image in chosen) is side} for side in (True, False)]
+    assert (not sides[0] & sides[1]) == (groups > 1)
+    for side in (True, False):
+        assert {row.label for row in rows if (row.image in chosen) is side} == {"a", "b"}
+    assert len(chosen) in range(4, 10)
 
 
 def test_both_questions_shape_the_trunk_and_the_answer_is_the_targets(lab: Lab) -> None:
