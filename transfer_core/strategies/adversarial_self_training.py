@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from transfer_core.knobs import knob
-from transfer_core.strategies.base import TARGET, Task
+from transfer_core.strategies.adversary import Adversarial
+from transfer_core.strategies.base import TARGET
 from transfer_core.strategies.self_training import SelfTraining
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AdversarialSelfTraining(SelfTraining):
+class AdversarialSelfTraining(SelfTraining, Adversarial):
     """DANN and FixMatch together."""
 
     name: ClassVar[str] = "adversarial_self_training"
@@ -36,21 +37,6 @@ class AdversarialSelfTraining(SelfTraining):
     domain_strength: float = knob(
         1.0, "Weight of the domain loss", "How much the domains are mixed.", low=0, high=100
     )
-    width: int = knob(
-        256, "Discriminator width", "Neurons in each of its two hidden layers.", low=4, high=4096
-    )
-    dropout: float = knob(0.5, "Discriminator dropout", "Keeps it from winning too early.", low=0, high=0.9)
-
-    def prepare(self, model: Classifier, task: Task) -> None:
-        """Add the discriminator."""
-        from transfer_core.models.heads import make_discriminator
-
-        super().prepare(model, task)
-        model.extras["discriminator"] = make_discriminator(task.feature_dim, self.width, self.dropout)
-
-    def factors(self, task: Task) -> dict[str, float]:
-        """Return the learning-rate factors, the discriminator's too."""
-        return super().factors(task) | {"extras.discriminator": self.head_factor}
 
     def beside(
         self, model: Classifier, source: Tensor, target: Tensor, progress: float

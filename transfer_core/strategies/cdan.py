@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from transfer_core.knobs import knob
-from transfer_core.strategies.adaptation import Adaptation
+from transfer_core.strategies.adversary import Adversarial
 from transfer_core.strategies.base import Batch, Phase, StepLoss, Task
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ PROJECTED = 1024
 
 
 @dataclass(frozen=True)
-class CDAN(Adaptation):
+class CDAN(Adversarial):
     """Conditional domain-adversarial training."""
 
     name: ClassVar[str] = "cdan"
@@ -38,27 +38,24 @@ class CDAN(Adaptation):
         1.0, "Weight of the domain loss", "How much the domains are mixed.", low=0, high=100
     )
     entropy: bool = knob(True, "Entropy conditioning", "Images with a sure prediction count more.")
-    width: int = knob(
-        256, "Discriminator width", "Neurons in each of its two hidden layers.", low=4, high=4096
-    )
-    dropout: float = knob(0.5, "Discriminator dropout", "Keeps it from winning too early.", low=0, high=0.9)
+
+    def judged_features(self, task: Task) -> int:
+        """Return how many numbers of an image the discriminator sees: the outer product's, or the projection's."""
+        size = task.feature_dim * len(task.classes)
+        return size if size <= LARGEST else PROJECTED
 
     def prepare(self, model: Classifier, task: Task) -> None:
         """Add the discriminator and, for a large outer product, the fixed random projection."""
-        from transfer_core.models.heads import RandomProjection, make_discriminator
+        from transfer_core.models.heads import RandomProjection
 
         super().prepare(model, task)
-        size = task.feature_dim * len(task.classes)
-        if size > LARGEST:
-            size = PROJECTED
-            model.extras["projection"] = RandomProjection(task.feature_dim, len(task.classes), size)
-        model.extras["discriminator"] = make_discriminator(size, self.width, self.dropout)
+        if task.feature_dim * len(task.classes) > LARGEST:
+            model.extras["projection"] = RandomProjection(task.feature_dim, len(task.classes), PROJECTED)
 
     def phases(self, task: Task) -> list[Phase]:
         """Return the one phase."""
-        factors = self.factors(task) | {"extras.discriminator": self.head_factor}
         loss = partial(self.loss, task=task)
-        return [self.phase(task, "conditional adversarial training", loss, modules=factors, target="plain")]
+        return [self.phase(task, "conditional adversarial training", loss, target="plain")]
 
     def loss(self, model: Classifier, batch: Batch, progress: float, *, task: Task) -> StepLoss:
         """Return cross-entropy on the source and the conditional domain loss behind reversed gradients."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from transfer_core.knobs import knob
-from transfer_core.strategies.adaptation import Adaptation
+from transfer_core.strategies.adversary import Adversarial
 from transfer_core.strategies.base import Batch, Phase, StepLoss, Task
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DANN(Adaptation):
+class DANN(Adversarial):
     """Domain-adversarial training."""
 
     name: ClassVar[str] = "dann"
@@ -33,23 +33,10 @@ class DANN(Adaptation):
     strength: float = knob(
         1.0, "Weight of the domain loss", "How much the domains are mixed.", low=0, high=100
     )
-    width: int = knob(
-        256, "Discriminator width", "Neurons in each of its two hidden layers.", low=4, high=4096
-    )
-    dropout: float = knob(0.5, "Discriminator dropout", "Keeps it from winning too early.", low=0, high=0.9)
-
-    def prepare(self, model: Classifier, task: Task) -> None:
-        """Add the discriminator."""
-        from transfer_core.models.heads import make_discriminator
-
-        super().prepare(model, task)
-        model.extras["discriminator"] = make_discriminator(task.feature_dim, self.width, self.dropout)
 
     def phases(self, task: Task) -> list[Phase]:
         """Return the one phase."""
-        factors = self.factors(task) | {"extras.discriminator": self.head_factor}
-        loss = partial(self.loss, task=task)
-        return [self.phase(task, "adversarial training", loss, modules=factors, target="plain")]
+        return [self.phase(task, "adversarial training", partial(self.loss, task=task), target="plain")]
 
     def loss(self, model: Classifier, batch: Batch, progress: float, *, task: Task) -> StepLoss:
         """Return cross-entropy on the source and the domain loss behind reversed gradients."""
