@@ -203,9 +203,8 @@ def _run_answer(lab: Lab, run: str) -> Answer:
     elif "test" in data:
         test = data["test"]
         low, high = test["accuracy_ci"]
-        lines.append(
-            f"right on {test['accuracy']:.1%} of {test['n']} unseen images (95 % {low:.1%} to {high:.1%})"
-        )
+        spread = f"95 % {low:.1%} to {high:.1%}" if low < high else "too few images for an interval"
+        lines.append(f"right on {test['accuracy']:.1%} of {test['n']} unseen images ({spread})")
         lines.append(f"balanced accuracy {test['balanced_accuracy']:.3f}, macro-F1 {test['macro_f1']:.3f}")
         lines += [
             f"  {each['class']}: recall {each['recall']:.3f}, precision {each['precision']:.3f}, n {each['support']}"

@@ -8,8 +8,8 @@ import streamlit as st
 
 from pages.ui.adaptation import show_made_for
 from pages.ui.parts import class_colours, finished_run, title
-from pages.ui.state import get_helper, get_manifest
-from pages.ui.text import escape, percent, plural, right_on
+from pages.ui.state import get_helper, get_lab, get_manifest
+from pages.ui.text import escape, measured, percent, plural
 from transfer_core.data.images import SUFFIXES
 from transfer_core.errors import UserError
 from transfer_core.evaluation.report import safe_cells
@@ -18,7 +18,7 @@ title("What does it say about these?")
 run = finished_run()
 manifest = get_manifest(run.manifest)
 colours = class_colours(manifest.classes)
-st.markdown(f"The model of **{escape(run.name)}**, right on {right_on(run.result['test'])} of unseen images.")
+st.markdown(f"The model of **{escape(run.name)}**, {measured(get_lab().tested(run))}.")
 show_made_for(run)
 types = [each.lstrip(".") for each in SUFFIXES]
 files = st.file_uploader("Drop images here", type=types, accept_multiple_files=True)

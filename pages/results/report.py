@@ -29,6 +29,17 @@ if not run.result:
     missing("This run has no report: it did not come to an end with a model.", "Open it", "train/live.py")
     st.stop()
 
+
+def spread(ends: tuple[float, float]) -> str:
+    """Return an interval; where resampling found no spread there is none to show."""
+    return interval(ends) if ends[0] < ends[1] else "-"
+
+
+def between(ends: tuple[float, float]) -> str:
+    """Return a resampled interval in words; of images that are all right or all wrong there is none."""
+    return f"95 % interval {interval(ends)} %" if ends[0] < ends[1] else "too few images for an interval"
+
+
 report = lab.report(run)
 manifest, classes = report.manifest, report.classes
 test = lab.tested(run)
@@ -48,10 +59,9 @@ if not test["n"]:
     show_verdict(run)
     show_spot_check(run, manifest)
     st.stop()
-low, high = test["accuracy_ci"]
 st.markdown(
     f"### Right on {percent(test['accuracy'])} of {plural(test['n'], 'unseen image')}  \n"
-    f"95 % interval {interval((low, high))} %"
+    f"{between(test['accuracy_ci'])}"
 )
 kinds = {
     "image": "single images, drawn at random",
@@ -98,16 +108,6 @@ with st.container(horizontal=True):
     kind = "secondary" if others else "primary"
     if st.button("Predict new images", type=kind, icon=":material/image_search:"):
         go("results/predict.py")
-
-
-def spread(ends: tuple[float, float]) -> str:
-    """Return an interval; where resampling found no spread there is none to show."""
-    return interval(ends) if ends[0] < ends[1] else "-"
-
-
-def between(ends: tuple[float, float]) -> str:
-    """Return a resampled interval in words; of images that are all right or all wrong there is none."""
-    return f"95 % interval {interval(ends)}" if ends[0] < ends[1] else "too few images for an interval"
 
 
 show_verdict(run)

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.adaptation import show_made_for
 from pages.ui.parts import finished_run, title
 from pages.ui.state import get_helper, get_lab
-from pages.ui.text import escape, right_on, size
+from pages.ui.text import escape, measured, size
 from transfer_core.errors import UserError
 from transfer_core.evaluation.report import write_csv
 from transfer_core.models.backbones import get_backbone
@@ -15,7 +15,7 @@ from transfer_core.models.backbones import get_backbone
 lab = get_lab()
 title("How do I use it elsewhere?")
 run = finished_run()
-st.markdown(f"**{escape(run.name)}**, right on {right_on(run.result['test'])} of unseen images.")
+st.markdown(f"**{escape(run.name)}**, {measured(get_lab().tested(run))}.")
 show_made_for(run)
 backbone = get_backbone(run.spec.backbone)
 with st.container(border=True):

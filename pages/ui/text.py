@@ -22,6 +22,13 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def measured(test: Mapping[str, Any]) -> str:
+    """Return in words how a model did on unseen images, for the middle of a sentence."""
+    if not test["n"]:
+        return "not measured, because its unseen images have no labels"
+    return f"right on {percent(test['accuracy'])} of unseen images"
+
+
 def right_on(test: Mapping[str, Any]) -> str:
     """Return the accuracy on unseen images as percent, or that it cannot be measured without labels."""
     return percent(test["accuracy"]) if test["n"] else "not measurable"
