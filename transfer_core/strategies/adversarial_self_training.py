@@ -30,7 +30,7 @@ class AdversarialSelfTraining(SelfTraining, Adversarial):
     title: ClassVar[str] = "Adversarial self-training"
     about: ClassVar[str] = (
         "Mixes the two domains and learns from its own sure predictions on the new one. "
-        "The first to try where images of another site or device have no labels."
+        "The first to try where another site's images have no labels; it can also harm, so read the verdict."
     )
     needs: ClassVar[tuple[str, ...]] = (TARGET,)
 
