@@ -16,7 +16,7 @@ from transfer_core.data.manifest import Manifest, Row
 from transfer_core.data.split import make_split
 from transfer_core.errors import UserError
 from transfer_core.models.backbones import Backbone
-from transfer_core.training.setup import set_aside
+from transfer_core.training.labels import set_aside
 
 LABELS = 8  # of the target per class, of which two choose the epoch
 

@@ -14,7 +14,7 @@ from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.training import loop
 from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saving, Stepped
 from transfer_core.training.judge import Judge
-from transfer_core.training.setup import class_weights
+from transfer_core.training.labels import class_weights
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_best_before(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
@@ -46,11 +46,13 @@ class Activations:
         seed: int,
         cache: ActivationCache | None,
         partners: Sequence[str] = (),
+        others: Mapping[str, Activations] | None = None,  # of images that a prefix of their own computes
     ) -> None:
         self._library, self._reading, self._backbone, self._prefix = library, reading, backbone, prefix
         self._weights, self._geometry, self._augment, self._seed = weights, geometry, augment, seed
         self._cache = cache
         self._partners = dict.fromkeys(partners)  # that may be mixed with each other
+        self._others = others or {}
         self._shelves: dict[int, Shelf] = {}
 
     def fill(
@@ -62,14 +64,21 @@ class Activations:
         """
         if self._cache is None:
             return True
-        lacking = [(view, self._shelf(view).missing(images)) for view in range(views)]
-        total, done = sum(len(each) for _, each in lacking), 0
+        owned: dict[Activations, list[str]] = {}
+        for image in images:
+            owned.setdefault(self._others.get(image, self), []).append(image)
+        lacking = [
+            (own, view, own._shelf(view).missing(part))
+            for view in range(views)
+            for own, part in owned.items()
+        ]
+        total, done = sum(len(each) for _, _, each in lacking), 0
         if total:
             self._cache.make_room(total * self._key(0).row_bytes)
-        for view, missing in lacking:
-            with _Writer(self._shelf(view)) as writer:
-                for batch, pixels in self._pixels_ahead(missing, view):
-                    writer.add(batch, self._prefix.to_stored(pixels))
+        for own, view, missing in lacking:
+            with _Writer(own._shelf(view)) as writer:
+                for batch, pixels in own._pixels_ahead(missing, view):
+                    writer.add(batch, own._prefix.to_stored(pixels))
                     done += len(batch)
                     if progress and not progress(done, total):
                         return False
@@ -81,7 +90,8 @@ class Activations:
         `draw` seeds views that are ON_THE_FLY (an epoch's number).
         """
         wanted = list(views) if views is not None else [0] * len(images)
-        return self._prefix.from_stored(self._stored(images, wanted, draw))
+        own = self._whose(images)
+        return own._prefix.from_stored(own._stored(images, wanted, draw))
 
     def batches(
         self, batches: Sequence[tuple[Sequence[str], Sequence[int]]], draw: int = 0
@@ -91,13 +101,23 @@ class Activations:
             for images, views in batches:
                 yield self.at_cut(images, views, draw)
             return
+        owners = [self._whose(images) for images, _ in batches]
         with ThreadPoolExecutor(1) as pool:
-            waiting = [pool.submit(self._stored, *each, draw) for each in batches[:2]]
-            for index in range(len(batches)):
+            waiting = [
+                pool.submit(own._stored, *each, draw)
+                for own, each in zip(owners[:2], batches[:2], strict=True)
+            ]
+            for index, own in enumerate(owners):
                 rows = waiting.pop(0).result()
                 if index + 2 < len(batches):
-                    waiting.append(pool.submit(self._stored, *batches[index + 2], draw))
-                yield self._prefix.from_stored(rows)
+                    waiting.append(pool.submit(owners[index + 2]._stored, *batches[index + 2], draw))
+                yield own._prefix.from_stored(rows)
+
+    def _whose(self, images: Sequence[str]) -> Activations:
+        """Return what computes these images; those of one batch are of one domain."""
+        owners = {self._others.get(image, self) for image in images}
+        assert len(owners) <= 1
+        return owners.pop() if owners else self
 
     def _stored(self, images: Sequence[str], views: Sequence[int], draw: int) -> Rows:
         parts: dict[int, Rows] = {}
@@ -184,9 +204,10 @@ class Activations:
 
     def close(self) -> None:
         """Release the shelves of the cache."""
-        for shelf in self._shelves.values():
-            shelf.close()
-        self._shelves = {}
+        for each in (self, *dict.fromkeys(self._others.values())):
+            for shelf in each._shelves.values():
+                shelf.close()
+            each._shelves = {}
 
     def __enter__(self) -> Activations:
         return self

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from torch import Tensor, nn
 
 from transfer_core.models.device import autocast
+from transfer_core.models.statistics import STATISTICS
 
 MAIN = "main"
-STATISTICS = ("running_mean", "running_var")
 
 
 class Classifier(nn.Module):
@@ -26,6 +26,8 @@ class Classifier(nn.Module):
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
         self.extras = nn.ModuleDict()  # what only training needs, such as a discriminator
         self._precision = "fp32"
+        # The context in which the weights are their running average, while a phase keeps one.
+        self.averaged: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def features(self, x: Tensor, cut: int) -> Tensor:
         """Return features [n, feature_dim] of activations at `cut`, in float32."""
@@ -67,13 +69,16 @@ class Classifier(nn.Module):
             self.part(name).requires_grad_(True).train()
 
     def trained_state(self, cut: int) -> dict[str, Tensor]:
-        """Return a copy of what can train from `cut` on: parameters and buffers, on the CPU."""
+        """Return a copy, on the CPU, of what can differ from the pretrained weights.
+
+        These are the parameters and buffers from `cut` on, and below it the batch-norm statistics.
+        """
         frozen = tuple(f"stages.{name}." for name, _ in list(self.stages.named_children())[:cut])
         state = self.state_dict()
         return {
             key: value.detach().cpu().clone().contiguous()
             for key, value in state.items()
-            if not key.startswith(frozen or ("\0",))
+            if key.endswith(STATISTICS) or not key.startswith(frozen or ("\0",))
         }
 
     def load_trained(self, state: Mapping[str, Tensor]) -> None:
@@ -81,55 +86,3 @@ class Classifier(nn.Module):
         unexpected = self.load_state_dict(dict(state), strict=False).unexpected_keys
         if unexpected:
             raise KeyError(f"not in this model: {unexpected[:3]}")
-
-
-def freeze_batch_norm(model: nn.Module) -> None:
-    """Keep the running statistics of all batch-norm layers as they are, while weights still train."""
-    for norm in _batch_norms(model):
-        norm.eval()
-
-
-def forget_statistics(model: nn.Module) -> None:
-    """Let every batch-norm that trains begin its statistics anew, as plain means over what it will see."""
-    for norm in _batch_norms(model):
-        if norm.training:
-            norm.reset_running_stats()
-            norm.momentum = None
-
-
-class OtherStatistics(nn.Module):
-    """A second set of running statistics for the batch-norms of some stages: each domain has its own.
-
-    Chang et al. 2019, "Domain-Specific Batch Normalization". They are kept with the weights.
-    """
-
-    def __init__(self, stages: nn.Module) -> None:
-        super().__init__()
-        for number, norm in enumerate(_batch_norms(stages)):
-            for name in STATISTICS:
-                self.register_buffer(f"{name}_{number}", getattr(norm, name).clone())
-
-    @contextmanager
-    def applied(self, stages: nn.Module) -> Iterator[None]:
-        """Let these stand in for the statistics of the stages for a while, in training as in testing."""
-        self._swap(stages)
-        try:
-            yield
-        finally:
-            self._swap(stages)
-
-    def _swap(self, stages: nn.Module) -> None:
-        for number, norm in enumerate(_batch_norms(stages)):
-            for name in STATISTICS:
-                own, other = getattr(norm, name), getattr(self, f"{name}_{number}")
-                setattr(norm, name, other)
-                setattr(self, f"{name}_{number}", own)
-
-
-def has_batch_norm(model: nn.Module) -> bool:
-    """Tell whether a network has any batch-norm."""
-    return bool(_batch_norms(model))
-
-
-def _batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    return [each for each in model.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]

@@ -201,8 +201,8 @@ def _test(
     import torch
 
     from transfer_core.data.manifest import TARGET_TRAIN
-    from transfer_core.evaluation.predict import predict
     from transfer_core.evaluation.report import UNSPLIT, Report
+    from transfer_core.training.domains import predict_domains
     from transfer_core.training.estimate import remember
     from transfer_core.training.spec import RULES
 
@@ -215,7 +215,7 @@ def _test(
             return True
 
         activations.fill(images, 1, progress=tell)
-        probabilities = predict(setup.model, activations, images, setup.spec.cut, tell)
+        probabilities = predict_domains(setup, activations, list(images), tell)
     about = {
         "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch",
         "best_epoch": ended.best,

@@ -1,16 +1,19 @@
 """AdaBN: the batch-norm statistics of the target domain instead of the source's.
 
 Li et al. 2017, "Revisiting Batch Normalization For Practical Domain Adaptation". The cheapest
-adaptation there is: no training beyond source-only, one pass over the target's images.
+adaptation there is: no training beyond source-only, one pass over the target's images. The frozen
+stages are measured on each domain before training, the others on the target after it.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from transfer_core.errors import UserError
+from transfer_core.strategies.adaptation import measure_frozen_knob, source_statistics
 from transfer_core.strategies.base import TARGET, Batch, Group, Phase, StepLoss, Task
 from transfer_core.strategies.tuning import Tuning
 
@@ -32,19 +35,31 @@ class AdaBN(Tuning):
     cost: ClassVar[str] = "as source only, and one pass over the target's images"
     needs: ClassVar[tuple[str, ...]] = (TARGET,)
 
+    measure_frozen: bool = measure_frozen_knob(True)
+
     def prepare(self, model: Classifier, task: Task) -> None:
-        """Refuse a network that has no batch-norm to measure."""
-        from transfer_core.models.model import has_batch_norm
+        """Refuse a network that has no batch-norm to measure; keep the frozen stages' statistics of the source apart."""
+        from transfer_core.models.statistics import OtherStatistics, has_batch_norm
 
         if not has_batch_norm(model.stages[task.cut :]):
             raise UserError(
                 "This backbone has no batch-norm above the frozen stages: choose another strategy, or freeze fewer stages.",
                 "unmet-need",
             )
+        if self.measures_domains(task):
+            model.extras["source_statistics"] = OtherStatistics(model.stages[: task.cut])
+
+    def measures_domains(self, task: Task) -> bool:
+        """Tell whether there are frozen stages whose statistics are to be each domain's own."""
+        return self.measure_frozen and task.has_target and task.cut > 0
+
+    def looking_at_source(self, model: Classifier, task: Task) -> AbstractContextManager[None]:
+        """Return the context in which images of the source are looked at: with statistics of their own below the cut."""
+        return source_statistics(model, task.cut)
 
     def phases(self, task: Task) -> list[Phase]:
         """Return source-only training, then one epoch of measuring, whose outcome is the model."""
-        from transfer_core.models.model import forget_statistics
+        from transfer_core.models.statistics import forget_statistics
 
         measured = Phase(
             name="measuring batch-norm on the target",

@@ -13,7 +13,16 @@ from transfer_core.strategies.tuning import Tuning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from transfer_core.models.model import Classifier, OtherStatistics
+    from transfer_core.models.model import Classifier
+    from transfer_core.models.statistics import OtherStatistics
+
+
+def measure_frozen_knob(default: bool) -> Any:
+    """Return the knob `measure_frozen`."""
+    return knob(
+        default, "Measure the frozen stages too",
+        "Their batch-norm statistics are measured on each domain before training. What the cache then keeps is of this split alone.",
+    )  # fmt: skip
 
 
 def match_shares_knob(default: float) -> Any:
@@ -24,6 +33,14 @@ def match_shares_knob(default: float) -> Any:
         "Only where classes are about as frequent in both domains.",
         low=0, high=100,
     )  # fmt: skip
+
+
+def source_statistics(model: Classifier, below: int | None = None) -> AbstractContextManager[None]:
+    """Return the context in which the model has the source's statistics, where it keeps them; `below` a stage or in all."""
+    if "source_statistics" not in model.extras:
+        return nullcontext()
+    statistics: OtherStatistics = model.extras["source_statistics"]  # type: ignore[assignment]
+    return statistics.applied(model.stages[:below])
 
 
 @dataclass(frozen=True)
@@ -42,21 +59,24 @@ class Adaptation(Tuning):
         choices=("shared", "separate", "target"),
     )  # fmt: skip
 
+    measure_frozen: bool = measure_frozen_knob(False)
+
     match_shares: float = match_shares_knob(0.0)
 
     def prepare(self, model: Classifier, task: Task) -> None:
         """Keep statistics of the source apart where the model's own are to be the target's."""
-        from transfer_core.models.model import OtherStatistics
+        from transfer_core.models.statistics import OtherStatistics
 
         if self.batch_norm == "target" and task.has_target:
-            model.extras["source_statistics"] = OtherStatistics(model.stages[task.cut :])
+            model.extras["source_statistics"] = OtherStatistics(model.stages)
+
+    def measures_domains(self, task: Task) -> bool:
+        """Tell whether there are frozen stages whose statistics are to be each domain's own."""
+        return self.measure_frozen and self.batch_norm == "target" and task.has_target and task.cut > 0
 
     def looking_at_source(self, model: Classifier, task: Task) -> AbstractContextManager[None]:
         """Return the context in which images of the source are looked at: with statistics of their own."""
-        if "source_statistics" not in model.extras:
-            return nullcontext()
-        statistics: OtherStatistics = model.extras["source_statistics"]  # type: ignore[assignment]
-        return statistics.applied(model.stages[task.cut :])
+        return source_statistics(model)
 
     def shares(self, target: Tensor, model: Classifier, task: Task) -> dict[str, Tensor]:
         """Return the term that keeps class shares, for target features [m, d]; empty where it has no weight."""

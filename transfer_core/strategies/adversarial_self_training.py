@@ -41,7 +41,7 @@ class AdversarialSelfTraining(SelfTraining, Adversarial):
     def beside(
         self, model: Classifier, source: Tensor, target: Tensor, progress: float
     ) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
-        """Return the domain loss of both views."""
+        """Return the domain loss."""
         from transfer_core.losses.adversarial import adversarial_loss
 
         domain, facts = adversarial_loss(model.extras["discriminator"], source, target, progress)

@@ -163,6 +163,10 @@ class Strategy:
         """Return how many classes a data set must have."""
         return 2
 
+    def measures_domains(self, task: Task) -> bool:
+        """Tell whether the frozen stages' batch-norm statistics are measured on each domain before training."""
+        return False
+
     def looking_at_source(self, model: Classifier, task: Task) -> AbstractContextManager[None]:
         """Return the context in which labelled images are looked at, where unlabelled ones need another."""
         return nullcontext()

@@ -2,12 +2,15 @@
 
 Sohn et al. 2020, "FixMatch" (the prediction for a plain view teaches another, stronger one); Lee 2013,
 "Pseudo-Label". Distribution alignment (Berthelot et al. 2020, "ReMixMatch") keeps one class from
-swallowing all images.
+swallowing all images. The predictions are those of the averaged weights (Tarvainen and Valpola 2017, "Mean
+teachers"; across domains French et al. 2018, "Self-ensembling"): a model that believes itself at every step
+confirms its own mistakes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -40,6 +43,10 @@ class SelfTraining(Adaptation):
     threshold: float = knob(
         0.9, "Threshold", "How sure a prediction must be to be learnt from.", low=0, high=1
     )
+    teacher: str = knob(
+        "average", "Whose predictions", "average: those of the averaged weights, steadier. model: those of the model as it stands.",
+        choices=("average", "model"),
+    )  # fmt: skip
     align: bool = knob(
         True, "Keep class shares", "Predictions are rescaled towards the training images' class shares."
     )
@@ -58,29 +65,39 @@ class SelfTraining(Adaptation):
 
     def loss(self, model: Classifier, batch: Batch, progress: float, *, task: Task) -> StepLoss:
         """Return cross-entropy on labelled images and the pseudo-label loss on the others."""
-        import torch
+        from transfer_core.losses.pseudo import pseudo_label_loss
 
-        from transfer_core.losses.pseudo import aligned, pseudo_label_loss
-
-        assert batch.x_target is not None
-        assert batch.x_strong is not None
-        pair = Batch(batch.x, batch.y, x_target=torch.cat([batch.x_target, batch.x_strong]))
-        source, target = self.features(model, pair, task)
+        taught = self.teach(
+            model, batch, task
+        )  # before the model's own pass, which the swap of weights would spoil
+        source, target = self.features(model, replace(batch, x_target=batch.x_strong), task)
         logits = model.heads["main"](source)
-        weak, strong = model.heads["main"](target).chunk(2)
-        if self.align:
-            probabilities = weak.detach().softmax(1)
-            said = model.extras["said"].take(probabilities)  # type: ignore[operator]
-            weak = aligned(probabilities, weak.new_tensor(task.class_shares), said).clamp_min(1e-12).log()
-        loss, used = pseudo_label_loss(weak, strong, self.threshold)
+        loss, used = pseudo_label_loss(taught, model.heads["main"](target), self.threshold)
         weight = self.strength if progress >= self.delay else 0.0
         terms = {"cross-entropy": self.cross_entropy(logits, batch, task), "pseudo-labels": weight * loss}
         terms |= self.shares(target, model, task)
         more, facts = self.beside(model, source, target, progress)
         return StepLoss(terms | more, logits, {"images learnt from": used, **facts})
 
+    def teach(self, model: Classifier, batch: Batch, task: Task) -> Tensor:
+        """Return what is believed of the batch's unlabelled images, as logarithms of probabilities [m, classes]."""
+        import torch
+
+        from transfer_core.losses.pseudo import aligned
+        from transfer_core.models.statistics import statistics_kept
+
+        assert batch.x_target is not None
+        teacher = model.averaged() if self.teacher == "average" else nullcontext()
+        with torch.no_grad(), teacher, statistics_kept(model.stages[task.cut :]):
+            said = model(batch.x_target, task.cut).softmax(1)
+        if self.align:
+            shares = model.extras["said"].take(said)  # type: ignore[operator]
+            said = aligned(said, said.new_tensor(task.class_shares), shares)
+        logarithms: Tensor = said.clamp_min(1e-12).log()
+        return logarithms
+
     def beside(
         self, model: Classifier, source: Tensor, target: Tensor, progress: float
     ) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
-        """Return further terms and facts for features [n, d] and [2 m, d], both views of the target; here none."""
+        """Return further terms and facts for features [n, d] of the source and [m, d] of the target; here none."""
         return {}, {}

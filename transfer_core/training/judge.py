@@ -56,7 +56,7 @@ class Judge:
     def look(self, activations: Activations, cut: int, epoch: int) -> Verdict:
         """Return the figures of the model as it stands."""
         self.setup.model.eval()
-        with self.setup.strategy.looking_at_source(self.setup.model, self.setup.task):
+        with self.setup.looking_at_source():
             val = self._validate(self._logits(activations, self._val, cut))
         target: dict[str, float] = {}
         if self._target:

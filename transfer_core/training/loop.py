@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from transfer_core.models.activations import Activations
 from transfer_core.models.device import describe_load
-from transfer_core.models.model import freeze_batch_norm
+from transfer_core.models.statistics import freeze_batch_norm
 from transfer_core.strategies import Batch, Phase, StepLoss
 from transfer_core.strategies.base import Loss
 from transfer_core.training.average import WeightAverage
@@ -31,6 +31,7 @@ from transfer_core.training.checkpoint import (
     save_best,
     save_checkpoint,
 )
+from transfer_core.training.domains import measure_domains
 from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saving, Stepped
 from transfer_core.training.feed import Feed
 from transfer_core.training.judge import Judge
@@ -79,6 +80,8 @@ class Loop:
             self.standing = checkpoint.standing
             self.model.load_trained(checkpoint.model)
         try:
+            if not checkpoint and self.setup.measures_domains:
+                self._measure_domains()
             with self.model.in_precision(self.spec.precision):
                 reason = self._play(phases, checkpoint)
         except Stopped:
@@ -90,6 +93,14 @@ class Loop:
         ended = Ended(reason, self.standing.epoch, self.standing.best_epoch)
         self.emit(ended)
         return ended
+
+    def _measure_domains(self) -> None:
+        def tell(done: int, total: int) -> bool:
+            self.emit(Progressed("Measuring brightness and contrast of each domain", done, total, 0))
+            return not self.should_stop()
+
+        if not measure_domains(self.setup, tell):
+            raise Stopped
 
     def _play(self, phases: list[Phase], checkpoint: Checkpoint | None) -> str:
         for phase, place in zip(phases, make_places(phases), strict=True):
@@ -106,6 +117,7 @@ class Loop:
             self._begin(phase, place)
         optimiser, parameters = make_optimiser(phase, self.model)
         self._average = WeightAverage(self.model, self.spec.cut, phase.average) if phase.average else None
+        self.model.averaged = self._average.applied if self._average else nullcontext
         if checkpoint:
             optimiser.load_state_dict(checkpoint.optimiser)
             if self._average:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from transfer_core.data.augment import get_augmentation
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import TARGET_TRAIN, Manifest
-from transfer_core.data.split import Split, divide
+from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.models.activations import Activations
 from transfer_core.models.backbones import Backbone, get_backbone
@@ -23,8 +23,10 @@ from transfer_core.models.device import make_device
 from transfer_core.models.loading import load_backbone, make_stages
 from transfer_core.models.model import MAIN, Classifier
 from transfer_core.models.prefix import Prefix
+from transfer_core.models.statistics import digest_statistics, has_batch_norm
 from transfer_core.models.weights import find_weights, weights_fingerprint
 from transfer_core.strategies import Strategy, Task
+from transfer_core.training.labels import choose_auxiliary, class_weights, pick, set_aside
 from transfer_core.training.rules import unmet_need
 from transfer_core.training.spec import RunSpec
 
@@ -163,17 +165,60 @@ class Setup:
 
     def activations(self, cut: int) -> Activations:
         """Return the activations of the data set's images at a cut."""
+        stored = self.stored_stage(cut)
+        cache = self.cache if self._pixels_fit() or stored else None
+        if not self.measures_domains:
+            return self._activations(cut, stored, cache)
+        with self.looking_at_source():
+            source = self._activations(cut, stored, cache)
+        return self._activations(cut, stored, cache, dict.fromkeys(self.source, source))
+
+    @cached_property
+    def measures_domains(self) -> bool:
+        """Whether the frozen stages have batch-norm statistics of either domain."""
+        return self.strategy.measures_domains(self.task) and has_batch_norm(
+            self.model.stages[: self.spec.cut]
+        )
+
+    def looking_at_source(self) -> AbstractContextManager[None]:
+        """Return the context in which the model is to see images of the source."""
+        return self.strategy.looking_at_source(self.model, self.task)
+
+    @cached_property
+    def source(self) -> list[str]:
+        """The images of the source domain, in a canonical order; all where there is no target."""
+        rows = self.manifest.rows
+        return [row.image for row in rows if not self.has_target or row.domain != self.spec.target]
+
+    def network_inputs(self, images: list[str], batch: int) -> Iterator[Tensor]:
+        """Yield images' unchanged views [batch, 3, s, s], normalised; of a last, smaller batch only if it is the first."""
+        whole = len(images) // batch * batch or len(images)
+        plan = [
+            (images[at : at + batch], [0] * len(images[at : at + batch])) for at in range(0, whole, batch)
+        ]
+        with self._activations(0, 0, None) as activations:
+            yield from activations.batches(plan)
+
+    def _activations(
+        self,
+        cut: int,
+        stored: int,
+        cache: ActivationCache | None,
+        others: Mapping[str, Activations] | None = None,
+    ) -> Activations:
         return Activations(
             self.library,
             self.manifest.reading,
             self.backbone,
-            Prefix(self.model.stages, cut, self.stored_stage(cut), self.backbone, self.device),
-            weights=self.weights,
+            Prefix(self.model.stages, cut, stored, self.backbone, self.device),
+            weights=self.weights
+            + (digest_statistics(self.model.stages[:cut]) if self.measures_domains else ""),
             geometry=self.spec.geometry,
             augment=self.spec.augment,
             seed=self.spec.seed,
             partners=self.images("train") if get_augmentation(self.spec.augment).mixes else (),
-            cache=self.cache if self._pixels_fit() or self.stored_stage(cut) else None,
+            cache=cache,
+            others=others,
         )
 
     def _pixels_fit(self) -> bool:
@@ -237,58 +282,8 @@ def renew(stages: nn.Sequential) -> nn.Sequential:
     return stages
 
 
-def pick(manifest: Manifest, images: list[str], count: int, seed: int) -> list[str]:
-    """Return up to `count` images of each class, drawn by the seed."""
-    rng = np.random.default_rng([seed, 83])
-    found: list[str] = []
-    for name in manifest.classes:
-        own = [image for image in images if manifest.by_image[image].label == name]
-        found += [own[index] for index in rng.permutation(len(own))[:count]]
-    return sorted(found)
-
-
-def set_aside(manifest: Manifest, images: list[str], share: float, seed: int) -> list[str]:
-    """Return about a share of labelled images, in whole groups where that leaves each class on both sides.
-
-    Otherwise single images of each class, at least one and never all.
-    """
-    rows = [manifest.by_image[image] for image in images]
-    rng = np.random.default_rng([seed, 89])
-    parts = divide(rows, (1 - share, share, 0.0), rng)
-    sides = {(row.label, parts[row.image]) for row in rows}
-    if len(sides) == 2 * len({row.label for row in rows}):
-        return sorted(image for image, part in parts.items() if part == "val")
-    found: list[str] = []
-    for label in sorted({row.label or "" for row in rows}):
-        own = [row.image for row in rows if row.label == label]
-        count = min(len(own) - 1, max(1, round(share * len(own))))
-        found += [own[index] for index in rng.permutation(len(own))[:count]]
-    return sorted(found)
-
-
-def choose_auxiliary(manifest: Manifest, wanted: str) -> str:
-    """Return the name of the further label that is meant; UserError lists what there is."""
-    possible = sorted({name for row in manifest.rows for name in row.extra})
-    if wanted in possible:
-        return wanted
-    if not wanted and len(possible) == 1:
-        return possible[0]
-    if not possible:
-        message = "This data set has no further label: bring a table of labels with one, or choose another strategy."
-        raise UserError(message, "no-further-label")
-    raise UserError(f"Say which further label is the second question (auxiliary): {', '.join(possible)}.")
-
-
 def check_needs(setup: Setup) -> None:
     """Raise UserError where a strategy needs what the data set or the split does not have."""
     missing = unmet_need(setup.strategy, setup.manifest, setup.split)
     if missing:
         raise UserError(missing, "unmet-need")
-
-
-def class_weights(counts: Mapping[int, int], classes: int, rule: str) -> tuple[float, ...]:
-    """Return one loss weight per class: 1, or n / (classes * n of the class) where balanced."""
-    if rule == "none":
-        return (1.0,) * classes
-    total = sum(counts[number] for number in range(classes))
-    return tuple(total / (classes * counts[number]) if counts[number] else 1.0 for number in range(classes))

@@ -1,0 +1,61 @@
+"""Which labels a run learns from, and how much each class counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from transfer_core.data.manifest import Manifest
+from transfer_core.data.split import divide
+from transfer_core.errors import UserError
+
+
+def pick(manifest: Manifest, images: list[str], count: int, seed: int) -> list[str]:
+    """Return up to `count` images of each class, drawn by the seed."""
+    rng = np.random.default_rng([seed, 83])
+    found: list[str] = []
+    for name in manifest.classes:
+        own = [image for image in images if manifest.by_image[image].label == name]
+        found += [own[index] for index in rng.permutation(len(own))[:count]]
+    return sorted(found)
+
+
+def set_aside(manifest: Manifest, images: list[str], share: float, seed: int) -> list[str]:
+    """Return about a share of labelled images, in whole groups where that leaves each class on both sides.
+
+    Otherwise single images of each class, at least one and never all.
+    """
+    rows = [manifest.by_image[image] for image in images]
+    rng = np.random.default_rng([seed, 89])
+    parts = divide(rows, (1 - share, share, 0.0), rng)
+    sides = {(row.label, parts[row.image]) for row in rows}
+    if len(sides) == 2 * len({row.label for row in rows}):
+        return sorted(image for image, part in parts.items() if part == "val")
+    found: list[str] = []
+    for label in sorted({row.label or "" for row in rows}):
+        own = [row.image for row in rows if row.label == label]
+        count = min(len(own) - 1, max(1, round(share * len(own))))
+        found += [own[index] for index in rng.permutation(len(own))[:count]]
+    return sorted(found)
+
+
+def choose_auxiliary(manifest: Manifest, wanted: str) -> str:
+    """Return the name of the further label that is meant; UserError lists what there is."""
+    possible = sorted({name for row in manifest.rows for name in row.extra})
+    if wanted in possible:
+        return wanted
+    if not wanted and len(possible) == 1:
+        return possible[0]
+    if not possible:
+        message = "This data set has no further label: bring a table of labels with one, or choose another strategy."
+        raise UserError(message, "no-further-label")
+    raise UserError(f"Say which further label is the second question (auxiliary): {', '.join(possible)}.")
+
+
+def class_weights(counts: Mapping[int, int], classes: int, rule: str) -> tuple[float, ...]:
+    """Return one loss weight per class: 1, or n / (classes * n of the class) where balanced."""
+    if rule == "none":
+        return (1.0,) * classes
+    total = sum(counts[number] for number in range(classes))
+    return tuple(total / (classes * counts[number]) if counts[number] else 1.0 for number in range(classes))
