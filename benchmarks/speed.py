@@ -1,9 +1,9 @@
 """Against the loop that every tutorial shows: same images, backbone, epochs and batch size, side by side.
 
-    uv run python benchmarks/speed.py [--only feature_extraction|partial|full]
+    uv run python benchmarks/speed.py [--only feature_extraction|prototypes|partial|full]
 
 The tutorial loop: ImageFolder, DataLoader with 2 workers, the whole backbone run in every epoch, as
-PyTorch loads it. Ours: the strategy as `transfer-lab train` runs it, its cache deleted before. Both
+PyTorch loads it; for prototypes it sums their features by class instead of training. Ours: the strategy as `transfer-lab train` runs it, its cache deleted before. Both
 are timed in a started interpreter with the weights loaded, from the first image read to the last
 validation metric; ingest is timed apart and counted in the second ratio.
 """
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from common import Check, finish
@@ -45,6 +46,7 @@ BACKBONE = get_backbone("lite0")
 BATCH = 32
 RECIPES = {  # name -> (strategy, cut, epochs, learning rate of the stages, ratio to reach)
     "feature_extraction": ("feature_extraction", 9, 10, 1e-3, 20.0),
+    "prototypes": ("prototypical", 9, 10, 1e-3, 10.0),
     "partial": ("fine_tuning", 6, 5, 5e-4, 4.0),
     "full": ("fine_tuning", 0, 3, 5e-4, 1.5),
 }
@@ -63,6 +65,37 @@ def draw_images(folder: Path) -> None:
             shutil.copy(library.image_path(image), target / row.path)
 
 
+def loaders(folder: Path) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Return the training and validation images as every tutorial reads them."""
+    shape = transforms.Compose([
+        transforms.Resize((224, 224), interpolation=transforms.InterpolationMode.BICUBIC),
+        transforms.ToTensor(),
+        transforms.Normalize(BACKBONE.mean, BACKBONE.std),
+    ])  # fmt: skip
+    train = DataLoader(ImageFolder(str(folder / "train"), shape), BATCH, shuffle=True, num_workers=2)
+    return train, DataLoader(ImageFolder(str(folder / "val"), shape), BATCH, num_workers=2)
+
+
+@torch.no_grad()
+def tutorial_prototypes(folder: Path, stages: nn.Sequential, epochs: int) -> tuple[float, float]:
+    """Return (seconds, validation accuracy) of class means taken anew in every epoch, centred and scaled as ours."""
+    started = time.perf_counter()
+    train, val = loaders(folder)
+    stages.eval()
+    accuracy = 0.0
+    for _ in range(epochs):
+        seen = [(stages(x), y) for x, y in train]
+        x, y = (torch.cat(each) for each in zip(*seen, strict=True))
+        centre = x.mean(0)
+        means = torch.stack([nn.functional.normalize(x - centre)[y == each].mean(0) for each in (0, 1)])
+        hits = [
+            (torch.cdist(nn.functional.normalize(stages(x) - centre), means).argmin(1) == y).float()
+            for x, y in val
+        ]
+        accuracy = torch.cat(hits).mean().item()
+    return time.perf_counter() - started, accuracy
+
+
 def tutorial(folder: Path, stages: nn.Sequential, cut: int, epochs: int, lr: float) -> tuple[float, float]:
     """Return (seconds, validation accuracy) of the plain loop."""
     head = nn.Linear(BACKBONE.feature_dim, 2)
@@ -73,13 +106,7 @@ def tutorial(folder: Path, stages: nn.Sequential, cut: int, epochs: int, lr: flo
     if cut < len(stages):
         groups.append({"params": [p for p in stages.parameters() if p.requires_grad], "lr": lr})
     started = time.perf_counter()
-    shape = transforms.Compose([
-        transforms.Resize((224, 224), interpolation=transforms.InterpolationMode.BICUBIC),
-        transforms.ToTensor(),
-        transforms.Normalize(BACKBONE.mean, BACKBONE.std),
-    ])  # fmt: skip
-    train = DataLoader(ImageFolder(str(folder / "train"), shape), BATCH, shuffle=True, num_workers=2)
-    val = DataLoader(ImageFolder(str(folder / "val"), shape), BATCH, num_workers=2)
+    train, val = loaders(folder)
     optimiser = torch.optim.AdamW(groups)
     accuracy = 0.0
     for _ in range(epochs):
@@ -109,7 +136,7 @@ def ours(
         "patience": 0,
         "device": "cpu",
     }
-    if strategy == "fine_tuning":
+    if strategy != "feature_extraction":
         wishes["cut"] = cut
     shutil.rmtree(library.home / "cache", ignore_errors=True)
     spec = make_spec(manifest, split, wishes)
@@ -146,7 +173,10 @@ def main() -> None:
         for recipe, (strategy, cut, epochs, lr, wanted) in RECIPES.items():
             if only not in (None, recipe):
                 continue
-            plain_seconds, plain_accuracy = tutorial(folder / "images", fresh(), cut, epochs, lr)
+            if recipe == "prototypes":
+                plain_seconds, plain_accuracy = tutorial_prototypes(folder / "images", fresh(), epochs)
+            else:
+                plain_seconds, plain_accuracy = tutorial(folder / "images", fresh(), cut, epochs, lr)
             our_seconds, our_accuracy = ours(library, dataset, fresh(), strategy, cut, epochs, lr)
             rows.append({
                 "recipe": recipe, "epochs": epochs, "tutorial s": plain_seconds, "ours s": our_seconds,

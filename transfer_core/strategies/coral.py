@@ -7,19 +7,16 @@ Sun and Saenko 2016, "Deep CORAL: Correlation Alignment for Deep Domain Adaptati
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from transfer_core.knobs import knob
-from transfer_core.strategies.adaptation import Adaptation
-from transfer_core.strategies.base import Batch, Phase, StepLoss, Task
+from transfer_core.strategies.matching import Matching
 
 if TYPE_CHECKING:
-    from transfer_core.models.model import Classifier
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
-class CORAL(Adaptation):
+class CORAL(Matching):
     """Correlation alignment."""
 
     name: ClassVar[str] = "coral"
@@ -29,23 +26,8 @@ class CORAL(Adaptation):
         "The gentlest method of its kind; for domains that differ mildly."
     )
 
-    strength: float = knob(
-        1.0, "Weight of the distance", "How much the domains are mixed; times the number of features.", low=0, high=1e4
-    )  # fmt: skip
-
-    def phases(self, task: Task) -> list[Phase]:
-        """Return the one phase."""
-        return [self.phase(task, "matching the domains", partial(self.loss, task=task), target="plain")]
-
-    def loss(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
-        """Return cross-entropy on the source and the distance of the features' covariances."""
+    def distance(self, source: Tensor, target: Tensor) -> Tensor:
+        """Return d times the distance of the covariances of features [n, d] and [m, d]."""
         from transfer_core.losses.alignment import coral
 
-        source, target = self.features(model, batch, task)
-        logits = model.heads["main"](source)
-        terms = {
-            "cross-entropy": self.cross_entropy(logits, batch, task),
-            "distance": self.strength * task.feature_dim * coral(source, target),
-        }
-        terms |= self.shares(target, model, task)
-        return StepLoss(terms, logits)
+        return source.shape[1] * coral(source, target)

@@ -7,19 +7,16 @@ kernels of several widths; here the quadratic estimate, on the features under th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from transfer_core.knobs import knob
-from transfer_core.strategies.adaptation import Adaptation
-from transfer_core.strategies.base import Batch, Phase, StepLoss, Task
+from transfer_core.strategies.matching import Matching
 
 if TYPE_CHECKING:
-    from transfer_core.models.model import Classifier
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
-class MMD(Adaptation):
+class MMD(Matching):
     """Multi-kernel maximum mean discrepancy."""
 
     name: ClassVar[str] = "mmd"
@@ -29,21 +26,8 @@ class MMD(Adaptation):
         "Steadier than the adversarial methods, and usually a little weaker."
     )
 
-    strength: float = knob(1.0, "Weight of the distance", "How much the domains are mixed.", low=0, high=1000)
-
-    def phases(self, task: Task) -> list[Phase]:
-        """Return the one phase."""
-        return [self.phase(task, "matching the domains", partial(self.loss, task=task), target="plain")]
-
-    def loss(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
-        """Return cross-entropy on the source and the squared MMD of the features."""
+    def distance(self, source: Tensor, target: Tensor) -> Tensor:
+        """Return the squared MMD of features [n, d] and [m, d]."""
         from transfer_core.losses.alignment import mk_mmd
 
-        source, target = self.features(model, batch, task)
-        logits = model.heads["main"](source)
-        terms = {
-            "cross-entropy": self.cross_entropy(logits, batch, task),
-            "distance": self.strength * mk_mmd(source, target),
-        }
-        terms |= self.shares(target, model, task)
-        return StepLoss(terms, logits)
+        return mk_mmd(source, target)
