@@ -15,6 +15,7 @@ from transfer_core.models.backbones import get_backbone
 from transfer_core.strategies import get_strategy
 
 FEW = 20  # images of a class, below which no figure of it means much
+FEW_GROUPS = 10  # below which a figure hangs on which groups happened to be held out
 lab = get_lab()
 run = current_run(finished=True)
 if run is None:
@@ -75,6 +76,12 @@ st.markdown(
     f"Held out: {kinds[split.rule]}. Model chosen by {escape(run.result['selection_rule'])} "
     f"(epoch {run.result['best_epoch']} of {run.result['epoch']}). Intervals treat {units} as independent."
 )
+if test["resampled"] == "groups" and test["groups"] < FEW_GROUPS:
+    st.info(
+        f"Only {plural(test['groups'], 'group')} are held out, and groups differ: with others held out the figures may be quite "
+        "different, by more than the intervals say. Split again with another seed, and repeat the run.",
+        icon=":material/info:",
+    )
 if not run.result["test"]["n"]:
     st.markdown(
         f"Labelled by hand after training: {plural(test['n'], 'image')} drawn at random from the "

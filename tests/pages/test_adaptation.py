@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.pages.screens import PAGES, Study, button, link_of, show, widget, words
+from sample_data.shapes import draw_shapes
+from tests.pages.screens import PAGES, Study, bring, button, link_of, show, widget, words
 
 
 def across(study: Study) -> Study:
@@ -154,3 +155,19 @@ def test_labelling_a_few_images_tells_whether_adaptation_helped(study: Study) ->
     assert f"of {len(images)} unseen images" in words(at)
     assert "Labelled by hand" in words(at)
     assert study.library.get(run.manifest).by_image[images[0]].label is None, "training still sees no label"
+
+
+@pytest.mark.parametrize(("groups", "warns"), [(6, True), (100, False)])
+def test_few_held_out_groups_are_said_to_be_few(empty: Study, groups: int, warns: bool) -> None:
+    bring(
+        empty.home,
+        draw_shapes(200, seed=3, size=32, classes=("disc-solid", "cross-outline"), groups=groups),
+        "Grouped",
+    )
+    empty.choices = {"rule": "group"}
+    run = empty.ended(wrong=3)
+    found = run.result["test"]["groups"] if run.result else None
+    assert found
+    assert (found < 10) == warns
+    said = [each.value for each in show("results/report.py", run=run.id).info]
+    assert any(f"Only {found} groups" in each or f"Only {found} group " in each for each in said) == warns

@@ -64,5 +64,5 @@ class WeightAverage:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Put back what `state` returned."""
         self.steps = int(state["steps"])
-        for name in self._mean.keys() & state.keys():  # an older checkpoint may know less of the frozen part
-            self._mean[name].copy_(state[name])
+        for name, value in self._mean.items():
+            value.copy_(state[name])
