@@ -2,6 +2,7 @@
 
     uv run python benchmarks/adaptation.py              the recommended strategy and its twin, both ways, 3 seeds
     uv run python benchmarks/adaptation.py --all        and every other adaptation, one seed
+    uv run python benchmarks/adaptation.py --longer     source only, trained as long and twice as long: is the twin done?
 
 Every finished run is one line of `results/adaptation.jsonl`, under a key of the experiment and the code
 version of its strategy; what is there is not run again, so the matrix may be interrupted. The strategy, its
@@ -166,10 +167,20 @@ def main() -> None:
     parser.add_argument(
         "--only", help="run what starts from this domain and end, so that two may run side by side"
     )
+    parser.add_argument("--longer", action="store_true", help="nothing but source only, for twice the epochs")
     options = parser.parse_args()
     matrix = Matrix(options.home)
     rows, gaps = [], []
     ways = [way for way in WAYS if options.only in (None, way[0])]
+    if options.longer:
+        for way in ways:
+            for epochs in (COMMON["epochs"], 2 * COMMON["epochs"]):
+                specs = [
+                    matrix.twin(matrix.spec(*way, seed, RECOMMENDED | {"epochs": epochs})) for seed in SEEDS
+                ]
+                mean = statistics.mean(matrix.run(spec)["balanced"] for spec in specs)
+                print(f"{way[0]}->{way[1]}: source only, {epochs} epochs: {mean:.3f}", flush=True)
+        return
     for way in ways if not options.others else ():
         row, gap = matrix.compared([matrix.spec(*way, seed, RECOMMENDED) for seed in SEEDS])
         print(row, flush=True)

@@ -41,6 +41,13 @@ def between(ends: tuple[float, float]) -> str:
     return f"95 % interval {interval(ends)} %" if ends[0] < ends[1] else "too few images for an interval"
 
 
+def few_words(count: int) -> str:
+    """Return a small number of images in words that follow "there"."""
+    if count > 1:
+        return f"are only {count} unseen images"
+    return "is only one unseen image" if count else "is no unseen image"
+
+
 report = lab.report(run)
 manifest, classes = report.manifest, report.classes
 test = lab.tested(run)
@@ -103,8 +110,7 @@ if weakest["recall"] < 1:
     )
 if rarest["support"] < FEW:
     st.warning(
-        f"There are only {plural(rarest['support'], 'unseen image')} of {escape(rarest['class'])}: too few to trust "
-        "any figure below. Bring more images.",
+        f"Of {escape(rarest['class'])} there {few_words(rarest['support'])}: too few to trust any figure below. Bring more images.",
         icon=":material/warning:",
     )
 others = [each for each in lab.store.runs(manifest=run.manifest) if each.result and each.id != run.id]
