@@ -19,11 +19,16 @@ SHARED = (
 
 
 def code_version(strategy: type[Strategy]) -> str:
-    """Return a hash of the code that a run of a strategy goes through; comments and docstrings do not count."""
+    """Return a hash of the code that a run of a strategy goes through; comments, docstrings and cards do not count."""
     bases = [each for each in strategy.__mro__ if each.__module__.startswith("transfer_core")]
     paths = {CORE / f"{name}.py" for name in SHARED} | {Path(inspect.getfile(each)) for each in bases}
     text = "".join(_CODE[path] for path in sorted(paths | {*(CORE / "losses").glob("*.py")}))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _is_card(line: ast.stmt) -> bool:
+    """Tell whether a line of a class is text of its card."""
+    return isinstance(line, ast.AnnAssign) and ast.unparse(line.target) in ("title", "about", "cost")
 
 
 def _code(path: Path) -> str:
@@ -32,6 +37,8 @@ def _code(path: Path) -> str:
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
         if documented and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
+        if isinstance(node, ast.ClassDef):
+            node.body = [each for each in node.body if not _is_card(each)]
     return ast.dump(tree)
 
 

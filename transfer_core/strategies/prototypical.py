@@ -28,7 +28,7 @@ class Prototypical(Strategy):
     group: ClassVar[Group] = "few labels"
     about: ClassVar[str] = (
         "Compares an image with the average of each class; nothing has to be trained. "
-        "For a handful of images per class."
+        "For one or two images per class, or a first look at once; with more, feature extraction is usually better."
     )
     mixes: ClassVar[bool] = False
     cost: ClassVar[str] = "instant where all stages are frozen"
