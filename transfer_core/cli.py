@@ -130,7 +130,7 @@ def _train(options: argparse.Namespace) -> Answer:
 
 
 _WISHES = (
-    "backbone", "strategy", "cut", "epochs", "batch_size", "lr", "augment", "views", "geometry",
+    "backbone", "strategy", "cut", "epochs", "batch_size", "lr", "augment", "views", "size", "geometry",
     "class_weights", "patience", "select", "precision", "device", "source", "target", "seed",
 )  # fmt: skip
 

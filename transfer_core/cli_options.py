@@ -73,6 +73,7 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
     add("--augment", help="none, mirror, flips, turns, light, safe, strong, randaugment, mixup or cutmix")
     add("--views", type=int, help="stored views per image; 0: fresh ones each epoch")
+    add("--size", type=int, help="side in pixels at which images enter the network, a multiple of 32")
     add("--geometry", help="whole, pad or centre")
     add("--class-weights", choices=["none", "balanced"])
     add("--patience", type=int, help="epochs without improvement after which to end; 0: never")

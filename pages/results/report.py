@@ -11,7 +11,6 @@ from pages.ui.spot_check import show_spot_check
 from pages.ui.state import current_run, get_lab, go
 from pages.ui.text import ago, escape, interval, percent, plural
 from transfer_core.evaluation.report import write_csv
-from transfer_core.models.backbones import get_backbone
 from transfer_core.strategies import get_strategy
 
 FEW = 20  # images of a class, below which no figure of it means much
@@ -241,12 +240,12 @@ else:
     st.caption("None on the unseen images.")
 
 with st.expander("How this came about", icon=":material/info:"):
-    backbone, spec = get_backbone(run.spec.backbone), run.spec
+    backbone, spec = run.spec.make_backbone(), run.spec
     seconds = run.result["seconds"]
     st.markdown(
         f"- Data set {escape(manifest.name)} ({run.manifest}), split {split.id} by {split.rule}, seed {split.seed}\n"
         f"- {get_strategy(spec.strategy).title} of {escape(backbone.title)}, {spec.cut} of {len(backbone.stages)} stages frozen, "
-        f"geometry {spec.geometry}, augmentation {spec.augment}, seed {spec.seed}\n"
+        f"images of {backbone.size} pixels, geometry {spec.geometry}, augmentation {spec.augment}, seed {spec.seed}\n"
         f"- {seconds['total']:.0f} s in all, {seconds['cache']:.0f} s for the frozen part, {seconds['train']:.0f} s training; {ago(run.created)}\n"
         f"- "
         + ", ".join(f"{escape(key)} {escape(value)}" for key, value in run.result["environment"].items())

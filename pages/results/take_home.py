@@ -10,14 +10,13 @@ from pages.ui.state import get_helper, get_lab
 from pages.ui.text import escape, measured, size
 from transfer_core.errors import UserError
 from transfer_core.evaluation.report import write_csv
-from transfer_core.models.backbones import get_backbone
 
 lab = get_lab()
 title("How do I use it elsewhere?")
 run = finished_run()
 st.markdown(f"**{escape(run.name)}**, {measured(get_lab().tested(run))}.")
 show_made_for(run)
-backbone = get_backbone(run.spec.backbone)
+backbone = run.spec.make_backbone()
 with st.container(border=True):
     st.markdown("#### Weights (safetensors)")
     st.markdown(

@@ -16,7 +16,7 @@ from transfer_core.errors import UserError
 from transfer_core.strategies import STRATEGIES, get_strategy
 from transfer_core.training.rules import default_strategy, make_spec, unmet_need
 
-COMMON = ("backbone", "augment", "views", "geometry", "device", "seed", "cache", "select")
+COMMON = ("backbone", "augment", "views", "size", "geometry", "device", "seed", "cache", "select")
 
 
 def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None:

@@ -169,3 +169,38 @@ def test_a_seed_gives_the_same_random_weights() -> None:
     torch.manual_seed(3)
     second = make_stages(backbone).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+RESIZED = [backbone for backbone in BACKBONES if backbone.can_resize]
+
+
+def test_all_that_halves_can_take_another_size() -> None:
+    fixed = {backbone.key for backbone in BACKBONES} - {backbone.key for backbone in RESIZED}
+    assert fixed == {"alexnet", "inception_v3", "vit_b_16", "swin_t"}
+
+
+@pytest.mark.parametrize("backbone", RESIZED, ids=lambda each: each.key)
+def test_at_another_size_shapes_and_costs_are_those_of_the_module(backbone: Backbone) -> None:
+    other = backbone.at_size(96)
+    stages = make_stages(backbone).eval()
+    x = torch.zeros(1, 3, 96, 96)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        for stage, made in zip(other.stages, stages, strict=True):
+            x = made(x)
+            assert tuple(x.shape[1:]) == stage.shape, stage.name
+    assert other.parameters == backbone.parameters
+    if backbone.key != "vgg16":  # its last stage is no convolution and costs the same at every size
+        assert other.gflops == pytest.approx(counter.get_total_flops() / 2e9, rel=0.2)
+    assert backbone.at_size(backbone.size) is backbone
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "sentence"),
+    [
+        ("vit_b_16", 256, "takes images of 224 pixels only"),
+        ("lite0", 250, "must be 224 or a multiple of 32 pixels, not 250"),
+    ],
+)
+def test_impossible_sizes_are_refused(key: str, size: int, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        get_backbone(key).at_size(size)

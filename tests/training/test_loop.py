@@ -204,3 +204,14 @@ def test_phases_hand_over_what_they_trained(lab: Lab, monkeypatch: pytest.Monkey
         resumed = lab.train(spec, folder=folder)
         assert resumed.ended == whole.ended
         assert same_tensors(resumed.last, whole.last)
+
+
+def test_images_may_enter_at_another_size(lab: Lab) -> None:
+    outcome = lab.train(lab.spec(cut=2, size=64, augment="flips"))
+    setup = outcome.setup
+    with setup.activations(2) as activations:
+        assert tuple(activations.at_cut(setup.images("val")).shape[1:]) == setup.task.shape == (8, 32, 32)
+    uncached = lab.train(lab.spec(cut=2, size=64, augment="flips", cache=False))
+    assert same_tensors(outcome.last, uncached.last)
+    own = lab.train(lab.spec(cut=2, augment="flips"))
+    assert not same_tensors(outcome.last, own.last)

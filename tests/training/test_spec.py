@@ -34,6 +34,8 @@ SPEC = RunSpec("0123456789abcdef", "fedcba9876543210", strategy="fine_tuning", c
         ({"lr": math.nan}, r"Learning rate \(lr\) must be a number .*, not nan\."),
         ({"lr": math.inf}, r"not inf\."),
         ({"lr": "fast"}, r"not 'fast'\."),
+        ({"size": 250}, r"must be 224 or a multiple of 32 pixels, not 250\."),
+        ({"backbone": "vit_b_16", "size": 256}, r"takes images of 224 pixels only"),
         ({"geometry": "round"}, r"must be one of whole, pad, centre, not 'round'\."),
         ({"class_weights": "some"}, r"one of none, balanced"),
         ({"precision": "fp8"}, r"one of auto, fp32, mixed"),
@@ -65,7 +67,7 @@ def test_every_setting_is_part_of_the_identity() -> None:
         "manifest": "1", "split": "1", "backbone": "lite1", "strategy": "feature_extraction", "cut": 5,
         "knobs": {"weight_decay": 0.5}, "epochs": 11, "batch_size": 33, "lr": 0.1, "augment": "mirror", "select": "combined",
         "views": 2, "geometry": "pad", "class_weights": "balanced", "patience": 1, "precision": "fp32",
-        "cache": False, "device": "cuda:0", "seed": 1, "source": "a", "target": "b",
+        "cache": False, "device": "cuda:0", "seed": 1, "size": 288, "source": "a", "target": "b",
     }  # fmt: skip
     assert set(other) == set(SPEC.to_json())
     ids = {replace(SPEC, **{name: value}).id for name, value in other.items()}
@@ -77,3 +79,8 @@ def test_the_id_outlives_the_process() -> None:
     code = f"from transfer_core.training.spec import RunSpec; import json; print(RunSpec.from_json(json.loads({text!r})).id)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == SPEC.id
+
+
+def test_the_backbones_own_size_is_no_other_experiment() -> None:
+    assert check_spec(replace(SPEC, size=224)).id == check_spec(SPEC).id
+    assert check_spec(replace(SPEC, size=288)).id != check_spec(SPEC).id

@@ -7,11 +7,14 @@ Sizes, shapes and costs are measured from the real modules by `benchmarks/make_b
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from transfer_core.errors import UserError
+
+WHOLE = 32  # a side that five halvings leave whole
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,41 @@ class Backbone:
     def gflops(self) -> float:
         """Multiply-adds of all stages for one image, in billions."""
         return sum(stage.gflops for stage in self.stages)
+
+    @property
+    def can_resize(self) -> bool:
+        """Whether images may enter at another size: where all is convolution, each stage halving or keeping it."""
+        maps = [stage.shape for stage in self.stages if len(stage.shape) > 1]
+        return all(
+            len(each) == 3 and each[1] == each[2] == -(-self.size // self._stride(each)) for each in maps
+        )
+
+    def _stride(self, shape: tuple[int, ...]) -> int:
+        """Return by what a map [c, h, w] is smaller than the image, a power of two."""
+        return int(2 ** round(math.log2(self.size / shape[-1])))
+
+    def at_size(self, size: int) -> Backbone:
+        """Return the backbone for images of another size; UserError where it has only its own, or for an odd one."""
+        if size == self.size:
+            return self
+        if not self.can_resize:
+            raise UserError(
+                f"{self.title} takes images of {self.size} pixels only: leave the image size out."
+            )
+        if size % WHOLE or not size:
+            raise UserError(
+                f"The image size must be {self.size} or a multiple of {WHOLE} pixels, not {size}."
+            )
+
+        def resized(stage: Stage) -> Stage:
+            if len(stage.shape) == 1:
+                return replace(stage, gflops=stage.gflops * (size / self.size) ** 2)
+            side = size // self._stride(stage.shape)
+            return replace(
+                stage, shape=(stage.shape[0], side, side), gflops=stage.gflops * (size / self.size) ** 2
+            )
+
+        return replace(self, size=size, stages=tuple(resized(stage) for stage in self.stages))
 
     def suffix_parameters(self, cut: int) -> int:
         """Parameters that train when the stages from `cut` on train; 0 at `cut == len(stages)`."""

@@ -14,7 +14,6 @@ from transfer_core.data.spot_check import SpotCheck, draw_spot_check
 from transfer_core.errors import UserError
 from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.report import Report, load_report
-from transfer_core.models.backbones import get_backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.weights import find_weights, missing_weights_message
 from transfer_core.runs.dispatch import dispatch, reconcile
@@ -46,7 +45,7 @@ class Lab:
         self, spec: RunSpec, *, name: str = "", token: str | None = None, parent: str | None = None
     ) -> Run:
         """Queue a run and start it if its device is free. UserError where it could not work."""
-        backbone = get_backbone(spec.backbone)
+        backbone = spec.make_backbone()
         if get_strategy(spec.strategy).pretrained and find_weights(backbone, self.home) is None:
             raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
         split = self.library.get_split(spec.manifest, spec.split)
@@ -103,7 +102,7 @@ class Lab:
 
     def plan(self, spec: RunSpec, manifest: Manifest, split: Split) -> Plan:
         """Return what a run would cost, before it is started."""
-        backbone = get_backbone(spec.backbone)
+        backbone = spec.make_backbone()
         budget = ActivationCache(self.home / "cache").budget
         stored = choose_stored(backbone, spec.cut, len(manifest.rows) * max(1, spec.views), budget)
         n_train = sum(split.receipt.counts["train"].values())
@@ -131,7 +130,7 @@ class Lab:
 
 def default_name(spec: RunSpec) -> str:
     """Return what a run is called when nobody names it."""
-    backbone = get_backbone(spec.backbone)
+    backbone = spec.make_backbone()
     strategy = get_strategy(spec.strategy)
     frozen = f", {spec.cut} of {len(backbone.stages)} frozen" if strategy.freezes == "chosen" else ""
     return f"{strategy.title}, {backbone.title}{frozen}"

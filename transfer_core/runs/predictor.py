@@ -19,7 +19,6 @@ from transfer_core.data.sources import open_source
 from transfer_core.errors import UserError
 from transfer_core.evaluation.export import export_weights
 from transfer_core.evaluation.report import safe_cells
-from transfer_core.models.backbones import get_backbone
 from transfer_core.models.cache import ActivationCache
 from transfer_core.models.prefix import Prefix
 from transfer_core.runs.store import Run, RunStore
@@ -99,7 +98,7 @@ def export_run(store: RunStore, run: Run, path: Path) -> None:
     """Write a run's chosen weights, with what is needed to use them, as one safetensors file."""
     if not run.result:
         raise UserError(f"Run {run.id} is {run.state} and has no model yet: let it finish first.", "no-model")
-    backbone = get_backbone(run.spec.backbone)
+    backbone = run.spec.make_backbone()
     about = {
         "classes": json.dumps(Library(store.home).get(run.manifest).classes),
         "backbone": backbone.key,

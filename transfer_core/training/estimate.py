@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transfer_core.files import read_json, write_json
-from transfer_core.models.backbones import Backbone, get_backbone
+from transfer_core.models.backbones import Backbone
 from transfer_core.training.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Plan:
 
 def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int, stored: int) -> Plan:
     """Return the cost of a spec on a data set; `stored` as `choose_stored` says."""
-    backbone = get_backbone(spec.backbone)
+    backbone = spec.make_backbone()
     rows = images + n_train * max(0, spec.views - 1)
     head = (backbone.feature_dim + 1) * classes
     shape = backbone.stages[stored - 1].shape if stored else (3, backbone.size, backbone.size)

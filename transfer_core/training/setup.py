@@ -17,7 +17,7 @@ from transfer_core.data.manifest import TARGET_TRAIN, Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.models.activations import Activations
-from transfer_core.models.backbones import Backbone, get_backbone
+from transfer_core.models.backbones import Backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.device import make_device
 from transfer_core.models.loading import load_backbone, make_stages
@@ -246,7 +246,7 @@ def make_setup(
 ) -> Setup:
     """Put a run's parts together; `stages` stands in for the pretrained ones (tests)."""
     manifest = library.get(spec.manifest)
-    backbone = get_backbone(spec.backbone)
+    backbone = spec.make_backbone()
     weights = "given"
     torch.manual_seed(spec.seed)
     if not spec.make_strategy().pretrained:

@@ -13,7 +13,7 @@ from transfer_core.data.augment import get_augmentation
 from transfer_core.data.images import GEOMETRIES
 from transfer_core.errors import UserError
 from transfer_core.knobs import Value, get_knobs, knob, make_from_knobs
-from transfer_core.models.backbones import get_backbone
+from transfer_core.models.backbones import Backbone, get_backbone
 from transfer_core.models.device import PRECISIONS
 from transfer_core.strategies import Strategy, get_strategy
 
@@ -42,6 +42,8 @@ class RunSpec:
     augment: str = "none"
     views: int = knob(1, "Stored views", "Views of each image kept in the cache; 0: fresh ones each epoch.",
                       low=0, high=64)  # fmt: skip
+    size: int = knob(0, "Image size", "Side at which images enter the network, a multiple of 32; 0: the backbone's own. Larger shows finer detail and costs time by its square.",
+                     unit="pixels", low=0, high=1024)  # fmt: skip
     geometry: str = knob("whole", "Geometry", "How an image becomes a square.", choices=tuple(GEOMETRIES))
     class_weights: str = knob("none", "Class weights", "balanced: rare classes count more in the loss.",
                               choices=("none", "balanced"))  # fmt: skip
@@ -71,6 +73,11 @@ class RunSpec:
         """Return the spec that `to_json` described."""
         return cls(**data)
 
+    def make_backbone(self) -> Backbone:
+        """Return the backbone at this spec's image size."""
+        backbone = get_backbone(self.backbone)
+        return backbone.at_size(self.size or backbone.size)
+
     def make_strategy(self) -> Strategy:
         """Return the strategy with this spec's knobs."""
         return make_from_knobs(get_strategy(self.strategy), self.knobs)
@@ -86,7 +93,9 @@ def check_spec(spec: RunSpec) -> RunSpec:
     strategy = spec.make_strategy()
     values["knobs"] = {each.name: getattr(strategy, each.name) for each in get_knobs(type(strategy))}
     spec = replace(spec, **values)
-    backbone = get_backbone(spec.backbone)
+    backbone = spec.make_backbone()
+    if spec.size == get_backbone(spec.backbone).size:
+        spec = replace(spec, size=0)
     get_augmentation(spec.augment)
     _check_cut(spec, strategy, len(backbone.stages))
     _check_views(spec, strategy)
