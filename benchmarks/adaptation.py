@@ -91,8 +91,8 @@ class Matrix:
             setup.model.load_trained(load_best(Path(folder), ended.best))
         images = setup.split.part("test")
         with setup.activations(spec.cut) as activations:
-            activations.fill(images, 1)
-            said = predict(setup.model, activations, images, spec.cut).argmax(1)
+            activations.fill(images, spec.seen_views)
+            said = predict(setup.model, activations, images, spec.cut, views=spec.seen_views).argmax(1)
         truth = setup.targets(images).cpu().numpy()
         return {
             "strategy": spec.strategy, "knobs": dict(spec.knobs), "source": spec.source, "target": spec.target,

@@ -153,7 +153,10 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     assert data["domains"] == {"clean": 24, "photographed": 24}
     assert [each["kind"] for each in data["problems"]] == ["damaged"]
 
-    code, run = ask(capsys, "train", "--data", data["manifest"][:6], "--epochs", "3", "--device", "cpu")
+    code, run = ask(
+        capsys, "train", "--data", data["manifest"][:6], "--epochs", "3", "--device", "cpu",
+        "--augment", "flips", "--test-views", "--size", "192",
+    )  # fmt: skip
     assert (code, run["state"], run["epochs"]) == (0, "done", 3)
     assert set(run["seconds"]) == {"total", "cache", "train"}
     test = run["test"]
@@ -175,7 +178,7 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     with safe_open(weights, "pt") as tensors:
         assert json.loads(tensors.metadata()["classes"]) == data["classes"]
 
-    # A prediction reads an image as training did: same file, same probabilities.
+    # A prediction reads an image as training did, at the same size and in the same views: same probabilities.
     image = next(row for row in table if row["split"] == "test")
     code, answer = ask(capsys, "predict", run["run"], pictures / image["file"])
     assert code == 0

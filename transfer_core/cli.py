@@ -130,7 +130,7 @@ def _train(options: argparse.Namespace) -> Answer:
 
 
 _WISHES = (
-    "backbone", "strategy", "cut", "epochs", "batch_size", "lr", "augment", "views", "size", "geometry",
+    "backbone", "strategy", "cut", "epochs", "batch_size", "lr", "augment", "views", "test_views", "size", "geometry",
     "class_weights", "patience", "select", "precision", "device", "source", "target", "seed",
 )  # fmt: skip
 

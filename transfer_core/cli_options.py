@@ -73,6 +73,12 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
     add("--augment", help="none, mirror, flips, turns, light, safe, strong, randaugment, mixup or cutmix")
     add("--views", type=int, help="stored views per image; 0: fresh ones each epoch")
+    add(
+        "--test-views",
+        action="store_true",
+        default=None,
+        help="test and predict with the mean over all mirrored and turned views",
+    )
     add("--size", type=int, help="side in pixels at which images enter the network, a multiple of 32")
     add("--geometry", help="whole, pad or centre")
     add("--class-weights", choices=["none", "balanced"])

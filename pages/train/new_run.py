@@ -79,6 +79,8 @@ with left:
         wishes = {"strategy": strategy.name, "backbone": backbone.key, "cut": cut, "augment": augment}
         defaults = make_spec(manifest, split, wishes | {"device": "cpu"})
         common = [knob for knob in get_knobs(RunSpec) if knob.name not in ("cut", "geometry")]
+        if not get_augmentation(augment).is_symmetry:
+            common = [knob for knob in common if knob.name != "test_views"]
         if not backbone.can_resize:
             common = [knob for knob in common if knob.name != "size"]
         if split.rule != "transfer":  # without a target there is nothing else to choose by

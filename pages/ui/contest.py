@@ -16,7 +16,18 @@ from transfer_core.errors import UserError
 from transfer_core.strategies import STRATEGIES, get_strategy
 from transfer_core.training.rules import default_strategy, make_spec, unmet_need
 
-COMMON = ("backbone", "augment", "views", "size", "geometry", "device", "seed", "cache", "select")
+COMMON = (
+    "backbone",
+    "augment",
+    "views",
+    "test_views",
+    "size",
+    "geometry",
+    "device",
+    "seed",
+    "cache",
+    "select",
+)
 
 
 def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None:
@@ -40,7 +51,11 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
             if not all(
                 get_strategy(name).can_learn_from(policy.views, mixes=policy.mixes) for name in picked
             ):
-                shared |= {"augment": "safe", "views": None}  # what all of them can learn from
+                shared |= {
+                    "augment": "safe",
+                    "views": None,
+                    "test_views": False,
+                }  # what all of them can learn from
             lab = get_lab()
             try:
                 specs = [make_spec(manifest, split, {**shared, "strategy": name}) for name in picked]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from tests.support import Lab, make_tiny, same_tensors
+from transfer_core.evaluation.predict import predict
 from transfer_core.strategies import Batch, Phase, Task
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.training import loop
@@ -215,3 +217,22 @@ def test_images_may_enter_at_another_size(lab: Lab) -> None:
     assert same_tensors(outcome.last, uncached.last)
     own = lab.train(lab.spec(cut=2, augment="flips"))
     assert not same_tensors(outcome.last, own.last)
+
+
+def test_over_views_the_mean_is_predicted(lab: Lab) -> None:
+    outcome = lab.train(lab.spec(cut=2, augment="flips", test_views=True, epochs=1))
+    setup, images = outcome.setup, outcome.setup.split.part("test")
+    setup.model.eval()
+    with setup.activations(2) as activations, torch.no_grad():
+        activations.fill(images, 4)
+        each = [
+            setup.model(activations.at_cut(images, [view] * len(images)), 2).softmax(1).numpy()
+            for view in range(4)
+        ]
+        told: list[tuple[int, int]] = []
+        said = predict(
+            setup.model, activations, images, 2, lambda *at: told.append(at), setup.spec.seen_views
+        )
+    assert np.allclose(said, np.mean(each, axis=0), atol=1e-6)
+    assert not np.allclose(said, each[0], atol=1e-3)
+    assert told[-1] == (len(images), len(images))

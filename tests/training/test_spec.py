@@ -34,6 +34,10 @@ SPEC = RunSpec("0123456789abcdef", "fedcba9876543210", strategy="fine_tuning", c
         ({"lr": math.nan}, r"Learning rate \(lr\) must be a number .*, not nan\."),
         ({"lr": math.inf}, r"not inf\."),
         ({"lr": "fast"}, r"not 'fast'\."),
+        (
+            {"test_views": True, "augment": "light", "views": 4},
+            r"needs an augmentation that only mirrors or turns",
+        ),
         ({"size": 250}, r"must be 224 or a multiple of 32 pixels, not 250\."),
         ({"backbone": "vit_b_16", "size": 256}, r"takes images of 224 pixels only"),
         ({"geometry": "round"}, r"must be one of whole, pad, centre, not 'round'\."),
@@ -67,7 +71,7 @@ def test_every_setting_is_part_of_the_identity() -> None:
         "manifest": "1", "split": "1", "backbone": "lite1", "strategy": "feature_extraction", "cut": 5,
         "knobs": {"weight_decay": 0.5}, "epochs": 11, "batch_size": 33, "lr": 0.1, "augment": "mirror", "select": "combined",
         "views": 2, "geometry": "pad", "class_weights": "balanced", "patience": 1, "precision": "fp32",
-        "cache": False, "device": "cuda:0", "seed": 1, "size": 288, "source": "a", "target": "b",
+        "cache": False, "device": "cuda:0", "seed": 1, "size": 288, "test_views": True, "source": "a", "target": "b",
     }  # fmt: skip
     assert set(other) == set(SPEC.to_json())
     ids = {replace(SPEC, **{name: value}).id for name, value in other.items()}

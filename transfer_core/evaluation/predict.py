@@ -21,18 +21,22 @@ def predict(
     images: Sequence[str],
     cut: int,
     progress: Callable[[int, int], object] | None = None,
+    views: int = 1,
 ) -> npt.NDArray[np.float32]:
-    """Return class probabilities [n, classes] of images, each in its unchanged view.
+    """Return class probabilities [n, classes] of images, in the unchanged view or the mean over the first `views`.
 
     Always in float32: a report must not depend on which device happened to be there.
     """
     model.eval()
-    plan = [
-        (images[at : at + BATCH], [0] * len(images[at : at + BATCH])) for at in range(0, len(images), BATCH)
-    ]
-    parts = []
-    for number, x in enumerate(activations.batches(plan), start=1):
-        parts.append(model(x, cut).softmax(1).cpu().numpy())
+    chunks = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
+    plan = [(chunk, [view] * len(chunk)) for chunk in chunks for view in range(views)]
+    parts: list[npt.NDArray[np.float32]] = []
+    for number, x in enumerate(activations.batches(plan)):
+        said = model(x, cut).softmax(1).cpu().numpy() / views
+        if number % views:
+            parts[-1] += said
+        else:
+            parts.append(said)
         if progress:
-            progress(min(number * BATCH, len(images)), len(images))
+            progress(min((number + 1) * BATCH // views, len(images)), len(images))
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from transfer_core.data.augment import make_view
 from transfer_core.data.images import decode, to_pixels
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Problem
@@ -61,8 +62,9 @@ class Predictor:
         backbone, spec = self._setup.backbone, self._setup.spec
         image = decode(data, self._setup.manifest.reading)
         pixels = to_pixels(image, backbone.size, spec.geometry, backbone.interpolation)
-        x = self._prefix.from_stored(self._prefix.to_stored(pixels[np.newaxis]))
-        chances = self.model(x, spec.cut).float().softmax(1)[0].cpu().numpy()
+        views = [make_view(pixels, spec.augment, view, "", spec.seed) for view in range(spec.seen_views)]
+        x = self._prefix.from_stored(self._prefix.to_stored(np.stack(views)))
+        chances = self.model(x, spec.cut).float().softmax(1).mean(0).cpu().numpy()
         classes = self._setup.manifest.classes
         said = classes[int(chances.argmax())]
         return Prediction(file, said, {name: float(p) for name, p in zip(classes, chances, strict=True)})
@@ -107,6 +109,7 @@ def export_run(store: RunStore, run: Run, path: Path) -> None:
         "std": json.dumps(backbone.std),
         "interpolation": backbone.interpolation,
         "geometry": run.spec.geometry,
+        "averaged_views": run.spec.augment if run.spec.test_views else "none",
         "run": run.id,
     }
     export_weights(Predictor(store, run).model, path, about)

@@ -214,7 +214,7 @@ def _test(
             teller.tell(Progressed("Predicting every image once", done, total, ended.epoch))
             return True
 
-        activations.fill(images, 1, progress=tell)
+        activations.fill(images, setup.spec.seen_views, progress=tell)
         probabilities = predict_domains(setup, activations, list(images), tell)
     about = {
         "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch",

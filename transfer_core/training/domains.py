@@ -57,16 +57,17 @@ def predict_domains(
     """Return class probabilities [n, classes] of images of both domains, each with the statistics of its own."""
     of_source = set(setup.source) if setup.has_target else set()
     parts = [[image for image in images if (image in of_source) == own] for own in (True, False)]
+    done = 0
+
+    def said(part: list[str]) -> npt.NDArray[np.float32]:
+        return predict(
+            setup.model, activations, part, setup.spec.cut,
+            lambda now, _: tell(done + now, len(images)), setup.spec.seen_views,
+        )  # fmt: skip
+
     with setup.looking_at_source():
-        source = predict(
-            setup.model, activations, parts[0], setup.spec.cut, lambda done, _: tell(done, len(images))
-        )
-    rest = predict(
-        setup.model,
-        activations,
-        parts[1],
-        setup.spec.cut,
-        lambda done, _: tell(len(source) + done, len(images)),
-    )
+        source = said(parts[0])
+    done = len(source)
+    rest = said(parts[1])
     found = dict(zip([*parts[0], *parts[1]], [*source, *rest], strict=True))
     return np.stack([found[image] for image in images])

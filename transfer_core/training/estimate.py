@@ -38,7 +38,7 @@ class Plan:
 def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int, stored: int) -> Plan:
     """Return the cost of a spec on a data set; `stored` as `choose_stored` says."""
     backbone = spec.make_backbone()
-    rows = images + n_train * max(0, spec.views - 1)
+    rows = images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
     head = (backbone.feature_dim + 1) * classes
     shape = backbone.stages[stored - 1].shape if stored else (3, backbone.size, backbone.size)
     bytes_each = int(np.prod(shape)) * (1 if not stored else 4 if len(shape) == 1 else 2)

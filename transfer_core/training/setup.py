@@ -227,7 +227,7 @@ class Setup:
 
     @property
     def _rows(self) -> int:
-        return len(self.manifest.rows) * max(1, self.spec.views)
+        return len(self.manifest.rows) * max(self.spec.seen_views, self.spec.views)
 
     def targets(self, images: list[str]) -> torch.Tensor:
         """Return the class numbers [n] of images, -1 where unlabelled."""

@@ -42,6 +42,11 @@ class RunSpec:
     augment: str = "none"
     views: int = knob(1, "Stored views", "Views of each image kept in the cache; 0: fresh ones each epoch.",
                       low=0, high=64)  # fmt: skip
+    test_views: bool = knob(
+        False,
+        "Average over views",
+        "What is said of an image is the mean over all its mirrored and turned views: steadier, and as many times slower. For augmentations that only mirror or turn.",
+    )
     size: int = knob(0, "Image size", "Side at which images enter the network, a multiple of 32; 0: the backbone's own. Larger shows finer detail and costs time by its square.",
                      unit="pixels", low=0, high=1024)  # fmt: skip
     geometry: str = knob("whole", "Geometry", "How an image becomes a square.", choices=tuple(GEOMETRIES))
@@ -72,6 +77,11 @@ class RunSpec:
     def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
         """Return the spec that `to_json` described."""
         return cls(**data)
+
+    @property
+    def seen_views(self) -> int:
+        """How many views of an image are averaged where it is tested or predicted."""
+        return (get_augmentation(self.augment).most or 1) if self.test_views else 1
 
     def make_backbone(self) -> Backbone:
         """Return the backbone at this spec's image size."""
@@ -107,6 +117,10 @@ def _check_views(spec: RunSpec, strategy: Strategy) -> None:
     if policy.mixes and not strategy.mixes:
         raise UserError(
             f"{strategy.title} cannot learn from mixed images: choose another augmentation than {policy.title}."
+        )
+    if spec.test_views and not policy.is_symmetry:
+        raise UserError(
+            f"Averaging over views (test_views) needs an augmentation that only mirrors or turns, not {policy.title}."
         )
     if spec.views == 0 and (policy.mixes or strategy.freezes == "all"):
         raise UserError(f"{strategy.title} needs stored views: choose 1 or more.")
