@@ -224,7 +224,9 @@ def test_stops_within_one_step_and_goes_on_as_if_it_had_not(lab: Lab, strategy: 
     spec = lab.spec(strategy.name, **cuts(strategy))
     whole = lab.train(spec)
     updates = 1 + sum(turn.times for turn in whole.setup.strategy.phases(whole.setup.task)[0].turns)
-    measured = 2 if whole.setup.measures_domains else 0  # questions while two domains are measured, a batch each
+    measured = (
+        2 if whole.setup.measures_domains else 0
+    )  # questions while two domains are measured, a batch each
     for wanted_at in (1, 2, 5):
         answers: list[bool] = []
         late: list[bool] = []  # for each step of the optimiser: was it after the stop was asked for?
