@@ -4,20 +4,16 @@ import streamlit as st
 
 from pages.ui.choices import pick_backbone, pick_strategy
 from pages.ui.contest import contest
-from pages.ui.forms import knob_form
 from pages.ui.parts import missing, title
+from pages.ui.settings import ask_settings
 from pages.ui.stages import stage_strip
 from pages.ui.state import choose, current_data, current_split, get_lab, go, start_token
 from pages.ui.text import duration, escape, plural, size
 from pages.ui.views import preview
 from transfer_core.data.augment import AUGMENTATIONS, get_augmentation
-from transfer_core.data.images import GEOMETRIES
 from transfer_core.errors import UserError
-from transfer_core.knobs import get_knobs
-from transfer_core.models.device import list_devices
 from transfer_core.models.weights import find_weights
 from transfer_core.training.rules import make_spec, twin_spec, unmet_need
-from transfer_core.training.spec import RunSpec
 
 lab = get_lab()
 manifest = current_data()
@@ -74,31 +70,8 @@ with left:
     st.caption(get_augmentation(augment).help)
     preview(manifest, split, backbone, augment, "whole")
 
-    asked = bool(split.new_classes) and strategy.takes_other_classes  # for labels of the target
-    with st.expander("Settings an expert may want", icon=":material/tune:", expanded=asked):
-        wishes = {"strategy": strategy.name, "backbone": backbone.key, "cut": cut, "augment": augment}
-        defaults = make_spec(manifest, split, wishes | {"device": "cpu"})
-        common = [knob for knob in get_knobs(RunSpec) if knob.name not in ("cut", "geometry")]
-        if not get_augmentation(augment).is_symmetry:
-            common = [knob for knob in common if knob.name != "test_views"]
-        if not backbone.can_resize:
-            common = [knob for knob in common if knob.name != "size"]
-        if split.rule != "transfer":  # without a target there is nothing else to choose by
-            common = [knob for knob in common if knob.name != "select"]
-        if strategy.freezes != "chosen":
-            common = [knob for knob in common if knob.name not in ("lr", "batch_size")]
-        prefix = f"{strategy.name}-{backbone.key}-{augment}-{split.id}"
-        own = first if first and (first.strategy, first.augment) == (strategy.name, augment) else defaults
-        general = knob_form(common, {each.name: getattr(own, each.name) for each in common}, prefix)
-        geometries, devices = list(GEOMETRIES), list_devices()
-        at = geometries.index(first.geometry) if first else 0
-        geometry = st.radio("Geometry", geometries, index=at, format_func=lambda each: GEOMETRIES[each])
-        st.markdown(f"**{strategy.title}**")
-        knobs = knob_form(get_knobs(strategy), own.knobs, f"{prefix}-knob")
-        at = devices.index(first.device) if first and first.device in devices else 0
-        device = st.selectbox("Device", devices, index=at)
-        cache = st.toggle("Keep the frozen part's results (activation cache)", first.cache if first else True)
-    wishes |= general | {"knobs": knobs, "geometry": geometry, "device": device, "cache": cache}
+    wishes = {"strategy": strategy.name, "backbone": backbone.key, "cut": cut, "augment": augment}
+    wishes, unusual = ask_settings(manifest, split, wishes, first)
 
 try:
     spec = make_spec(manifest, split, wishes)
@@ -132,6 +105,8 @@ with right, st.container(border=True, key="summary"):
         else f"split by {split.rule}"
     )
     st.markdown(f"Tested on {plural(tested, 'unseen image')}, {how}.")
+    if unusual:
+        st.markdown(f"Not as usual: {escape(', '.join(unusual))}.")
     if twin_spec(spec, split):
         st.markdown("The same run **without adaptation** is trained as well, to see whether it helps.")
     name = st.text_input("Name of the run", placeholder="optional")

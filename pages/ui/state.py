@@ -11,6 +11,7 @@ import uuid
 
 import streamlit as st
 
+from pages.ui.settings import forget_settings
 from pages.ui.text import escape
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
@@ -103,6 +104,7 @@ def run_again(run: Run) -> None:
     st.session_state["again"] = run.id
     for key in ("backbone", "strategy", "cut"):
         st.session_state.pop(key, None)
+    forget_settings()
     choose(data=run.manifest, split=run.spec.split)
     go("train/new_run.py")
 

@@ -22,7 +22,7 @@ from transfer_core.runs.liveness import Watcher
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.strategies import get_strategy
 from transfer_core.training.estimate import Plan, make_plan
-from transfer_core.training.events import Ended, EpochEnded, PhaseStarted, Progressed, Stepped
+from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Stepped
 from transfer_core.training.rules import twin_spec, unmet_need
 from transfer_core.training.spec import RunSpec
 
@@ -158,6 +158,7 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
         facts["left"] = None  # how long testing or caching takes does not follow from the epochs
     if isinstance(event, Progressed):
         facts |= {"doing": event.doing, "done": event.done, "total": event.total}
+        facts["left"] = _left_of_this(store.events(run.id, kinds=["Progressed"]))
     elif isinstance(event, Stepped):
         facts |= {
             "doing": f"Epoch {event.epoch} of {facts['epochs']}",
@@ -173,6 +174,20 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
     elif event is not None:
         facts["doing"] = f"Epoch {facts['epoch']} of {facts['epochs']} done"
     return facts
+
+
+def _left_of_this(events: list[tuple[int, float, Event]]) -> float | None:
+    """Return the seconds left of what goes on now, at its pace so far; None before it can be told."""
+    told = [(at, event) for _, at, event in events if isinstance(event, Progressed)]
+    end, last = told[-1]
+    began, first = end, last
+    for at, event in reversed(told):
+        if event.doing != last.doing or event.done > first.done:  # something before it, or an earlier attempt
+            break
+        began, first = at, event
+    if first.done == last.done or end <= began:  # nothing done yet, or the clock was put back
+        return None
+    return (last.total - last.done) * (end - began) / (last.done - first.done)
 
 
 def run_object(store: RunStore, run: Run) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""The settings of a new run: what was changed stays changed, whatever else is chosen, until it is taken back."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.screens import Study, button, show, widget, words
+
+
+@pytest.fixture
+def form(study: Study) -> AppTest:
+    """The form of a new run with three settings that are not as usual."""
+    at = show("train/new_run.py", data=study.manifest.id, split=study.split().id)
+    at.button(key="choose-fine_tuning").click().run()
+    widget(at.number_input, "Epochs").set_value(3).run()
+    widget(at.number_input, "Image size").set_value(256).run()
+    widget(at.text_input, "Label smoothing").set_value("0.2").run()
+    return at
+
+
+def test_changed_settings_outlive_another_augmentation_and_another_page(study: Study, form: AppTest) -> None:
+    views = widget(form.number_input, "Stored views").value
+    widget(form.selectbox, "What may change without changing the class?").set_value("turns").run()
+    assert widget(form.number_input, "Stored views").value == 8 != views  # nobody had touched it
+    form.switch_page("study/data.py").run()
+    form.switch_page("train/new_run.py").run()
+    assert "Not as usual: epochs 3, image size 256 pixels, label smoothing 0\\.2" in words(form)
+    button(form, "Start training").click().run()
+    spec = study.store.runs()[0].spec
+    assert (spec.epochs, spec.size, spec.knobs["label_smoothing"]) == (3, 256, 0.2)
+
+
+def test_another_strategy_keeps_what_both_have(form: AppTest) -> None:
+    form.button(key="choose-probe_then_tune").click().run()
+    assert widget(form.number_input, "Epochs").value == 3
+    assert widget(form.text_input, "Label smoothing").value == "0.1"  # a knob of the other strategy
+    form.button(key="choose-fine_tuning").click().run()
+    assert widget(form.text_input, "Label smoothing").value == "0.2"
+
+
+def test_back_to_the_usual_settings(study: Study, form: AppTest) -> None:
+    button(form, "Back to the usual settings").click().run()
+    assert "Not as usual" not in words(form)
+    assert widget(form.number_input, "Image size").value == 224  # the backbone's own, not 0
+    button(form, "Start training").click().run()
+    spec = study.store.runs()[0].spec
+    assert (spec.size, spec.knobs["label_smoothing"]) == (0, 0.1)
