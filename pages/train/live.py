@@ -28,6 +28,8 @@ def curves(found: Run) -> None:
     """Show loss and accuracy of every epoch so far."""
     events = [each for _, _, each in lab.store.events(found.id, kinds=["EpochEnded"])]
     ends = [each for each in events if isinstance(each, EpochEnded)]
+    if found.is_over and not ends:
+        return
     x = [each.epoch for each in ends]
     best = max((each.epoch for each in ends if each.best), default=None)
     end = ends[-1].epochs if ends else found.spec.epochs
@@ -108,14 +110,19 @@ def active(found: Run) -> None:
 def over(found: Run) -> None:
     """Show how a run ended and what can be done."""
     if found.error:
-        box = st.warning if found.state == "lost" else st.error
+        box = {"failed": st.error, "lost": st.warning}.get(found.state, st.info)
         box(escape(found.error), icon=":material/info:")
     with st.container(horizontal=True):
         if found.result and st.button("See the report", type="primary", icon=":material/fact_check:"):
             go("results/report.py")
         if found.state in ("stopped", "failed", "lost"):
             kind = "secondary" if found.result else "primary"
-            if st.button("Go on from the last checkpoint", type=kind, icon=":material/resume:"):
+            begun = lab.store.last_event(found.id, "EpochEnded")
+            if st.button(
+                "Go on from the last checkpoint" if begun else "Start it again",
+                type=kind,
+                icon=":material/resume:",
+            ):
                 lab.resume(found.id)
                 st.rerun()
         if st.button("Run again with changes", icon=":material/replay:"):
