@@ -6,6 +6,9 @@ images/ab/<sha-256 of the bytes>       thumbs/ab/<the same>.jpg
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -108,11 +111,29 @@ class Library:
         """Return where the thumbnail of an image is."""
         return self.home / "thumbs" / image[:2] / f"{image}.jpg"
 
-    def store_image(self, image: str, data: bytes, thumbnail: bytes) -> None:
-        """Store bytes and thumbnail under their hash; what is there already stays."""
-        for path, content in ((self.image_path(image), data), (self.thumb_path(image), thumbnail)):
+    def store_image(self, image: str, data: bytes, thumbnail: bytes | None = None) -> None:
+        """Store bytes, and a thumbnail, under their hash; what is there already stays."""
+        if not self.image_path(image).exists():
+            write_bytes(self.image_path(image), data)
+        if thumbnail is not None and not self.thumb_path(image).exists():
+            self.store_thumbnail(image, thumbnail)
+
+    def store_thumbnail(self, image: str, thumbnail: bytes) -> None:
+        """Store a thumbnail, in the place of an older one: another data set may show the same values otherwise."""
+        write_bytes(self.thumb_path(image), thumbnail)
+
+    def pseudonym(self, patient: str) -> str:
+        """Return a name for a patient: the same for the same one in this home, and not to be turned back.
+
+        An identifier is short and can be guessed; without the salt, which never leaves this home, guessing is no use.
+        """
+        path = self.home / "salt"
+        with FileLock(self.home / "salt.lock"):
             if not path.exists():
-                write_bytes(path, content)
+                write_bytes(path, secrets.token_bytes(32))
+                path.chmod(0o600)
+        digest = hmac.new(path.read_bytes(), patient.encode(), hashlib.sha256).hexdigest()
+        return f"patient {digest[:10]}"
 
     def add_split(self, split: Split) -> Split:
         """Store a split beside its data set."""

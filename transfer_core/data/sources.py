@@ -26,7 +26,7 @@ _PARTS = {
     "test": "test",
     "testing": "test",
 }
-_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints"}
+_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "dicomdir"}
 
 Entry = tuple[str, Callable[[], bytes]]
 
@@ -129,7 +129,8 @@ def arrange(
         parts = tuple(each for each in whole.split("/") if each not in ("", "."))
         if any(each.lower() in _JUNK or each.startswith("._") for each in parts):
             continue
-        if not parts[-1].lower().endswith(SUFFIXES):
+        # A DICOM file often has no suffix at all; what it is, its content says.
+        if "." in parts[-1] and not parts[-1].lower().endswith(SUFFIXES):
             found.append(Problem(name, "wrong-type", "not an image; left out"))
             continue
         images.append((parts[:-1], name, read))
