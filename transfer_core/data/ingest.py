@@ -48,6 +48,7 @@ def ingest(
     progress: Progress | None = None,
     reading: Reading | None = None,
     note: str = "",
+    parent: Manifest | None = None,
 ) -> tuple[Manifest, list[Problem]]:
     """Read, check and store every candidate; return the manifest and the problems, file by file.
 
@@ -78,13 +79,16 @@ def ingest(
         for ends in _each(partial(_finish, library, reading), waiting):
             rows += [each for each in ends if isinstance(each, Row)]
             found += [each for each in ends if isinstance(each, Problem)]
+    if parent and rows:
+        rows = [*parent.rows, *rows]
     rows, doubles = _settle_duplicates(rows)
     found += doubles
     if not rows:
         raise UserError(_nothing(name, found), "no-images")
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     found += _class_problems(rows, classes)
-    return library.add(Manifest(name, classes, tuple(rows), reading), found, note), found
+    version = Manifest(name, classes, tuple(rows), reading, parent.id if parent else None)
+    return library.add(version, found, note), found
 
 
 def _nothing(name: str, problems: list[Problem]) -> str:
