@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from transfer_core.errors import UserError
 
@@ -122,3 +125,13 @@ def free_bytes(folder: Path) -> int:
 def is_id(text: str) -> bool:
     """Tell whether a text can be one of our ids: paths are only ever built from such."""
     return 0 < len(text) <= 64 and all(each in "0123456789abcdef" for each in text)
+
+
+def get_secret(home: Path) -> bytes:
+    """Return this home's own 32 random bytes, made on first need: they salt pseudonyms and sign tokens."""
+    path = home / "secret"
+    with FileLock(home / "secret.lock"):
+        if not path.exists():
+            write_bytes(path, secrets.token_bytes(32))
+            path.chmod(0o600)
+        return path.read_bytes()

@@ -9,11 +9,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.state import choose, current_run, get_intake, get_lab, go
-from pages.ui.text import ago, escape, right_on
+from pages.ui.text import ago, duration, escape, right_on
+from pages.ui.uploader import uploader
 from transfer_core.data.manifest import Row
 from transfer_core.data.samples import has_solar_cells, solar_cell_previews
 from transfer_core.errors import UserError
 from transfer_core.runs.store import Run
+from transfer_core.runs.uploads import make_token, open_upload
 
 # Okabe and Ito 2008: told apart by every kind of colour vision. The same class, the same colour.
 PALETTE = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#888888")
@@ -145,32 +147,17 @@ def bring_cards() -> None:
 
 
 def _uploaders() -> None:
-    kind = st.segmented_control(
-        "What to bring",
-        ["Zip file", "Folder"],
-        default="Zip file",
-        label_visibility="collapsed",
-        required=True,
-    )
-    number = st.session_state.setdefault("upload-number", 0)
-    if kind == "Zip file":
-        packed = st.file_uploader("Zip of class folders", type=["zip"], key=f"zip-{number}")
-        files = [packed] if packed else []
-    else:
-        files = st.file_uploader(
-            "Folder of class folders", accept_multiple_files="directory", key=f"folder-{number}",
-            help="For more than about 500 files a zip is much faster.",
-        )  # fmt: skip
-    if not files:
+    home = get_lab().home
+    token = st.session_state.setdefault("upload-token", make_token(home))
+    done = uploader(token)
+    if not done:
         return
-    first = files[0].name
-    name = Path(first).stem if kind == "Zip file" else first.split("/")[0]
+    del st.session_state["upload-token"]  # the next upload is another one
     try:
-        arrival = get_intake().add_upload(name, {each.name: each.getbuffer() for each in files})
+        arrival = get_intake().add_upload(open_upload(home, done[0]), done[1])
     except UserError as error:
         st.error(escape(error), icon=":material/error:")
         return
-    st.session_state["upload-number"] += 1  # an emptied uploader, so that this upload is not read twice
     st.session_state["arrival"] = arrival.id
     go("study/data.py")
 
@@ -183,7 +170,9 @@ def arrivals() -> None:
         if not arrival.is_over:
             share = arrival.done / arrival.total if arrival.total else 0.0
             words = f"{arrival.done:,} of {arrival.total:,}" if arrival.total else "opening"
-            st.progress(share, f"Reading {escape(arrival.name)}: {words} images")
+            left = arrival.left
+            rest = f", about {duration(left)} left" if left else ""
+            st.progress(share, f"Reading {escape(arrival.name)}: {words} images{rest}")
         elif st.session_state.get("arrival") == arrival.id:
             over = True
     if over:

@@ -184,7 +184,7 @@ def test_a_patient_is_a_group_under_a_name_that_tells_nothing(home: Path, tmp_pa
     assert [groups.index(group) for group in groups] == [0, 0, 2, 2, 4, 4, 6, 6]
     assert brought(home) == groups
     assert not set(groups) & set(elsewhere)  # another home, another salt
-    assert (home / "salt").stat().st_mode & 0o077 == 0
+    assert (home / "secret").stat().st_mode & 0o077 == 0
 
 
 def test_frames_are_told_of_or_become_images_that_stay_together(home: Path, tmp_path: Path) -> None:

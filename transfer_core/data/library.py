@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -23,7 +22,7 @@ from filelock import FileLock
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
-from transfer_core.files import folder_bytes, is_id, read_json, write_bytes, write_json
+from transfer_core.files import folder_bytes, get_secret, is_id, read_json, write_bytes, write_json
 
 ORPHAN_AGE = 3600.0  # seconds
 
@@ -127,12 +126,7 @@ class Library:
 
         An identifier is short and can be guessed; without the salt, which never leaves this home, guessing is no use.
         """
-        path = self.home / "salt"
-        with FileLock(self.home / "salt.lock"):
-            if not path.exists():
-                write_bytes(path, secrets.token_bytes(32))
-                path.chmod(0o600)
-        digest = hmac.new(path.read_bytes(), patient.encode(), hashlib.sha256).hexdigest()
+        digest = hmac.new(get_secret(self.home), patient.encode(), hashlib.sha256).hexdigest()
         return f"patient {digest[:10]}"
 
     def add_split(self, split: Split) -> Split:

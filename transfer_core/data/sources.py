@@ -38,7 +38,7 @@ def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
     elif zipfile.is_zipfile(path) and path.suffix.lower() not in SUFFIXES:
         entries, problems = _zip_entries(path)
     elif path.suffix.lower() in SUFFIXES and path.exists():
-        entries, problems = [(path.name, _make_file_reader(path))], []
+        entries, problems = [(path.name, make_file_reader(path))], []
     elif path.exists():
         message = f"{path.name} is neither a folder nor a complete zip: pack the class folders as .zip."
         raise UserError(message, "wrong-type")
@@ -55,11 +55,13 @@ def _folder_entries(folder: Path) -> list[Entry]:
     for each in sorted(folder.rglob("*")):
         # A link may point out of the folder; what it points to was not offered.
         if each.is_file() and each.resolve().is_relative_to(root):
-            entries.append((each.relative_to(folder).as_posix(), _make_file_reader(each)))
+            entries.append((each.relative_to(folder).as_posix(), make_file_reader(each)))
     return entries
 
 
-def _make_file_reader(path: Path) -> Callable[[], bytes]:
+def make_file_reader(path: Path) -> Callable[[], bytes]:
+    """Return what reads a file, unless it is larger than an image can be."""
+
     def read() -> bytes:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UserError("the file is larger than an image can be", "too-large")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 import traceback
 import uuid
 from collections.abc import Callable
@@ -19,9 +20,10 @@ from transfer_core.data.ingest import Progress, ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.samples import SOLAR_CELLS, add_solar_cells
-from transfer_core.data.sources import arrange, open_source
+from transfer_core.data.sources import arrange, make_file_reader, open_source
 from transfer_core.errors import UserError
-from transfer_core.files import atomic_path, read_json, write_json
+from transfer_core.files import read_json
+from transfer_core.runs.uploads import Upload, close_upload, is_resumable
 
 Job = Callable[[Progress], tuple[Manifest, list[Problem]]]
 
@@ -36,6 +38,13 @@ class Arrival:
     total: int = 0
     dataset: str | None = None
     error: str | None = None
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left at the pace so far; None in the first two seconds, when nobody could tell."""
+        took = time.monotonic() - self.since
+        return (self.total - self.done) * took / self.done if self.done and took > 2 else None
 
     @property
     def is_over(self) -> bool:
@@ -63,20 +72,9 @@ class Intake:
         """Bring the solar cells."""
         return self._begin(SOLAR_CELLS, lambda tell: add_solar_cells(self._library, tell))
 
-    def add_upload(self, name: str, files: dict[str, bytes | memoryview]) -> Arrival:
-        """Bring an uploaded zip, or uploaded files under their relative paths.
-
-        The files are on disk under made-up names when this returns; the paths are kept as text.
-        """
-        token = uuid.uuid4().hex
-        folder = self._folder / token
-        names: dict[str, str] = {}
-        for number, (path, content) in enumerate(files.items()):
-            names[path] = f"{number:06d}"
-            with atomic_path(folder / names[path]) as part:
-                part.write_bytes(content)
-        write_json(folder / "upload.json", {"name": name, "files": names})
-        return self._read_upload(folder)
+    def add_upload(self, upload: Upload, name: str) -> Arrival:
+        """Bring what a browser has sent: a zip, or files under their relative paths."""
+        return self._read_upload(close_upload(upload, name))
 
     def recover(self) -> list[Arrival]:
         """Go on with whole uploads that a killed server left, and clear away torn ones."""
@@ -84,7 +82,7 @@ class Intake:
         for folder in self._folder.glob("*"):
             if (folder / "upload.json").exists():
                 found.append(self._read_upload(folder))
-            else:
+            elif not is_resumable(folder):
                 shutil.rmtree(folder, ignore_errors=True)
         return found
 
@@ -97,7 +95,9 @@ class Intake:
                 if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
                     candidates, problems = open_source(next(iter(files.values())))
                 else:
-                    candidates, problems = arrange([(path, at.read_bytes) for path, at in files.items()])
+                    candidates, problems = arrange(
+                        [(path, make_file_reader(at)) for path, at in files.items()]
+                    )
                 return ingest(candidates, about["name"], self._library, problems=problems, progress=tell)
             except UserError as error:
                 told = str(error)
