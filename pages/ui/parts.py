@@ -114,8 +114,16 @@ def gallery(
 def picture(row: Row) -> Path:
     """Return what to show of an image: itself where it is small and plain enough, because it is sharper, else its thumbnail."""
     library = get_lab().library
-    plain = row.width * row.height <= 250_000 and row.path.lower().endswith((".png", ".jpg", ".jpeg"))
-    return library.image_path(row.image) if plain else library.thumb_path(row.image)
+    stored = library.image_path(row.image)
+    small = row.width * row.height <= 250_000 and row.path.lower().endswith((".png", ".jpg", ".jpeg"))
+    return stored if small and not _is_deep(stored) else library.thumb_path(row.image)
+
+
+def _is_deep(path: Path) -> bool:
+    """Tell whether a browser would show an image otherwise than training sees it: a PNG of 16 bits."""
+    with path.open("rb") as file:
+        head = file.read(25)
+    return head.startswith(b"\x89PNG") and head[24] > 8
 
 
 def bring_cards() -> None:
