@@ -125,7 +125,7 @@ def check(options: argparse.Namespace) -> Answer:
     manifest = library.get(library.find(options.data).id)
     with ProgressBar("Looking at images") as bar:
         measures = measure_all(library, manifest, bar.update)
-    findings = [finding_object(each, manifest) for each in check_health(manifest, measures)]
+    findings = [finding_object(each, manifest) for each in check_health(library, manifest, measures)]
     problems = [asdict(each) for each in library.about(manifest.id).problems]
     lines = [f"{each['message']} (what to do: {' or '.join(each['remedies'])})" for each in findings]
     text = "\n".join(lines) or "Nothing stands out."

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from pages.ui.parts import arrivals, bring_cards, class_colours, gallery, settle_arrival, title
+from pages.ui.health import show_health
+from pages.ui.images import show_images
+from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival, title
 from pages.ui.state import choose, current_data, get_lab, go
 from pages.ui.text import escape, plural, size
 from transfer_core.runs.housekeeping import delete_dataset, dependents
@@ -22,6 +24,10 @@ if manifest is None:
 
 about = lab.library.about(manifest.id)
 title(escape(about.name), escape(about.note))
+has_before = manifest.parent in {each.id for each in lab.library.datasets()}
+if has_before and st.button("Back to the version before", icon=":material/undo:", type="tertiary"):
+    choose(data=manifest.parent, split=None, run=None)
+    st.rerun()
 with st.container(key="wrap-facts"):
     facts = {"Images": len(manifest.rows), "Classes": len(manifest.classes)}
     facts |= {"Domains": len(manifest.domains)} if manifest.domains else {}
@@ -48,31 +54,9 @@ if manifest.classes:
         alt="Images per class and domain",
     )
 
-st.markdown("#### Images")
-chosen_filters = st.columns(3)
-label = chosen_filters[0].selectbox("Class", ["all", *manifest.classes, "unlabelled"])
-domain = chosen_filters[1].selectbox("Domain", ["all", *manifest.domains], disabled=not manifest.domains)
-group = chosen_filters[2].selectbox("Group", ["all", *manifest.groups], disabled=not manifest.groups)
-rows = [
-    row
-    for row in manifest.rows
-    if label in ("all", row.label or "unlabelled")
-    and domain in ("all", row.domain)
-    and group in ("all", row.group)
-]
-PER_PAGE = 18
-pages = max(1, -(-len(rows) // PER_PAGE))
-st.caption(plural(len(rows), "image"))
-number = st.pagination(pages, key=f"gallery-{manifest.id}-{label}-{domain}-{group}") if pages > 1 else 1
-shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
-gallery(
-    shown,
-    [
-        escape(" · ".join(filter(None, [row.label or "unlabelled", row.domain, row.group])))
-        + f"  \n{escape(row.path.rpartition('/')[2])}"
-        for row in shown
-    ],
-)
+show_health(manifest)
+
+show_images(manifest)
 
 if about.problems:
     st.markdown("#### Problems")

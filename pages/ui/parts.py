@@ -180,7 +180,7 @@ def arrivals() -> None:
             words = f"{arrival.done:,} of {arrival.total:,}" if arrival.total else "opening"
             left = arrival.left
             rest = f", about {duration(left)} left" if left else ""
-            st.progress(share, f"Reading {escape(arrival.name)}: {words} images{rest}")
+            st.progress(share, f"{arrival.doing} {escape(arrival.name)}: {words} images{rest}")
         elif st.session_state.get("arrival") == arrival.id:
             over = True
     if over:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pictures import encode
 from PIL import Image, ImageFilter
 
+from transfer_core.data.alike import NEAR, cluster
 from transfer_core.data.edit import exclude, group_together, keep_first, merge_classes, relabel
-from transfer_core.data.health import Finding, check_health, measure_all, near_clusters
+from transfer_core.data.health import Finding, check_health, measure_all
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
-from transfer_core.data.receipt import NEAR
 from transfer_core.data.split import make_split
 from transfer_core.errors import UserError
 
@@ -41,7 +41,7 @@ def sound(n: int = 12) -> dict[str, Image.Image]:
 
 
 def check(library: Library, manifest: Manifest) -> dict[str, Finding]:
-    return {each.kind: each for each in check_health(manifest, measure_all(library, manifest))}
+    return {each.kind: each for each in check_health(library, manifest, measure_all(library, manifest))}
 
 
 def paths(manifest: Manifest, finding: Finding) -> list[str]:
@@ -154,7 +154,7 @@ def test_clusters_are_those_of_all_pairs(words: list[int], data: st.DataObject) 
             front += new
         if len(reached) > 1:
             wanted.add(frozenset(f"i{n}" for n in reached))
-    assert {frozenset(each) for each in near_clusters(looks)} == wanted
+    assert {frozenset(each) for each in cluster(looks, lambda *_: True)} == wanted
 
 
 def test_labels_can_be_changed_and_taken_away(library: Library) -> None:

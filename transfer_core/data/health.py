@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from transfer_core.data.alike import find_alike
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Row
-from transfer_core.data.receipt import NEAR
 from transfer_core.files import read_json, write_json
 
 TINY = 64  # pixels; below it a backbone sees mostly blur
 DARK, BRIGHT = 16.0, 239.0  # mean grey value, of 255
 FLAT = 2.0  # standard deviation of grey values, of 255
-BLURRED = 0.25  # sharpness beside the set's median
+BLURRED = 0.3  # sharpness beside the set's median
 RARE = 0.1  # a class's images beside those of the largest
 SPLITTABLE = 4  # images of a class that train, validation and test need
 APART = 2.0  # difference of two domains' mean grey values, in standard deviations within them
@@ -79,12 +78,25 @@ def measure(thumbnail: bytes) -> Measures:
 _LAPLACE = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
 
 
+def has_measures(library: Library, manifest: Manifest) -> bool:
+    """Tell whether the measures of a data set were taken."""
+    return (library.folder / manifest.id / "measures.json").exists()
+
+
 def measure_all(
     library: Library, manifest: Manifest, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Measures]:
     """Return the measures of every image of a data set, taken once and kept beside it."""
     path = library.folder / manifest.id / "measures.json"
-    kept = {image: Measures(*each) for image, each in read_json(path).items()} if path.exists() else {}
+    older = library.folder / (manifest.parent or "-") / "measures.json"  # of the version this one came from
+    own = manifest.by_image
+    kept = {
+        image: Measures(*each)
+        for found in (older, path)
+        if found.exists()
+        for image, each in read_json(found).items()
+        if image in own
+    }
     missing = [row.image for row in manifest.rows if row.image not in kept]
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda image: measure(library.thumb_path(image).read_bytes()), missing)
@@ -92,19 +104,19 @@ def measure_all(
             kept[image] = each
             if progress:
                 progress(number, len(missing))
-    if missing:
+    if missing or not path.exists():
         write_json(path, {image: list(asdict(each).values()) for image, each in kept.items()})
     return kept
 
 
-def check_health(manifest: Manifest, measures: Mapping[str, Measures]) -> list[Finding]:
+def check_health(library: Library, manifest: Manifest, measures: Mapping[str, Measures]) -> list[Finding]:
     """Return what stands out, the gravest first."""
     rows = manifest.rows
     alike = _same_pixels(rows)
     return [
         *_two_labels(rows, alike),
-        *_finding("same-pixels", "{n} images show exactly the same pixels as another", alike),
-        *_near_duplicates(rows, alike),
+        *_finding("same-pixels", "exactly the same pixels as another", alike),
+        *_near_duplicates(library, rows, alike),
         *_looks(rows, measures),
         *_classes(manifest),
         *_domains(rows, measures),
@@ -115,7 +127,11 @@ def _finding(kind: str, message: str, clusters: Sequence[Sequence[str]]) -> list
     images = tuple(image for each in clusters for image in each)
     if not images:
         return []
-    return [Finding(kind, message.format(n=f"{len(images):,}"), images, tuple(map(tuple, clusters)))]
+    return [Finding(kind, _counted(len(images), message), images, tuple(map(tuple, clusters)))]
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {'image' if n == 1 else 'images'}: {what}"
 
 
 def _same_pixels(rows: Iterable[Row]) -> list[list[str]]:
@@ -129,55 +145,17 @@ def _two_labels(rows: Sequence[Row], alike: Sequence[Sequence[str]]) -> list[Fin
     label = {row.image: row.label for row in rows}
     clusters = [each for each in alike if len({label[image] for image in each} - {None}) > 1]
     return _finding(
-        "two-labels", "{n} images show the same pixels under different labels: one of them is wrong", clusters
+        "two-labels", "the same pixels under different labels, and one of them is wrong", clusters
     )
 
 
-def _near_duplicates(rows: Sequence[Row], alike: Sequence[Sequence[str]]) -> list[Finding]:
-    clusters = near_clusters([(row.image, row.look) for row in rows if row.look])
+def _near_duplicates(library: Library, rows: Sequence[Row], alike: Sequence[Sequence[str]]) -> list[Finding]:
+    looks = [(row.image, row.look) for row in rows if row.look]
+    clusters = find_alike(looks, lambda image: library.thumb_path(image).read_bytes())
     exact = {frozenset(each) for each in alike}
     rest = [each for each in clusters if frozenset(each) not in exact]
-    text = "{n} images look nearly the same as another; on two sides of a split they would flatter the test"
+    text = "they look nearly the same as another; on two sides of a split they would flatter the test"
     return _finding("near-duplicates", text, rest)
-
-
-def near_clusters(looks: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """Return images whose looks lie within NEAR bits, directly or through others, in clusters of two and more.
-
-    Two 64-bit words within 3 bits agree in at least one of their four 16-bit quarters, so only looks that
-    share a quarter are compared.
-    """
-    together: dict[str, list[str]] = defaultdict(list)
-    for image, look in looks:
-        together[look].append(image)
-    different = list(together)
-    bits = np.array([int(look, 16) for look in different], dtype=np.uint64)
-    parent = list(range(len(bits)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for one, other in _near_pairs(bits):
-        parent[root(other)] = root(one)
-    clusters: dict[int, list[str]] = defaultdict(list)
-    for index, look in enumerate(different):
-        clusters[root(index)] += together[look]
-    return [each for each in clusters.values() if len(each) > 1]
-
-
-def _near_pairs(bits: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
-    for quarter in range(4):
-        words = (bits >> np.uint64(16 * quarter)) & np.uint64(0xFFFF)
-        order = np.argsort(words, kind="stable")
-        borders = np.flatnonzero(np.diff(words[order])) + 1
-        for same in np.split(order, borders):
-            for place, one in enumerate(same[:-1]):
-                others = same[place + 1 :]
-                for other in others[np.bitwise_count(bits[others] ^ bits[one]) <= NEAR]:
-                    yield int(one), int(other)
 
 
 def _looks(rows: Sequence[Row], measures: Mapping[str, Measures]) -> list[Finding]:
@@ -185,14 +163,14 @@ def _looks(rows: Sequence[Row], measures: Mapping[str, Measures]) -> list[Findin
 
     def those(kind: str, message: str, is_so: Callable[[Row, Measures], bool]) -> list[Finding]:
         images = [row.image for row in rows if row.image in measures and is_so(row, measures[row.image])]
-        return [Finding(kind, message.format(n=f"{len(images):,}"), tuple(images))] if images else []
+        return [Finding(kind, _counted(len(images), message), tuple(images))] if images else []
 
     return [
-        *those("tiny", f"{{n}} images are smaller than {TINY} pixels", lambda row, _: min(row.width, row.height) < TINY),
-        *those("flat", "{n} images show next to nothing: all of one grey", lambda _, m: m.spread < FLAT),
-        *those("dark", "{n} images are almost black", lambda _, m: m.mean < DARK and m.spread >= FLAT),
-        *those("bright", "{n} images are almost white", lambda _, m: m.mean > BRIGHT and m.spread >= FLAT),
-        *those("blurred", "{n} images are far less sharp than the others",
+        *those("tiny", f"smaller than {TINY} pixels", lambda row, _: min(row.width, row.height) < TINY),
+        *those("flat", "next to nothing to see, all of one grey", lambda _, m: m.spread < FLAT),
+        *those("dark", "almost black", lambda _, m: m.mean < DARK and m.spread >= FLAT),
+        *those("bright", "almost white", lambda _, m: m.mean > BRIGHT and m.spread >= FLAT),
+        *those("blurred", "far less sharp than the others",
                lambda _, m: m.spread >= FLAT and m.sharpness < BLURRED * median),
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,23 @@ class Library:
         }
         write_json(folder / "about.json", about)  # last: a data set exists once this file does
         return manifest
+
+    def add_version(self, manifest: Manifest, note: str) -> Manifest:
+        """Store a changed data set beside the one it came from, named after it, with what was changed."""
+        about = self.about(manifest.parent or "")
+        base, _, number = about.name.rpartition(", version ")
+        name = f"{base}, version {int(number) + 1}" if number.isdigit() else f"{about.name}, version 2"
+        return self.add(replace(manifest, name=name), about.problems, note)
+
+    def dismissed(self, dataset: str) -> list[str]:
+        """Return the kinds of findings that somebody looked at and left as they are."""
+        path = self.folder / dataset / "dismissed.json"
+        return list(read_json(path)) if is_id(dataset) and path.exists() else []
+
+    def dismiss(self, dataset: str, kind: str, *, back: bool = False) -> None:
+        """Leave a kind of finding as it is, or bring it `back`."""
+        kinds = {*self.dismissed(dataset), kind} - ({kind} if back else set())
+        write_json(self.folder / self.about(dataset).id / "dismissed.json", sorted(kinds))
 
     def get(self, dataset: str) -> Manifest:
         """Return the manifest of a data set by its whole id."""

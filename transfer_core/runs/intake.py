@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from transfer_core.data.health import measure_all
 from transfer_core.data.ingest import Progress, ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem
@@ -36,6 +37,7 @@ class Arrival:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     done: int = 0
     total: int = 0
+    doing: str = "Reading"
     dataset: str | None = None
     error: str | None = None
     since: float = field(default_factory=time.monotonic)
@@ -71,6 +73,10 @@ class Intake:
     def add_sample(self) -> Arrival:
         """Bring the solar cells."""
         return self._begin(SOLAR_CELLS, lambda tell: add_solar_cells(self._library, tell))
+
+    def check(self, manifest: Manifest) -> Arrival:
+        """Look at the images of a data set that was brought before there was a check."""
+        return self._begin(manifest.name, lambda _: (manifest, []))
 
     def add_upload(self, upload: Upload, name: str) -> Arrival:
         """Bring what a browser has sent: a zip, or files under their relative paths."""
@@ -118,7 +124,10 @@ class Intake:
 
         def work() -> None:
             try:
-                arrival.dataset = job(tell)[0].id
+                manifest, _ = job(tell)
+                arrival.doing, arrival.since = "Checking", time.monotonic()
+                measure_all(self._library, manifest, tell)
+                arrival.dataset = manifest.id
             except UserError as error:
                 arrival.error = str(error)
             except Exception:

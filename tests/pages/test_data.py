@@ -1,0 +1,117 @@
+"""The Data page: what stands out, what is done about it, and labels that are set right; the old version always stays."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.screens import Study, button, link_of, show, widget, words
+from transfer_core.data.health import measure_all
+from transfer_core.data.ingest import Candidate, ingest
+from transfer_core.data.manifest import Manifest
+
+
+def png(values: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "PNG")
+    return out.getvalue()
+
+
+def picture(seed: int) -> np.ndarray:
+    rough = np.random.default_rng(seed).integers(40, 216, (8, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(rough).resize((96, 96), Image.Resampling.NEAREST))
+
+
+@pytest.fixture
+def manifest(empty: Study) -> Manifest:
+    """Twelve sound pictures, a black one, and one nearly the same as another."""
+    pictures = {f"{'ab'[seed % 2]}/{seed:02d}.png": picture(seed) for seed in range(12)}
+    pictures["a/black.png"] = picture(50) // 16
+    pictures["b/nearly.png"] = picture(1) + 1
+    candidates = [
+        Candidate(path, lambda data=png(values): data, path[0])  # noqa: B008
+        for path, values in pictures.items()
+    ]
+    found, _ = ingest(candidates, "Cells", empty.library)
+    measure_all(empty.library, found)
+    return found
+
+
+def opened(study: Study, at: AppTest) -> Manifest:
+    """The data set that is open now."""
+    return study.library.get(link_of(at, "data") or "")
+
+
+def test_a_set_that_was_never_looked_at_asks_for_it(study: Study) -> None:
+    at = show("study/data.py", data=study.manifest.id)
+    assert "not looked at yet" in words(at)
+    button(at, "Check the images").click().run()
+    while "You may leave this page" in words(at):
+        at.run()
+    assert "Nothing: no doubles" in words(at) or at.expander
+
+
+def test_what_stands_out_is_told_and_taken_out(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    titles = [each.label for each in at.expander]
+    assert any("Almost black" in each and "1 image" in each for each in titles)
+    assert any("Nearly the same" in each for each in titles)
+    button(at, "Leave it out").click().run()
+    changed = opened(empty, at)
+    assert changed.parent == manifest.id
+    assert {row.path for row in manifest.rows} - {row.path for row in changed.rows} == {"a/black.png"}
+    assert at.title[0].value == "Cells, version 2"
+    assert not any("Almost black" in each.label for each in at.expander)
+    button(at, "Hold together in every split").click().run()
+    held = opened(empty, at)
+    assert list(held.groups.values()) == [2]
+    assert at.title[0].value == "Cells, version 3"
+    button(at, "Back to the version before").click().run()
+    assert opened(empty, at) == changed
+    assert empty.library.get(manifest.id) == manifest
+
+
+def test_a_finding_can_be_left_as_it_is_and_called_back(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    before = len(at.expander)
+    at.button(key="keep-0").click().run()
+    assert len(at.expander) == before - 1
+    again = show("study/data.py", data=manifest.id)
+    button(again, "Show 1 finding left as it is").click().run()
+    assert len(again.expander) == before
+
+
+def test_the_images_of_a_finding_can_be_filtered(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    widget(at.selectbox, "Stands out").set_value("near-duplicates").run()
+    assert "2 images" in [each.value for each in at.caption]
+
+
+def test_labels_are_changed_in_a_new_version(
+    empty: Study, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edited(table: list[dict[str, Any]], **_: Any) -> list[dict[str, Any]]:
+        by_file = {
+            "a/00.png": {"Class": "c"},
+            "b/01.png": {"Class": "unlabelled"},
+            "a/02.png": {"Leave out": True},
+        }
+        return [row | by_file.get(row["File"], {}) for row in table]
+
+    monkeypatch.setattr(st, "data_editor", edited)
+    at = show("study/data.py", data=manifest.id)
+    widget(at.toggle, "Change labels").set_value(True).run()
+    assert "not saved yet" in words(at)
+    button(at, "Save as a new version").click().run()
+    changed = opened(empty, at)
+    labels = {row.path: row.label for row in changed.rows}
+    assert (labels["a/00.png"], labels["b/01.png"]) == ("c", None)
+    assert "a/02.png" not in labels
+    assert len(labels) == len(manifest.rows) - 1
+    assert changed.parent == manifest.id
