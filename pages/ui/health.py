@@ -118,7 +118,14 @@ def _merge(manifest: Manifest, finding: Finding, key: str) -> None:
 
 
 def _relabel(manifest: Manifest, finding: Finding, key: str) -> None:
-    st.caption("To set a label right, find the image below and change it there.")
+    st.button(
+        "Set the labels right below", key=key, icon=":material/edit:", on_click=_look_at, args=(finding.kind,)
+    )
+
+
+def _look_at(kind: str) -> None:
+    """Let the images below be those of a finding, in the table in which labels are changed."""
+    st.session_state["filter-finding"], st.session_state["change-labels"] = kind, True
 
 
 def _keep(manifest: Manifest, finding: Finding, key: str) -> None:

@@ -39,7 +39,11 @@ def show_images(manifest: Manifest) -> None:
     rows = _choose(manifest, wish)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plural(len(rows), "image"), width="stretch")
-        change = st.toggle("Change labels", help="Every change makes a new version; this one stays as it is.")
+        change = st.toggle(
+            "Change labels",
+            key="change-labels",
+            help="Every change makes a new version; this one stays as it is.",
+        )
     size = PER_TABLE if change else PER_PAGE
     pages = max(1, -(-len(rows) // size))
     key = f"{manifest.id}-{change}-{'-'.join(vars(wish).values())}"
@@ -62,6 +66,8 @@ def _ask(manifest: Manifest) -> Wish:
     split = current_split(manifest)
     parts = list(dict.fromkeys(split.assignment.values())) if split else []
     kinds = [each.kind for each in findings_of(manifest) if each.images]
+    if st.session_state.get("filter-finding", "all") not in ("all", *kinds):
+        del st.session_state["filter-finding"]
     places = st.columns(5)
     return Wish(
         places[0].selectbox("Class", ["all", *manifest.classes, NONE]),
@@ -70,7 +76,7 @@ def _ask(manifest: Manifest) -> Wish:
         places[3].selectbox("Part", ["all", *parts], format_func=lambda part: PART_NAMES.get(part, part),
                             disabled=not parts, help="Of the split that is chosen."),
         places[4].selectbox("Stands out", ["all", *dict.fromkeys(kinds)],
-                            format_func=lambda kind: TITLES.get(kind, kind), disabled=not kinds),
+                            format_func=lambda kind: TITLES.get(kind, kind), disabled=not kinds, key="filter-finding"),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,12 @@ def png(values: np.ndarray) -> bytes:
     return out.getvalue()
 
 
+def webp(values: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "WEBP", lossless=True)
+    return out.getvalue()
+
+
 def picture(seed: int) -> np.ndarray:
     rough = np.random.default_rng(seed).integers(40, 216, (8, 8, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(rough).resize((96, 96), Image.Resampling.NEAREST))
@@ -34,10 +41,7 @@ def manifest(empty: Study) -> Manifest:
     pictures = {f"{'ab'[seed % 2]}/{seed:02d}.png": picture(seed) for seed in range(12)}
     pictures["a/black.png"] = picture(50) // 16
     pictures["b/nearly.png"] = picture(1) + 1
-    candidates = [
-        Candidate(path, lambda data=png(values): data, path[0])  # noqa: B008
-        for path, values in pictures.items()
-    ]
+    candidates = [Candidate(path, partial(png, values), path[0]) for path, values in pictures.items()]
     found, _ = ingest(candidates, "Cells", empty.library)
     measure_all(empty.library, found)
     return found
@@ -115,3 +119,18 @@ def test_labels_are_changed_in_a_new_version(
     assert "a/02.png" not in labels
     assert len(labels) == len(manifest.rows) - 1
     assert changed.parent == manifest.id
+
+
+def test_from_a_contradiction_to_the_table_that_mends_it(empty: Study) -> None:
+    twice = {"a/one.png": png(picture(0)), "b/two.webp": webp(picture(0))}
+    files = {f"{'ab'[seed % 2]}/{seed}.png": png(picture(seed)) for seed in range(1, 12)} | twice
+    manifest, _ = ingest(
+        [Candidate(path, partial(bytes, data), path[0]) for path, data in files.items()],
+        "Cells",
+        empty.library,
+    )
+    measure_all(empty.library, manifest)
+    at = show("study/data.py", data=manifest.id)
+    button(at, "Set the labels right below").click().run()
+    assert "2 images" in [each.value for each in at.caption]
+    assert widget(at.toggle, "Change labels").value
