@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.ui.groups import ask_groups
 from pages.ui.health import show_health
 from pages.ui.images import show_images
 from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival, title
@@ -57,6 +58,7 @@ if manifest.classes:
 show_health(manifest)
 
 show_images(manifest)
+ask_groups(manifest)
 
 if about.problems:
     st.markdown("#### Problems")

@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.screens import Study, button, link_of, show, widget, words
+from tests.pages.screens import Study, button, link_of, marked_up, show, widget, words
 from transfer_core.data.health import measure_all
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.manifest import Manifest
@@ -134,3 +134,28 @@ def test_from_a_contradiction_to_the_table_that_mends_it(empty: Study) -> None:
     button(at, "Set the labels right below").click().run()
     assert "2 images" in [each.value for each in at.caption]
     assert widget(at.toggle, "Change labels").value
+
+
+def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> None:
+    files = {f"{'ab'[n % 2]}/p{n // 3}_{n}.png": png(picture(n)) for n in range(12)}
+    ingest(
+        [Candidate(path, partial(bytes, data), path[0]) for path, data in files.items()],
+        "Cells",
+        empty.library,
+    )
+    at = show("study/data.py", data=empty.manifest.id)
+    widget(at.selectbox, "Told by").set_value("The file name up to the first _ or -").run()
+    assert "4 groups of 3 to 3 images" in words(at)
+    button(at, "Use these groups").click().run()
+    changed = opened(empty, at)
+    assert changed.groups == {"p0": 3, "p1": 3, "p2": 3, "p3": 3}
+    at.switch_page("study/split.py").run()
+    assert at.radio[0].value == "group"
+
+
+def test_a_pattern_that_is_none_is_told(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    widget(at.selectbox, "Told by").set_value("A pattern of your own").run()
+    widget(at.text_input, "Regular expression; its first bracket is the group").set_value("(").run()
+    assert "no regular expression" in marked_up(at)
+    assert not at.exception

@@ -81,6 +81,15 @@ def group_together(manifest: Manifest, clusters: Iterable[Sequence[str]]) -> Man
     return _version(manifest, [replace(row, group=group(row)) for row in manifest.rows])
 
 
+def set_groups(manifest: Manifest, groups: Mapping[str, str | None]) -> Manifest:
+    """Return a version in which these images are of these groups; None takes a group away."""
+    _refuse_unknown(manifest, groups)
+    return _version(
+        manifest,
+        [replace(row, group=groups[row.image]) if row.image in groups else row for row in manifest.rows],
+    )
+
+
 def _refuse_unknown(manifest: Manifest, images: Iterable[str]) -> None:
     if not set(images) <= manifest.by_image.keys():
         raise UserError("That image is not in this data set.", "no-image")

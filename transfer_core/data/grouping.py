@@ -9,11 +9,17 @@ from dataclasses import replace
 from transfer_core.data.ingest import Candidate
 from transfer_core.errors import UserError
 
+PATTERNS = {  # what names usually look like
+    "The folder an image lies in": r"([^/]+)/[^/]*$",
+    "The file name up to the first _ or -": r"([^/_-]+)[_-][^/]*$",
+    "The digits in the file name": r"(\d+)[^/]*$",
+}
 
-def group_by_path(candidates: Sequence[Candidate], pattern: str) -> list[Candidate]:
-    """Return the candidates with groups: what the pattern's first bracket matches in each path.
 
-    Without a bracket, all of the match. A path that does not match keeps the group it has.
+def match_groups(paths: Sequence[str], pattern: str) -> list[str | None]:
+    """Return what the pattern's first bracket matches in each path (without a bracket, all of the match); None where nothing.
+
+    UserError where the pattern is none, or matches no path at all.
     """
     try:
         compiled = re.compile(pattern)
@@ -21,15 +27,15 @@ def group_by_path(candidates: Sequence[Candidate], pattern: str) -> list[Candida
         raise UserError(
             f"The pattern {pattern!r} is no regular expression ({error}).", "bad-pattern"
         ) from None
-    matches = [compiled.search(each.path) for each in candidates]
+    matches = [compiled.search(path) for path in paths]
     if not any(matches):
-        example = f" as in {candidates[0].path}" if candidates else ""
+        example = f", as in {paths[0]}" if paths else ""
         raise UserError(f"The pattern {pattern!r} matches no path{example}.", "bad-pattern")
-    return [
-        replace(each, group=_name(match) or each.group) if match else each
-        for each, match in zip(candidates, matches, strict=True)
-    ]
+    at = 1 if compiled.groups else 0
+    return [(match.group(at) or None) if match else None for match in matches]
 
 
-def _name(match: re.Match[str]) -> str:
-    return (match.group(1) if match.re.groups else match.group(0)) or ""
+def group_by_path(candidates: Sequence[Candidate], pattern: str) -> list[Candidate]:
+    """Return the candidates with groups from their paths; where the pattern does not match, the group stays."""
+    groups = match_groups([each.path for each in candidates], pattern)
+    return [replace(each, group=group or each.group) for each, group in zip(candidates, groups, strict=True)]
