@@ -62,12 +62,14 @@ def bring(
         problems = [*problems, *more]
     if options and options.group_from_path:
         candidates = group_by_path(candidates, options.group_from_path)
-    name = (options and options.name) or (parent.name if parent else path.resolve().stem)
+    library = get_lab().library
+    usual = library.version_name(parent.id) if parent else path.resolve().stem
+    name = (options and options.name) or usual
     with ProgressBar("Reading images") as bar:
         return take_in(
             candidates,
             name,
-            get_lab().library,
+            library,
             problems=problems,
             progress=bar.update,
             reading=reading,

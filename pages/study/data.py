@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.ui.bring import PENDING, ask_table, bring_files
 from pages.ui.groups import ask_groups
 from pages.ui.health import show_health
 from pages.ui.images import show_images
@@ -16,6 +17,10 @@ if st.session_state.get("arrival"):
     title("What have I got?")
     arrivals()
     st.caption("You may leave this page or close the browser: reading goes on.")
+    st.stop()
+if PENDING in st.session_state:
+    title("What do the labels say?")
+    ask_table()
     st.stop()
 manifest = current_data()
 if manifest is None:
@@ -67,7 +72,13 @@ if about.problems:
     st.dataframe(table, hide_index=True)
 
 with st.expander("Bring other images", icon=":material/add_photo_alternate:"):
-    bring_cards()
+    way = st.segmented_control("As", ["Another data set", "More of this one"], default="Another data set", required=True,
+                               label_visibility="collapsed")  # fmt: skip
+    if way == "More of this one":
+        st.caption("They are read as this set is; the result is a new version, and this one stays as it is.")
+        bring_files(parent=manifest.id)
+    else:
+        bring_cards()
 with st.expander("Rename or delete", icon=":material/more_horiz:"):
     name = st.text_input("Name", about.name)
     if st.button("Rename", disabled=name.strip() in ("", about.name)):

@@ -8,14 +8,12 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.ui.bring import bring_files
 from pages.ui.state import choose, current_run, get_intake, get_lab, go
 from pages.ui.text import ago, duration, escape, right_on
-from pages.ui.uploader import uploader
 from transfer_core.data.manifest import Row
 from transfer_core.data.samples import has_solar_cells, solar_cell_previews
-from transfer_core.errors import UserError
 from transfer_core.runs.store import Run
-from transfer_core.runs.uploads import make_token, open_upload
 
 # Okabe and Ito 2008: told apart by every kind of colour vision. The same class, the same colour.
 PALETTE = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#888888")
@@ -149,25 +147,10 @@ def bring_cards() -> None:
         st.markdown("#### :material/add_photo_alternate: Bring images")
         st.markdown(
             "A folder or zip with one folder per class. `site/class/image` gives domains, "
-            "`train`, `val`, `test` give a split, `unlabelled` gives images without a label."
+            "`train`, `val`, `test` give a split, `unlabelled` gives images without a label. Or any folder with a "
+            "table (CSV) that names file and class."
         )
-        _uploaders()
-
-
-def _uploaders() -> None:
-    home = get_lab().home
-    token = st.session_state.setdefault("upload-token", make_token(home))
-    done = uploader(token)
-    if not done:
-        return
-    del st.session_state["upload-token"]  # the next upload is another one
-    try:
-        arrival = get_intake().add_upload(open_upload(home, done[0]), done[1])
-    except UserError as error:
-        st.error(escape(error), icon=":material/error:")
-        return
-    st.session_state["arrival"] = arrival.id
-    go("study/data.py")
+        bring_files()
 
 
 @st.fragment(run_every=0.5)

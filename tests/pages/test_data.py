@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,12 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pages.ui import bring
 from tests.pages.screens import Study, button, link_of, marked_up, show, widget, words
 from transfer_core.data.health import measure_all
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.manifest import Manifest
+from transfer_core.runs.uploads import open_upload, receive
 
 
 def png(values: np.ndarray) -> bytes:
@@ -159,3 +162,77 @@ def test_a_pattern_that_is_none_is_told(empty: Study, manifest: Manifest) -> Non
     widget(at.text_input, "Regular expression; its first bracket is the group").set_value("(").run()
     assert "no regular expression" in marked_up(at)
     assert not at.exception
+
+
+def brought(empty: Study, at: AppTest, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
+    """What the browser does when a folder is chosen."""
+    told: list[tuple[str, str]] = []
+
+    def sent(token: str) -> tuple[str, str] | None:
+        if told:
+            return None
+        for path, content in files.items():
+            with receive(open_upload(empty.home, token), path, len(content)) as out:
+                out.write(content)
+        told.append((token, "Scans"))
+        return told[0]
+
+    monkeypatch.setattr(bring, "uploader", sent)
+    at.run()
+    at.switch_page("study/data.py").run()  # AppTest itself does not follow
+
+
+def wait(at: AppTest) -> None:
+    end = time.monotonic() + 30
+    while True:
+        at.run()
+        if "You may leave this page" not in words(at):
+            return
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_table_that_came_with_the_images_is_shown_and_asked_about(
+    empty: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"Scans/{n:02d}.png": png(picture(n)) for n in range(12)}
+    rows = [f"{n:02d}.png;{'sound' if n % 2 else 'crack'};p{n // 4}" for n in range(11)]
+    files["Scans/labels.csv"] = "\n".join(["image;finding;patient", *rows, "99.png;sound;p9"]).encode()
+    at = show("study/home.py")
+    brought(empty, at, monkeypatch, files)
+    assert "**11 of 12 images** get a class: crack 6, sound 5" in words(at)
+    assert "1 rows name a file that was not brought" in words(at)
+    assert not empty.library.datasets()  # nothing was done yet
+    widget(at.selectbox, "Groups").set_value("patient").run()
+    button(at, "Use this table").click().run()
+    wait(at)
+    found = empty.manifest
+    assert found.class_counts == {"crack": 6, "sound": 5}
+    assert found.groups == {"p0": 4, "p1": 4, "p2": 3}
+    assert {each.kind for each in empty.library.about(found.id).problems} == {"missing", "not-in-table"}
+
+
+def test_a_table_can_be_ignored(empty: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"Scans/{'ab'[n % 2]}/{n}.png": png(picture(n)) for n in range(12)}
+    files["Scans/notes.csv"] = b"what,when\nx,y\n"
+    at = show("study/home.py")
+    brought(empty, at, monkeypatch, files)
+    assert "No column of the table names the files" in marked_up(at)
+    button(at, "Ignore the table").click().run()
+    wait(at)
+    assert empty.manifest.class_counts == {"a": 6, "b": 6}
+
+
+def test_more_images_make_a_new_version(
+    empty: Study, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = {f"x/{'ab'[n % 2]}/{n}.png": png(picture(100 + n)) for n in range(6)}
+    more["x/a/again.png"] = empty.library.image_path(manifest.rows[0].image).read_bytes()
+    at = show("study/data.py", data=manifest.id)
+    widget(at.button_group, "As").set_value("More of this one").run()
+    brought(empty, at, monkeypatch, more)
+    wait(at)
+    changed = opened(empty, at)
+    assert changed.parent == manifest.id
+    assert at.title[0].value == "Cells, version 2"
+    assert len(changed.rows) == len(manifest.rows) + 6

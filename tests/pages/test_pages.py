@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import parts, state
+from pages.ui import bring as bring_module
+from pages.ui import state
 from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import (
@@ -248,7 +249,7 @@ def upload(empty: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest, 
             told.append((token, file.removesuffix(".zip")))
             return told[0]
 
-        monkeypatch.setattr(parts, "uploader", sent)
+        monkeypatch.setattr(bring_module, "uploader", sent)
         at.run()
 
     return do

@@ -66,10 +66,14 @@ class Library:
 
     def add_version(self, manifest: Manifest, note: str) -> Manifest:
         """Store a changed data set beside the one it came from, named after it, with what was changed."""
-        about = self.about(manifest.parent or "")
-        base, _, number = about.name.rpartition(", version ")
-        name = f"{base}, version {int(number) + 1}" if number.isdigit() else f"{about.name}, version 2"
-        return self.add(replace(manifest, name=name), about.problems, note)
+        parent = manifest.parent or ""
+        return self.add(replace(manifest, name=self.version_name(parent)), self.about(parent).problems, note)
+
+    def version_name(self, parent: str) -> str:
+        """Return what a new version of a data set is called."""
+        name = self.about(parent).name
+        base, _, number = name.rpartition(", version ")
+        return f"{base}, version {int(number) + 1}" if number.isdigit() else f"{name}, version 2"
 
     def dismissed(self, dataset: str) -> list[str]:
         """Return the kinds of findings that somebody looked at and left as they are."""

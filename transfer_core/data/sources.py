@@ -17,6 +17,7 @@ MAX_FILE_BYTES = 200_000_000
 MAX_RATIO = 200  # unpacked to packed size of a zip entry; images hardly shrink, bombs do
 MAX_FILES = 200_000
 UNLABELLED = "unlabelled"
+TABLES = (".csv", ".tsv")
 _PARTS = {
     "train": "train",
     "training": "train",
@@ -73,11 +74,7 @@ def make_file_reader(path: Path) -> Callable[[], bytes]:
 def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
     entries: list[Entry] = []
     problems: list[Problem] = []
-    try:
-        archive = zipfile.ZipFile(path)  # stays open for the readers; reading is thread-safe
-    except Exception:  # a damaged list of entries can fail in any way inside the reader
-        message = f"{path.name} is not a complete zip file: pack or upload it again."
-        raise UserError(message, "damaged") from None
+    archive = _open_zip(path)
     seen: set[str] = set()
     for info in (each for each in archive.infolist() if not each.filename.endswith("/")):
         trouble = _entry_trouble(info)
@@ -91,7 +88,26 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
     return entries, problems
 
 
-def _entry_trouble(info: zipfile.ZipInfo) -> tuple[str, str] | None:
+def find_tables(path: Path) -> dict[str, Callable[[], bytes]]:
+    """Return the tables in a zip, by their names."""
+    archive = _open_zip(path)
+    entries = [each for each in archive.infolist() if each.filename.lower().endswith(TABLES)]
+    return {
+        each.filename: _make_reader(archive, each)
+        for each in entries
+        if not _entry_trouble(each, ratio=10_000)
+    }
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)  # stays open for the readers; reading is thread-safe
+    except Exception:  # a damaged list of entries can fail in any way inside the reader
+        message = f"{path.name} is not a complete zip file: pack or upload it again."
+        raise UserError(message, "damaged") from None
+
+
+def _entry_trouble(info: zipfile.ZipInfo, ratio: int = MAX_RATIO) -> tuple[str, str] | None:
     parts = PurePosixPath(info.filename.replace("\\", "/")).parts
     if not parts or ".." in parts or re.match(r"[/\\]|[A-Za-z]:[/\\]", info.filename):
         return "unsafe-path", "the entry points outside the archive"
@@ -99,7 +115,7 @@ def _entry_trouble(info: zipfile.ZipInfo) -> tuple[str, str] | None:
         return "link", "the entry is a link, not a file"
     if info.flag_bits & 1:
         return "encrypted", "the entry is encrypted; remove the password"
-    if info.file_size > MAX_FILE_BYTES or info.file_size > MAX_RATIO * max(info.compress_size, 1):
+    if info.file_size > MAX_FILE_BYTES or info.file_size > ratio * max(info.compress_size, 1):
         return "too-large", "the entry unpacks to more than an image can have"
     return None
 

@@ -13,20 +13,40 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from transfer_core.data.health import measure_all
-from transfer_core.data.ingest import Progress, ingest
+from transfer_core.data.ingest import Candidate, Progress, ingest
+from transfer_core.data.label_table import Columns, lay_over, read_table
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.samples import SOLAR_CELLS, add_solar_cells
-from transfer_core.data.sources import arrange, make_file_reader, open_source
+from transfer_core.data.sources import TABLES, arrange, find_tables, make_file_reader, open_source
 from transfer_core.errors import UserError
 from transfer_core.files import read_json
 from transfer_core.runs.uploads import Upload, close_upload, is_resumable
 
 Job = Callable[[Progress], tuple[Manifest, list[Problem]]]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an upload holds, by its names alone: nothing is decoded yet."""
+
+    candidates: list[Candidate]
+    problems: list[Problem]
+    tables: dict[str, Callable[[], bytes]]
+
+
+def look_into(files: dict[str, Path]) -> Contents:
+    """Return the images and tables among uploaded files; a single zip is looked into."""
+    if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
+        packed = next(iter(files.values()))
+        return Contents(*open_source(packed), find_tables(packed))
+    readers = [(path, make_file_reader(at)) for path, at in files.items()]
+    tables = {path: read for path, read in readers if path.lower().endswith(TABLES)}
+    return Contents(*arrange(readers), tables)
 
 
 @dataclass
@@ -78,9 +98,22 @@ class Intake:
         """Look at the images of a data set that was brought before there was a check."""
         return self._begin(manifest.name, lambda _: (manifest, []))
 
-    def add_upload(self, upload: Upload, name: str) -> Arrival:
-        """Bring what a browser has sent: a zip, or files under their relative paths."""
-        return self._read_upload(close_upload(upload, name))
+    def add_upload(
+        self,
+        upload: Upload,
+        name: str,
+        *,
+        parent: str | None = None,
+        table: str | None = None,
+        columns: Columns | None = None,
+    ) -> Arrival:
+        """Bring what a browser has sent: a zip, or files under their relative paths.
+
+        With a `parent`, as a new version of that data set. `table` is the path of the table of labels among the
+        files, and `columns` what its columns mean.
+        """
+        told = {"parent": parent, "table": table, "columns": asdict(columns) if columns else None}
+        return self._read_upload(close_upload(upload, name, told))
 
     def recover(self) -> list[Arrival]:
         """Go on with whole uploads that a killed server left, and clear away torn ones."""
@@ -98,13 +131,25 @@ class Intake:
         def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
             files = {path: folder / name for path, name in about["files"].items()}
             try:
-                if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
-                    candidates, problems = open_source(next(iter(files.values())))
-                else:
-                    candidates, problems = arrange(
-                        [(path, make_file_reader(at)) for path, at in files.items()]
-                    )
-                return ingest(candidates, about["name"], self._library, problems=problems, progress=tell)
+                found = look_into(files)
+                candidates, problems = found.candidates, found.problems
+                if about.get("table"):
+                    table = read_table(found.tables[about["table"]](), about["table"])
+                    problems = [each for each in problems if each.file != about["table"]]
+                    candidates, more = lay_over(table, Columns(**about["columns"]), candidates)
+                    problems += more
+                parent = self._library.get(about["parent"]) if about.get("parent") else None
+                name = self._library.version_name(parent.id) if parent else about["name"]
+                note = f"{len(candidates):,} files added" if parent else ""
+                return ingest(
+                    candidates,
+                    name,
+                    self._library,
+                    problems=problems,
+                    progress=tell,
+                    parent=parent,
+                    note=note,
+                )
             except UserError as error:
                 told = str(error)
                 for path, at in files.items():

@@ -12,11 +12,11 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from transfer_core.errors import UserError
 from transfer_core.files import free_bytes, get_secret, is_id, plain_words, write_json
@@ -131,12 +131,23 @@ def _count(upload: Upload) -> int:
         return 0
 
 
-def close_upload(upload: Upload, name: str) -> Path:
-    """Note that all is here, and return the folder that the intake reads. UserError where nothing came."""
-    files = {path: file for path, (file, _) in _listed(upload).items() if (upload.folder / file).exists()}
+def files_of(upload: Upload) -> dict[str, Path]:
+    """Return where each file that is here lies, by the user's path."""
+    places = {path: upload.folder / file for path, (file, _) in _listed(upload).items()}
+    return {path: place for path, place in places.items() if place.exists()}
+
+
+def close_upload(upload: Upload, name: str, told: Mapping[str, Any] | None = None) -> Path:
+    """Note that all is here, and what else was told; return the folder that the intake reads.
+
+    UserError where nothing came.
+    """
+    files = {path: place.name for path, place in files_of(upload).items()}
     if not files:
         raise UserError("Nothing has arrived: choose the folder or the zip again.", "no-images")
-    write_json(upload.folder / "upload.json", {"name": name[:200] or "Upload", "files": files})
+    write_json(
+        upload.folder / "upload.json", {"name": name[:200] or "Upload", "files": files, **(told or {})}
+    )
     return upload.folder
 
 
