@@ -17,6 +17,8 @@ from filelock import FileLock
 
 from transfer_core.errors import UserError
 
+CAN_SYNC_ALL = hasattr(os, "sync")  # not on Windows, where each file is synced by itself
+
 
 def get_home() -> Path:
     """Return the home folder: `TRANSFER_LAB_HOME`, else the platform's user data folder.
@@ -56,23 +58,33 @@ def plain_words(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place.
 
     Whatever happens, `path` is either the old file or the whole new one. The temporary file stands
-    in the destination folder because a rename across file systems is not atomic.
+    in the destination folder because a rename across file systems is not atomic. Without `sync` that holds for
+    a killed process, and for a power cut only after `sync_all`.
     """
+    sync = sync or not CAN_SYNC_ALL
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     with plain_words(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
-            with part.open("rb+") as written:
-                os.fsync(written.fileno())
+            if sync:
+                with part.open("rb+") as written:
+                    os.fsync(written.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        if sync:
+            _sync_folder(path.parent)
+
+
+def sync_all() -> None:
+    """Bring to the disk whatever was written without: many files at once cost little more than one."""
+    if CAN_SYNC_ALL:
+        os.sync()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -85,9 +97,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file atomically and durably."""
-    with atomic_path(path) as part:
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a whole file atomically and durably; without `sync`, durably once `sync_all` was called."""
+    with atomic_path(path, sync=sync) as part:
         part.write_bytes(data)
 
 

@@ -22,7 +22,7 @@ from filelock import FileLock
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
-from transfer_core.files import folder_bytes, get_secret, is_id, read_json, write_bytes, write_json
+from transfer_core.files import folder_bytes, get_secret, is_id, read_json, sync_all, write_bytes, write_json
 
 ORPHAN_AGE = 3600.0  # seconds
 
@@ -49,6 +49,7 @@ class Library:
 
     def add(self, manifest: Manifest, problems: Iterable[Problem] = (), note: str = "") -> Manifest:
         """Store a manifest, with a remark on where it comes from. The same content again keeps its first date and takes the new name."""
+        sync_all()  # the images first: a manifest must not name one that a power cut can take away
         folder = self.folder / manifest.id
         known = read_json(folder / "about.json") if (folder / "about.json").exists() else {}
         write_json(folder / "manifest.json", manifest.to_json())
@@ -132,15 +133,21 @@ class Library:
         return self.home / "thumbs" / image[:2] / f"{image}.jpg"
 
     def store_image(self, image: str, data: bytes, thumbnail: bytes | None = None) -> None:
-        """Store bytes, and a thumbnail, under their hash; what is there already stays."""
-        if not self.image_path(image).exists():
-            write_bytes(self.image_path(image), data)
-        if thumbnail is not None and not self.thumb_path(image).exists():
+        """Store bytes, and a thumbnail, under their hash; they are safe from a power cut once a data set is added.
+
+        What is there already stays, unless a power cut spoilt it.
+        """
+        path = self.image_path(image)
+        if not path.exists() or path.stat().st_size != len(data) or path.read_bytes() != data:
+            write_bytes(path, data, sync=False)
+        if thumbnail is not None:
             self.store_thumbnail(image, thumbnail)
 
     def store_thumbnail(self, image: str, thumbnail: bytes) -> None:
         """Store a thumbnail, in the place of an older one: another data set may show the same values otherwise."""
-        write_bytes(self.thumb_path(image), thumbnail)
+        path = self.thumb_path(image)
+        if not path.exists() or path.read_bytes() != thumbnail:
+            write_bytes(path, thumbnail, sync=False)
 
     def pseudonym(self, patient: str) -> str:
         """Return a name for a patient: the same for the same one in this home, and not to be turned back.
