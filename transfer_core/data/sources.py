@@ -15,6 +15,7 @@ from transfer_core.errors import UserError
 
 MAX_FILE_BYTES = 200_000_000
 MAX_RATIO = 200  # unpacked to packed size of a zip entry; images hardly shrink, bombs do
+MAX_TOTAL = 500_000_000_000  # bytes that an archive may unpack to
 MAX_FILES = 200_000
 UNLABELLED = "unlabelled"
 TABLES = (".csv", ".tsv")
@@ -75,6 +76,8 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
     entries: list[Entry] = []
     problems: list[Problem] = []
     archive = _open_zip(path)
+    if sum(each.file_size for each in archive.infolist()) > MAX_TOTAL:
+        raise UserError(f"{path.name} unpacks to more than {MAX_TOTAL // 10**9} GB: bring it in parts.", "too-large")
     seen: set[str] = set()
     for info in (each for each in archive.infolist() if not each.filename.endswith("/")):
         trouble = _entry_trouble(info)
