@@ -236,3 +236,17 @@ def test_more_images_make_a_new_version(
     assert changed.parent == manifest.id
     assert at.title[0].value == "Cells, version 2"
     assert len(changed.rows) == len(manifest.rows) + 6
+
+
+def test_the_optimism_gap_is_measured_by_six_probes(study: Study) -> None:
+    at = show("study/split.py", data=study.manifest.id)
+    button(at, "How much would a random split flatter?").click().run()
+    runs = study.store.runs()
+    assert len(runs) == 6
+    assert {run.spec.strategy for run in runs} == {"feature_extraction"}
+    assert "0 of 6 done" in words(at)
+    for run in runs:
+        rule = study.library.get_split(run.manifest, run.spec.split).rule
+        study.finish(run, {"n": 20, "accuracy": 0.9 if rule == "image" else 0.7})
+    at.run()
+    assert "flatter by about 20.0 points" in words(at)

@@ -77,7 +77,9 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
     problems: list[Problem] = []
     archive = _open_zip(path)
     if sum(each.file_size for each in archive.infolist()) > MAX_TOTAL:
-        raise UserError(f"{path.name} unpacks to more than {MAX_TOTAL // 10**9} GB: bring it in parts.", "too-large")
+        raise UserError(
+            f"{path.name} unpacks to more than {MAX_TOTAL // 10**9} GB: bring it in parts.", "too-large"
+        )
     seen: set[str] = set()
     for info in (each for each in archive.infolist() if not each.filename.endswith("/")):
         trouble = _entry_trouble(info)
