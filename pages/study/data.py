@@ -6,6 +6,7 @@ from pages.ui.bring import PENDING, ask_table, bring_files
 from pages.ui.groups import ask_groups
 from pages.ui.health import show_health
 from pages.ui.images import show_images
+from pages.ui.looks import show_looks
 from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival, title
 from pages.ui.state import choose, current_data, get_lab, go
 from pages.ui.text import escape, plural, size
@@ -60,6 +61,7 @@ if manifest.classes:
         alt="Images per class and domain",
     )
 
+show_looks(manifest)
 show_health(manifest)
 
 show_images(manifest)
