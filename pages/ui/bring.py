@@ -17,11 +17,11 @@ from transfer_core.runs.uploads import discard_upload, files_of, make_token, ope
 
 PENDING = "pending-upload"
 KINDS = {
-    "missing": "rows name a file that was not brought",
-    "outside": "rows name a place outside the images",
-    "unclear": "rows name a file that several folders have",
-    "conflict": "images are called two things",
-    "not-in-table": "images are not in the table",
+    "missing": ("row", "for a file that was not brought"),
+    "outside": ("row", "for a place outside the images"),
+    "unclear": ("row", "for a name that several files have"),
+    "conflict": ("image", "with two classes in the table"),
+    "not-in-table": ("image", "that the table does not name"),
 }
 
 
@@ -108,5 +108,5 @@ def _preview(table: Table, columns: Columns, candidates: list[Candidate]) -> boo
         more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
         st.markdown(f"**{counts.total():,} of {plural(len(told), 'image')}** get a class: {shown}{more}.")
     for kind, n in Counter(each.kind for each in problems).most_common():
-        st.markdown(f":material/info: {n:,} {KINDS[kind]}.")
+        st.markdown(f":material/info: {plural(n, KINDS[kind][0])} {KINDS[kind][1]}.")
     return bool(counts)

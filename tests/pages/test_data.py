@@ -201,7 +201,7 @@ def test_a_table_that_came_with_the_images_is_shown_and_asked_about(
     at = show("study/home.py")
     brought(empty, at, monkeypatch, files)
     assert "**11 of 12 images** get a class: crack 6, sound 5" in words(at)
-    assert "1 rows name a file that was not brought" in words(at)
+    assert "1 row for a file that was not brought" in words(at)
     assert not empty.library.datasets()  # nothing was done yet
     widget(at.selectbox, "Groups").set_value("patient").run()
     button(at, "Use this table").click().run()
