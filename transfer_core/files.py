@@ -39,6 +39,12 @@ def get_home() -> Path:
     return home
 
 
+def get_roots() -> list[Path]:
+    """Return the folders of this machine from which the app may read: those that `TRANSFER_LAB_FOLDERS` names."""
+    named = os.environ.get("TRANSFER_LAB_FOLDERS", "")
+    return [Path(each) for each in named.split(os.pathsep) if each]
+
+
 @contextmanager
 def plain_words(path: Path) -> Iterator[None]:
     """Turn a full disk or a read-only folder into one sentence that says what to do."""

@@ -11,7 +11,9 @@ from pages.ui.text import escape, plural
 from pages.ui.uploader import uploader
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.label_table import Columns, Table, guess_columns, lay_over, read_table
+from transfer_core.data.sources import list_folders
 from transfer_core.errors import UserError
+from transfer_core.files import get_roots
 from transfer_core.runs.intake import Contents, look_into
 from transfer_core.runs.uploads import discard_upload, files_of, make_token, open_upload
 
@@ -41,6 +43,23 @@ def bring_files(parent: str | None = None) -> None:
         st.session_state[PENDING] = (*done, parent)
         go("study/data.py")
     _read(*done, parent)
+
+
+def bring_folder() -> None:
+    """Offer the folders of this machine that may be read, where there are any."""
+    folders = list_folders(get_roots())
+    if not folders:
+        return
+    chosen = st.selectbox("Or a folder on this machine", folders, index=None, placeholder="choose one",
+                          format_func=lambda each: each.name)  # fmt: skip
+    if chosen and st.button("Read it", icon=":material/folder_open:"):
+        try:
+            arrival = get_intake().add_folder(chosen)
+        except UserError as error:
+            st.error(escape(error), icon=":material/error:")
+            return
+        st.session_state["arrival"] = arrival.id
+        go("study/data.py")
 
 
 def _read(

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.ui.bring import bring_files
+from pages.ui.bring import bring_files, bring_folder
 from pages.ui.state import choose, current_run, get_intake, get_lab, go
 from pages.ui.text import ago, duration, escape, right_on
 from transfer_core.data.manifest import Row
@@ -151,6 +151,7 @@ def bring_cards() -> None:
             "table (CSV) that names file and class."
         )
         bring_files()
+        bring_folder()
 
 
 @st.fragment(run_every=0.5)

@@ -112,7 +112,7 @@ def test_one_click_brings_the_solar_cells(server: Server, page: Any) -> None:
     page.get_by_role("heading", name="Solar cells").wait_for()
     page.locator("[data-testid=stMetricValue]").get_by_text("2,624").wait_for()
     settled(page)
-    page.locator("[data-testid=stImage] img").first.wait_for()
+    page.locator("[data-testid=stImage] img >> visible=true").first.wait_for()
     assert hosts(page) == {"localhost"}
 
 

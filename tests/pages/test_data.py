@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -250,3 +251,21 @@ def test_the_optimism_gap_is_measured_by_six_probes(study: Study) -> None:
         study.finish(run, {"n": 20, "accuracy": 0.9 if rule == "image" else 0.7})
     at.run()
     assert "flatter by about 20.0 points" in words(at)
+
+
+def test_a_folder_of_this_machine_is_read_without_an_upload(
+    empty: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(8):
+        path = tmp_path / "shared" / "scans" / "ab"[n % 2] / f"{n}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(picture(n)))
+    assert not [each for each in show("study/home.py").selectbox if "machine" in each.label]
+    monkeypatch.setenv("TRANSFER_LAB_FOLDERS", str(tmp_path / "shared"))
+    at = show("study/home.py")
+    widget(at.selectbox, "Or a folder on this machine").set_value(tmp_path / "shared" / "scans").run()
+    button(at, "Read it").click().run()
+    at.switch_page("study/data.py")
+    wait(at)
+    assert empty.manifest.class_counts == {"a": 4, "b": 4}
+    assert (tmp_path / "shared" / "scans" / "a" / "0.png").exists()

@@ -199,3 +199,22 @@ def _place(
     if label is not None and label.lower() == UNLABELLED:
         label = None
     return Candidate(name, read, label=label, domain="/".join(rest) or None, given=given)
+
+
+def list_folders(roots: Iterable[Path]) -> list[Path]:
+    """Return the folders directly below these roots, those that lead elsewhere left out."""
+    found = []
+    for root in roots:
+        if root.is_dir():
+            own = root.resolve()
+            found += [
+                each for each in sorted(root.iterdir()) if each.is_dir() and each.resolve().parent == own
+            ]
+    return found
+
+
+def check_inside(path: Path, roots: Iterable[Path]) -> None:
+    """Raise UserError where a folder does not lie below one of these roots, links followed."""
+    real = path.resolve()
+    if not any(real != root.resolve() and real.is_relative_to(root.resolve()) for root in roots):
+        raise UserError(f"{path} is not below a folder that may be read here.", "outside")

@@ -22,9 +22,16 @@ from transfer_core.data.label_table import Columns, lay_over, read_table
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.samples import SOLAR_CELLS, add_solar_cells
-from transfer_core.data.sources import TABLES, arrange, find_tables, make_file_reader, open_source
+from transfer_core.data.sources import (
+    TABLES,
+    arrange,
+    check_inside,
+    find_tables,
+    make_file_reader,
+    open_source,
+)
 from transfer_core.errors import UserError
-from transfer_core.files import read_json
+from transfer_core.files import get_roots, read_json
 from transfer_core.runs.uploads import Upload, close_upload, is_resumable
 
 Job = Callable[[Progress], tuple[Manifest, list[Problem]]]
@@ -93,6 +100,16 @@ class Intake:
     def add_sample(self) -> Arrival:
         """Bring the solar cells."""
         return self._begin(SOLAR_CELLS, lambda tell: add_solar_cells(self._library, tell))
+
+    def add_folder(self, folder: Path) -> Arrival:
+        """Bring a folder of this machine that lies below one that may be read."""
+        check_inside(folder, get_roots())
+
+        def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
+            candidates, problems = open_source(folder)
+            return ingest(candidates, folder.name, self._library, problems=problems, progress=tell)
+
+        return self._begin(folder.name, job)
 
     def check(self, manifest: Manifest) -> Arrival:
         """Look at the images of a data set that was brought before there was a check."""
