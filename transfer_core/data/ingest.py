@@ -116,16 +116,21 @@ class _Waiting:
 def _take(library: Library, reading: Reading, candidate: Candidate) -> Sequence[Row | _Waiting | Problem]:
     """Store the pictures of a file, without what it says of a person."""
     try:
-        pictures = keep(candidate.read(), each_frame=reading.frames == "each")
+        data = candidate.read()
+        pictures = keep(data, each_frame=reading.frames == "each")
     except UserError as error:
         return [Problem(candidate.path, error.kind, str(error))]
     except OSError as error:
         return [Problem(candidate.path, "unreadable", f"the file cannot be read ({error.strerror})")]
+    # Named after the file that was brought, not after what is kept of it: however that is packed, it is the same image.
+    origin = hashlib.sha256(data).hexdigest()
     found: list[Row | _Waiting | Problem] = []
     for picture in pictures:
         named = _name(library, candidate, picture, len(pictures))
         found += [Problem(named.path, *notice) for notice in picture.notices]
-        found.append(_store(library, reading, named, picture))
+        of_frame = f"{origin}#{picture.frame}".encode()
+        key = hashlib.sha256(of_frame).hexdigest() if len(pictures) > 1 else origin
+        found.append(_store(library, reading, named, picture, key))
     return found
 
 
@@ -140,13 +145,12 @@ def _name(library: Library, candidate: Candidate, picture: Kept, count: int) -> 
 
 
 def _store(
-    library: Library, reading: Reading, candidate: Candidate, picture: Kept
+    library: Library, reading: Reading, candidate: Candidate, picture: Kept, key: str
 ) -> Row | _Waiting | Problem:
     opened = picture.image
     height, width = opened.values.shape[:2] if isinstance(opened, Values) else opened.size[::-1]
     if min(width, height) < MIN_EDGE:
         return Problem(candidate.path, "too-small", f"the image is smaller than {MIN_EDGE} pixels")
-    key = hashlib.sha256(picture.data).hexdigest()
     if isinstance(opened, Values):
         own = opened.window is not None and reading.depth != "range"
         try:

@@ -1,7 +1,7 @@
 """The data sets on disk: manifests, content-addressed image bytes, thumbnails and splits.
 
 datasets/<id>/manifest.json, about.json (name, created, problems), splits/<id>.json
-images/ab/<sha-256 of the bytes>       thumbs/ab/<the same>.jpg
+images/ab/<sha-256 of the file that was brought>, what is kept of it      thumbs/ab/<the same>.jpg
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Library:
         write_json(path, read_json(path) | {"name": name.strip() or dataset})
 
     def image_path(self, image: str) -> Path:
-        """Return where the original bytes of an image are."""
+        """Return where an image is: the bytes that were brought, without what they said of a person."""
         return self.home / "images" / image[:2] / image
 
     def thumb_path(self, image: str) -> Path:
