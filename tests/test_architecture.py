@@ -34,6 +34,7 @@ MAY_IMPORT = {  # part -> the parts of ours that it may import besides itself
 ENTRIES = (
     "cli",
     "cli_catalogue",
+    "cli_data",
     "cli_house",
     "cli_options",
     "cli_watch",

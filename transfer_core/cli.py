@@ -15,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transfer_core import cli_catalogue, cli_house
+from transfer_core import cli_catalogue, cli_data, cli_house
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
-from transfer_core.cli_watch import ProgressBar, watch
+from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import Lab, run_object
 
@@ -46,54 +46,6 @@ def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
     else:
         print(message, file=sys.stderr)
     return code
-
-
-# -- data ---------------------------------------------------------------------------------
-
-
-def _sample(options: argparse.Namespace) -> Answer:
-    from transfer_core.data.samples import add_solar_cells
-
-    with ProgressBar("Reading images") as bar:
-        manifest, problems = add_solar_cells(get_lab().library, bar.update)
-    return _dataset_answer(manifest, problems)
-
-
-def _ingest(options: argparse.Namespace) -> Answer:
-    return _dataset_answer(*_bring(Path(options.path), options.name))
-
-
-def _bring(path: Path, name: str | None) -> tuple[Any, Any]:
-    from transfer_core.data.ingest import ingest
-    from transfer_core.data.sources import open_source
-
-    candidates, problems = open_source(path)
-    with ProgressBar("Reading images") as bar:
-        chosen = name or path.resolve().stem
-        return ingest(candidates, chosen, get_lab().library, problems=problems, progress=bar.update)
-
-
-def _dataset_answer(manifest: Any, problems: Any) -> Answer:
-    data = {
-        "manifest": manifest.id,
-        "name": manifest.name,
-        "images": len(manifest.rows),
-        "classes": list(manifest.classes),
-        "domains": manifest.domains,
-        "problems": [asdict(each) for each in problems],
-    }
-    lines = [f"{manifest.name}: {len(manifest.rows)} images, data set {manifest.id}"]
-    lines += [f"  {name}: {n}" for name, n in manifest.class_counts.items()]
-    lines += [f"  problem: {each.file}: {each.message}" for each in problems[:20]]
-    if len(problems) > 20:
-        lines.append(f"  and {len(problems) - 20} more problems (--json lists all)")
-    return data, "\n".join(lines), 0
-
-
-def _datasets(options: argparse.Namespace) -> Answer:
-    found = get_lab().library.datasets()
-    text = "\n".join(f"{each.id}  {each.images:>7} images  {each.name}" for each in found)
-    return {"datasets": [asdict(each) for each in found]}, text or "No data sets yet.", 0
 
 
 # -- training -----------------------------------------------------------------------------
@@ -138,7 +90,7 @@ _WISHES = (
 def _find_data(lab: Lab, ref: str) -> Any:
     """Return the manifest that a path, an id or a name means; a path is brought in first."""
     if Path(ref).exists():
-        manifest, problems = _bring(Path(ref), None)
+        manifest, problems = cli_data.bring(Path(ref))
         if problems:
             print(f"{len(problems)} problem(s) in {ref}; `transfer-lab ingest` lists them.", file=sys.stderr)
         return manifest
@@ -277,9 +229,10 @@ def _predict(options: argparse.Namespace) -> Answer:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
-    "sample": _sample,
-    "ingest": _ingest,
-    "datasets": _datasets,
+    "sample": cli_data.sample,
+    "ingest": cli_data.ingest,
+    "datasets": cli_data.datasets,
+    "check": cli_data.check,
     "train": _train,
     "runs": _runs,
     "show": _show,

@@ -27,7 +27,26 @@ def make_parser() -> argparse.ArgumentParser:
     ingest = add("ingest", "bring a folder or a zip of images")
     ingest.add_argument("path")
     ingest.add_argument("--name")
+    ingest.add_argument("--labels", metavar="FILE.csv", help="a table that names file and class")
+    ingest.add_argument(
+        "--path-column", metavar="NAME", help="its column of file names; found out if not given"
+    )
+    ingest.add_argument(
+        "--label-column", metavar="NAME", help="its column of classes; found out if not given"
+    )
+    ingest.add_argument("--domain-column", metavar="NAME", help="its column of sites or devices")
+    ingest.add_argument("--group-column", metavar="NAME", help="its column of patients or parts")
+    ingest.add_argument(
+        "--group-from-path", metavar="REGEX", help="its first bracket, in each path, names the group"
+    )
+    ingest.add_argument(
+        "--add-to", metavar="ID", help="make a new version of this data set, with these images too"
+    )
+    ingest.add_argument("--window", nargs=2, type=float, metavar=("LOW", "HIGH"),
+                        help="what is black and what is white in images of more than 8 bits")  # fmt: skip
+    ingest.add_argument("--frames", choices=["first", "each"], default="first", help="of files with several")
     add("datasets", "list the data sets")
+    add("check", "look for what could spoil a classifier or its test").add_argument("data")
     _add_train_options(add("train", "train a classifier and wait for it"))
     add("runs", "list the runs, newest first")
     show = add("show", "show a run")

@@ -47,6 +47,27 @@ def _stacked(
     return figure
 
 
+def grey_curves(shares: Mapping[str, Sequence[float]], colours: Mapping[str, str]) -> go.Figure:
+    """How grey values are spread, a curve for each name; the bins are equal, from black to white."""
+    figure = go.Figure()
+    for name, values in shares.items():
+        width = 256 / len(values)
+        middles = [width * (index + 0.5) for index in range(len(values))]
+        figure.add_scatter(
+            x=middles,
+            y=list(values),
+            name=plain(name),
+            mode="lines",
+            line={"color": colours[name], "width": 2.5},
+        )
+    figure.update_layout(
+        title="How bright the pixels are", height=300, margin={"l": 8, "r": 8, "t": 48, "b": 36},
+        xaxis_title="grey value, 0 black to 255 white", yaxis_title="share of pixels", yaxis_tickformat=".0%",
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}, showlegend=True,
+    )  # fmt: skip
+    return figure
+
+
 def class_intervals(per_class: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> go.Figure:
     """Recall of each class as a point with its 95 % interval."""
     figure = go.Figure()

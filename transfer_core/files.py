@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -12,7 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from transfer_core.errors import UserError
+
+CAN_SYNC_ALL = hasattr(os, "sync")  # not on Windows, where each file is synced by itself
 
 
 def get_home() -> Path:
@@ -34,6 +39,12 @@ def get_home() -> Path:
     return home
 
 
+def get_roots() -> list[Path]:
+    """Return the folders of this machine from which the app may read: those that `TRANSFER_LAB_FOLDERS` names."""
+    named = os.environ.get("TRANSFER_LAB_FOLDERS", "")
+    return [Path(each) for each in named.split(os.pathsep) if each]
+
+
 @contextmanager
 def plain_words(path: Path) -> Iterator[None]:
     """Turn a full disk or a read-only folder into one sentence that says what to do."""
@@ -53,23 +64,33 @@ def plain_words(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place.
 
     Whatever happens, `path` is either the old file or the whole new one. The temporary file stands
-    in the destination folder because a rename across file systems is not atomic.
+    in the destination folder because a rename across file systems is not atomic. Without `sync` that holds for
+    a killed process, and for a power cut only after `sync_all`.
     """
+    sync = sync or not CAN_SYNC_ALL
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     with plain_words(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
-            with part.open("rb+") as written:
-                os.fsync(written.fileno())
+            if sync:
+                with part.open("rb+") as written:
+                    os.fsync(written.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        if sync:
+            _sync_folder(path.parent)
+
+
+def sync_all() -> None:
+    """Bring to the disk whatever was written without: many files at once cost little more than one."""
+    if CAN_SYNC_ALL:
+        os.sync()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -82,9 +103,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file atomically and durably."""
-    with atomic_path(path) as part:
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a whole file atomically and durably; without `sync`, durably once `sync_all` was called."""
+    with atomic_path(path, sync=sync) as part:
         part.write_bytes(data)
 
 
@@ -122,3 +143,13 @@ def free_bytes(folder: Path) -> int:
 def is_id(text: str) -> bool:
     """Tell whether a text can be one of our ids: paths are only ever built from such."""
     return 0 < len(text) <= 64 and all(each in "0123456789abcdef" for each in text)
+
+
+def get_secret(home: Path) -> bytes:
+    """Return this home's own 32 random bytes, made on first need: they salt pseudonyms and sign tokens."""
+    path = home / "secret"
+    with FileLock(home / "secret.lock"):
+        if not path.exists():
+            write_bytes(path, secrets.token_bytes(32))
+            path.chmod(0o600)
+        return path.read_bytes()

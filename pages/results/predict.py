@@ -10,7 +10,8 @@ from pages.ui.adaptation import show_made_for
 from pages.ui.parts import class_colours, finished_run, title
 from pages.ui.state import get_helper, get_lab, get_manifest
 from pages.ui.text import escape, measured, percent, plural
-from transfer_core.data.images import SUFFIXES
+from transfer_core.data.images import SUFFIXES, make_thumbnail, to_rgb
+from transfer_core.data.keep import keep
 from transfer_core.errors import UserError
 from transfer_core.evaluation.report import safe_cells
 
@@ -29,10 +30,10 @@ if not files:
 helper = get_helper()
 words = "Looking" if helper.is_warm else "Starting the helper, which takes some ten seconds the first time"
 contents: dict[str, bytes] = {}
-seen: Counter[str] = Counter()
+names: Counter[str] = Counter()
 for each in files:
-    seen[each.name] += 1  # two folders may hold files of one name
-    twin = f"({seen[each.name]}) " if seen[each.name] > 1 else ""
+    names[each.name] += 1  # two folders may hold files of one name
+    twin = f"({names[each.name]}) " if names[each.name] > 1 else ""
     contents[twin + each.name] = each.getvalue()
 try:
     with st.spinner(words, show_time=True):
@@ -64,10 +65,9 @@ for prediction in predictions[:12]:
     with st.container(border=True):
         picture, words_column = st.columns([1, 3], gap="medium", vertical_alignment="center")
         label = prediction["class"]
-        try:
-            picture.image(contents[prediction["file"]], width=180, alt=f"{prediction['file']}, said {label}")
-        except Exception:  # some formats the model reads, the browser part does not; the answer stands
-            picture.caption(escape(prediction["file"]))
+        # As the model saw it: a scan or a 16-bit image is nothing a browser can show.
+        seen = make_thumbnail(to_rgb(keep(contents[prediction["file"]])[0].image, manifest.reading), 360)
+        picture.image(seen, width=180, alt=f"{prediction['file']}, said {label}")
         words_column.markdown(f"#### {escape(label)}  \n:gray[{escape(prediction['file'])}]")
         words_column.html(bars(prediction["probabilities"]))
 if len(predictions) > 12:

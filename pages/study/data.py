@@ -2,7 +2,12 @@
 
 import streamlit as st
 
-from pages.ui.parts import arrivals, bring_cards, class_colours, gallery, settle_arrival, title
+from pages.ui.bring import PENDING, ask_table, bring_files
+from pages.ui.groups import ask_groups
+from pages.ui.health import show_health
+from pages.ui.images import show_images
+from pages.ui.looks import show_looks
+from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival, title
 from pages.ui.state import choose, current_data, get_lab, go
 from pages.ui.text import escape, plural, size
 from transfer_core.runs.housekeeping import delete_dataset, dependents
@@ -14,6 +19,10 @@ if st.session_state.get("arrival"):
     arrivals()
     st.caption("You may leave this page or close the browser: reading goes on.")
     st.stop()
+if PENDING in st.session_state:
+    title("What do the labels say?")
+    ask_table()
+    st.stop()
 manifest = current_data()
 if manifest is None:
     title("What have I got?", "Nothing yet. Train an image classifier on your own pictures; no code.")
@@ -22,6 +31,10 @@ if manifest is None:
 
 about = lab.library.about(manifest.id)
 title(escape(about.name), escape(about.note))
+has_before = manifest.parent in {each.id for each in lab.library.datasets()}
+if has_before and st.button("Back to the version before", icon=":material/undo:", type="tertiary"):
+    choose(data=manifest.parent, split=None, run=None)
+    st.rerun()
 with st.container(key="wrap-facts"):
     facts = {"Images": len(manifest.rows), "Classes": len(manifest.classes)}
     facts |= {"Domains": len(manifest.domains)} if manifest.domains else {}
@@ -48,31 +61,11 @@ if manifest.classes:
         alt="Images per class and domain",
     )
 
-st.markdown("#### Images")
-chosen_filters = st.columns(3)
-label = chosen_filters[0].selectbox("Class", ["all", *manifest.classes, "unlabelled"])
-domain = chosen_filters[1].selectbox("Domain", ["all", *manifest.domains], disabled=not manifest.domains)
-group = chosen_filters[2].selectbox("Group", ["all", *manifest.groups], disabled=not manifest.groups)
-rows = [
-    row
-    for row in manifest.rows
-    if label in ("all", row.label or "unlabelled")
-    and domain in ("all", row.domain)
-    and group in ("all", row.group)
-]
-PER_PAGE = 18
-pages = max(1, -(-len(rows) // PER_PAGE))
-st.caption(plural(len(rows), "image"))
-number = st.pagination(pages, key=f"gallery-{manifest.id}-{label}-{domain}-{group}") if pages > 1 else 1
-shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
-gallery(
-    shown,
-    [
-        escape(" · ".join(filter(None, [row.label or "unlabelled", row.domain, row.group])))
-        + f"  \n{escape(row.path.rpartition('/')[2])}"
-        for row in shown
-    ],
-)
+show_looks(manifest)
+show_health(manifest)
+
+show_images(manifest)
+ask_groups(manifest)
 
 if about.problems:
     st.markdown("#### Problems")
@@ -81,7 +74,13 @@ if about.problems:
     st.dataframe(table, hide_index=True)
 
 with st.expander("Bring other images", icon=":material/add_photo_alternate:"):
-    bring_cards()
+    way = st.segmented_control("As", ["Another data set", "More of this one"], default="Another data set", required=True,
+                               label_visibility="collapsed")  # fmt: skip
+    if way == "More of this one":
+        st.caption("They are read as this set is; the result is a new version, and this one stays as it is.")
+        bring_files(parent=manifest.id)
+    else:
+        bring_cards()
 with st.expander("Rename or delete", icon=":material/more_horiz:"):
     name = st.text_input("Name", about.name)
     if st.button("Rename", disabled=name.strip() in ("", about.name)):

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.ui.optimism import show_optimism
 from pages.ui.parts import missing, title
 from pages.ui.state import choose, current_data, current_split, get_lab, go
 from pages.ui.text import escape, plural
@@ -134,13 +135,15 @@ with right:
         if not manifest.groups:
             st.caption(
                 "This data set names no groups. If several images show one patient or part, some may stand on "
-                "both sides, and the result is then too good."
+                "both sides, and the result is then too good: say on the Data page which images belong together."
             )
         if rule == "image" and receipt.groups_shared:
             st.caption(
                 "Images of one group are on both sides, so the result may be too good. "
                 "Split by group to see how well it does on new groups."
             )
+        if manifest.groups:
+            show_optimism(manifest)
 if left.button("Continue to training", type="primary", icon=":material/arrow_forward:"):
     choose(split=get_lab().library.add_split(split).id)
     go("train/new_run.py")

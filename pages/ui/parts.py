@@ -8,11 +8,11 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.ui.bring import bring_files, bring_folder
 from pages.ui.state import choose, current_run, get_intake, get_lab, go
-from pages.ui.text import ago, escape, right_on
+from pages.ui.text import ago, duration, escape, right_on
 from transfer_core.data.manifest import Row
 from transfer_core.data.samples import has_solar_cells, solar_cell_previews
-from transfer_core.errors import UserError
 from transfer_core.runs.store import Run
 
 # Okabe and Ito 2008: told apart by every kind of colour vision. The same class, the same colour.
@@ -112,8 +112,16 @@ def gallery(
 def picture(row: Row) -> Path:
     """Return what to show of an image: itself where it is small and plain enough, because it is sharper, else its thumbnail."""
     library = get_lab().library
-    plain = row.width * row.height <= 250_000 and row.path.lower().endswith((".png", ".jpg", ".jpeg"))
-    return library.image_path(row.image) if plain else library.thumb_path(row.image)
+    stored = library.image_path(row.image)
+    small = row.width * row.height <= 250_000 and row.path.lower().endswith((".png", ".jpg", ".jpeg"))
+    return stored if small and not _is_deep(stored) else library.thumb_path(row.image)
+
+
+def _is_deep(path: Path) -> bool:
+    """Tell whether a browser would show an image otherwise than training sees it: a PNG of 16 bits."""
+    with path.open("rb") as file:
+        head = file.read(25)
+    return head.startswith(b"\x89PNG") and head[24] > 8
 
 
 def bring_cards() -> None:
@@ -139,40 +147,11 @@ def bring_cards() -> None:
         st.markdown("#### :material/add_photo_alternate: Bring images")
         st.markdown(
             "A folder or zip with one folder per class. `site/class/image` gives domains, "
-            "`train`, `val`, `test` give a split, `unlabelled` gives images without a label."
+            "`train`, `val`, `test` give a split, `unlabelled` gives images without a label. Or any folder with a "
+            "table (CSV) that names file and class."
         )
-        _uploaders()
-
-
-def _uploaders() -> None:
-    kind = st.segmented_control(
-        "What to bring",
-        ["Zip file", "Folder"],
-        default="Zip file",
-        label_visibility="collapsed",
-        required=True,
-    )
-    number = st.session_state.setdefault("upload-number", 0)
-    if kind == "Zip file":
-        packed = st.file_uploader("Zip of class folders", type=["zip"], key=f"zip-{number}")
-        files = [packed] if packed else []
-    else:
-        files = st.file_uploader(
-            "Folder of class folders", accept_multiple_files="directory", key=f"folder-{number}",
-            help="For more than about 500 files a zip is much faster.",
-        )  # fmt: skip
-    if not files:
-        return
-    first = files[0].name
-    name = Path(first).stem if kind == "Zip file" else first.split("/")[0]
-    try:
-        arrival = get_intake().add_upload(name, {each.name: each.getbuffer() for each in files})
-    except UserError as error:
-        st.error(escape(error), icon=":material/error:")
-        return
-    st.session_state["upload-number"] += 1  # an emptied uploader, so that this upload is not read twice
-    st.session_state["arrival"] = arrival.id
-    go("study/data.py")
+        bring_files()
+        bring_folder()
 
 
 @st.fragment(run_every=0.5)
@@ -183,7 +162,9 @@ def arrivals() -> None:
         if not arrival.is_over:
             share = arrival.done / arrival.total if arrival.total else 0.0
             words = f"{arrival.done:,} of {arrival.total:,}" if arrival.total else "opening"
-            st.progress(share, f"Reading {escape(arrival.name)}: {words} images")
+            left = arrival.left
+            rest = f", about {duration(left)} left" if left else ""
+            st.progress(share, f"{arrival.doing} {escape(arrival.name)}: {words} images{rest}")
         elif st.session_state.get("arrival") == arrival.id:
             over = True
     if over:

@@ -59,7 +59,7 @@ def complaints(page: Any) -> list[str]:
 def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path, tmp_path: Path) -> None:
     page.goto(server.address)
     settled(page)
-    page.set_input_files("input[type=file]", str(shapes_zip))
+    page.set_input_files("input.one", str(shapes_zip))
     page.get_by_role("heading", name="Shapes").wait_for()
     press(page, "Continue to the split")
     page.get_by_text("Receipt").wait_for()
@@ -112,7 +112,7 @@ def test_one_click_brings_the_solar_cells(server: Server, page: Any) -> None:
     page.get_by_role("heading", name="Solar cells").wait_for()
     page.locator("[data-testid=stMetricValue]").get_by_text("2,624").wait_for()
     settled(page)
-    page.locator("[data-testid=stImage] img").first.wait_for()
+    page.locator("[data-testid=stImage] img >> visible=true").first.wait_for()
     assert hosts(page) == {"localhost"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import random
 from collections.abc import Callable
@@ -136,7 +137,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_goes_on(library: Library) -> N
         "crack/dot.png": (encode(Image.new("RGB", (1, 1))), "too-small"),
         "crack/thread.png": (encode(Image.new("RGB", (50_000, 1))), "too-small"),
         "crack/giant.png": (empty_png(20_000, 20_000), "too-large"),
-        "crack/float.tif": (encode(Image.new("F", (20, 20)), "TIFF"), "depth"),
+        "crack/nothing.tif": (encode(Image.new("F", (20, 20), math.nan), "TIFF"), "damaged"),
     }
     good = [Candidate(f"{label}/{n}.png", lambda s=10 * i + n: png(s), label) for i, label in enumerate("ab") for n in range(4)]  # fmt: skip
     candidates = [Candidate(path, lambda data=data: data, "a") for path, (data, _) in bad.items()]

@@ -17,7 +17,7 @@ from pictures import lay_out, pack, png, snapshot
 from transfer_core.data import sources
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Problem
-from transfer_core.data.sources import arrange, open_source
+from transfer_core.data.sources import arrange, check_inside, list_folders, open_source
 from transfer_core.errors import UserError
 
 
@@ -276,3 +276,19 @@ def test_a_damaged_zip_gives_true_files_or_refusals(
         for each in found:
             with suppress(UserError):
                 assert each.read() in (png(1), png(2), b"")
+
+
+def test_only_folders_below_the_named_ones_may_be_read(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "set", outside):
+        folder.mkdir(parents=True)
+    (root / "leads out").symlink_to(outside)
+    (root / "file.txt").touch()
+    assert list_folders([root, tmp_path / "nowhere"]) == [root / "set"]
+    check_inside(root / "set", [root])
+    for path in (outside, root, root / "leads out", root / "set" / ".." / ".." / "outside", Path("/etc")):
+        with pytest.raises(UserError) as refused:
+            check_inside(path, [root])
+        assert refused.value.kind == "outside"
+    with pytest.raises(UserError):
+        check_inside(root / "set", [])

@@ -94,6 +94,12 @@ class Study:
             self.store.finish(run.id, run.attempt, state, error=error, best=0.75, result=figures)
         return self.store.get(run.id)
 
+    def finish(self, run: Run, test: dict[str, Any]) -> None:
+        """End a run that waits, with these figures on its unseen images."""
+        claimed = self.store.claim(run.id)
+        assert claimed is not None
+        self.store.finish(run.id, claimed.attempt, "done", best=0.5, result={"test": test})
+
     def note(self, run: Run, text: str) -> None:
         """Something the worker says."""
         self.store.add_events(run.id, run.attempt, [Noted(text)])

@@ -6,11 +6,13 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui import bring as bring_module
 from pages.ui import state
 from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
@@ -31,6 +33,7 @@ from tests.pages.screens import (
 )
 from transfer_core.models.backbones import get_backbone
 from transfer_core.runs.helper import Helper
+from transfer_core.runs.uploads import open_upload, receive
 
 STATES = ("queued", "running", "stopping", "done", "stopped", "failed", "lost")
 HOSTILE = ("../../etc", "<script>alert(1)</script>", "![x](http://evil/p.png)", "0" * 16, "' OR 1=1 --")
@@ -231,9 +234,33 @@ def arrive(at: AppTest) -> AppTest:
     return at
 
 
-def test_a_zip_becomes_the_open_data_set(empty: Study) -> None:
+@pytest.fixture
+def upload(empty: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest, str, bytes], None]:
+    """What the browser does when a zip is chosen: send it, then tell the page, once."""
+
+    def do(at: AppTest, file: str, content: bytes) -> None:
+        told = []
+
+        def sent(token: str) -> tuple[str, str] | None:
+            if told:
+                return None
+            with receive(open_upload(empty.home, token), file, len(content)) as out:
+                out.write(content)
+            told.append((token, file.removesuffix(".zip")))
+            return told[0]
+
+        monkeypatch.setattr(bring_module, "uploader", sent)
+        at.run()
+
+    return do
+
+
+Uploaded = Callable[[AppTest, str, bytes], None]
+
+
+def test_a_zip_becomes_the_open_data_set(empty: Study, upload: Uploaded) -> None:
     at = show("study/home.py")
-    at.file_uploader[0].upload("My cells.zip", packed(), "application/zip").run()
+    upload(at, "My cells.zip", packed())
     arrive(at)
     assert not at.exception
     assert at.title[0].value == "My cells"
@@ -242,16 +269,18 @@ def test_a_zip_becomes_the_open_data_set(empty: Study) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no zip", b"", packed()[:-40]])
-def test_the_wrong_zip_is_told_and_another_can_be_brought(empty: Study, content: bytes) -> None:
+def test_the_wrong_zip_is_told_and_another_can_be_brought(
+    empty: Study, upload: Uploaded, content: bytes
+) -> None:
     at = show("study/home.py")
-    at.file_uploader[0].upload("![x](http:evil.zip", content, "application/zip").run()
+    upload(at, "![x](http:evil.zip", content)
     arrive(at)
     assert "zip" in at.error[0].value
     assert "![x]" not in marked_up(at)
     assert not empty.library.datasets()
     assert not list((empty.home / "uploads").glob("*"))
     at.switch_page("study/home.py").run()
-    at.file_uploader[0].upload("good.zip", packed(), "application/zip").run()
+    upload(at, "good.zip", packed())
     assert arrive(at).title[0].value == "good"
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from transfer_core.data.depth import MAX_PIXELS, Values, count_pages, read_tiff, to_8_bit, too_large
 from transfer_core.data.manifest import Reading
 from transfer_core.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]  # [3, height, width], RGB
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-MAX_PIXELS = 50_000_000  # 150 MB as RGB; beyond that decoding one image can exhaust a small machine
+NAMES = "PNG, JPEG, TIFF, BMP, WebP, HEIC or DICOM"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".dcm", ".dicom")
 GEOMETRIES = {
     "whole": "Whole image: resized to the square, nothing cut away",
     "pad": "Pad to square: keeps the proportions, grey bars at the sides",
@@ -27,27 +28,49 @@ GEOMETRIES = {
 
 
 def decode(data: bytes, reading: Reading) -> Image.Image:
-    """Return the image in a file's bytes as 8-bit RGB, upright; UserError says what is wrong.
+    """Return the image in a file's bytes as 8-bit RGB, upright; UserError says what is wrong."""
+    return to_rgb(open_image(data), reading)
 
-    Only the first page of a multi-page file is read. Formats are limited to FORMATS, so that no
+
+def open_image(data: bytes, frame: int = 0) -> Image.Image | Values:
+    """Return what a file holds, upright: an 8-bit image of any mode, or values of more than 8 bits.
+
+    One frame or page of a file is read, counted from 0. Formats are limited to FORMATS, so that no
     rarely used decoder is reachable from an upload.
     """
     if not data:
         raise UserError("the file is empty", "empty")
     _hush_pillow()
     try:
+        values = read_tiff(data, frame)
+        if values is not None:
+            return values
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             _refuse_giants(opened)
+            if frame:
+                opened.seek(frame)
             opened.load()  # verify() passes truncated files; only a full load does not
-            return _to_rgb(ImageOps.exif_transpose(opened), reading)
+            upright = ImageOps.exif_transpose(opened)
+            if upright.mode.startswith("I;16"):
+                return Values(np.asarray(upright, dtype=np.uint16))
+            return Values(np.asarray(upright)) if upright.mode in ("I", "F") else upright
     except UserError:
         raise
     except Image.DecompressionBombError:
-        raise UserError(_too_large(), "too-large") from None
+        raise UserError(too_large(), "too-large") from None
     except (UnidentifiedImageError, SyntaxError):
-        raise UserError("not an image in PNG, JPEG, TIFF, BMP or WebP format", "wrong-type") from None
+        raise UserError(f"not an image in {NAMES} format", "wrong-type") from None
     except Exception as error:  # decoders raise many kinds; each means that the file is damaged
         raise UserError(f"the image is damaged and cannot be read ({error})", "damaged") from None
+
+
+def count_frames(data: bytes) -> int:
+    """Return how many pages or frames an image file has."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            return int(getattr(opened, "n_frames", 1))
+    except Exception:  # a TIFF of a type that only tifffile reads
+        return count_pages(data)
 
 
 def _hush_pillow() -> None:
@@ -61,21 +84,13 @@ def _hush_pillow() -> None:
 
 def _refuse_giants(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
-        raise UserError(_too_large(), "too-large")
+        raise UserError(too_large(), "too-large")
 
 
-def _too_large() -> str:
-    return f"the image has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller"
-
-
-def _to_rgb(image: Image.Image, reading: Reading) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        values = np.asarray(image, dtype=np.uint16)
-        return Image.fromarray((values // 257).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        # Without a stated value range any scaling would be a guess that silently changes contrast.
-        message = "32-bit images need a stated value range; save it as 8-bit or 16-bit"
-        raise UserError(message, "depth")
+def to_rgb(image: Image.Image | Values, reading: Reading) -> Image.Image:
+    """Return an opened image as 8-bit RGB."""
+    if isinstance(image, Values):
+        return to_8_bit(image, reading)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         shown = image.convert("RGBA")
         paper = Image.new("RGBA", shown.size, reading.background)

@@ -6,14 +6,22 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
-from transfer_core.data.images import decode, get_look, hash_pixels, make_thumbnail
+from PIL import Image
+
+from transfer_core.data.depth import Values, find_range, join_ranges, share_outside
+from transfer_core.data.images import NAMES, get_look, hash_pixels, make_thumbnail, open_image, to_rgb
+from transfer_core.data.keep import Kept, keep
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem, Reading, Row
 from transfer_core.errors import UserError
 
+T = TypeVar("T")
+R = TypeVar("R")
 Progress = Callable[[int, int], None]
 MIN_EDGE = 16  # pixels; anything smaller holds nothing a backbone could see
 
@@ -40,55 +48,136 @@ def ingest(
     progress: Progress | None = None,
     reading: Reading | None = None,
     note: str = "",
+    parent: Manifest | None = None,
 ) -> tuple[Manifest, list[Problem]]:
     """Read, check and store every candidate; return the manifest and the problems, file by file.
 
     A file that cannot be used is a problem and the rest goes on; UserError only when nothing is
     left. Memory is bounded: a few images at a time are in it, whatever the size of the set.
+
+    Images of more than 8 bits wait until all are seen: what is black and what is white is then found for all
+    of them together, unless `reading` says so, and becomes part of the data set.
     """
     reading = reading or Reading()
     found = list(problems)
     if not candidates:
         raise UserError(_nothing(name, found), "no-images")
     rows: list[Row] = []
-    for number, result in enumerate(_read_all(candidates, reading, library), start=1):
-        (rows if isinstance(result, Row) else found).append(result)  # type: ignore[arg-type]
+    waiting: list[_Waiting] = []
+    for number, results in enumerate(_each(partial(_take, library, reading), candidates), start=1):
+        for result in results:
+            place = {Row: rows, _Waiting: waiting}.get(type(result), found)
+            place.append(result)  # type: ignore[attr-defined]
         if progress:
             progress(number, len(candidates))
+    if waiting:
+        ranges = [each.range for each in waiting if each.range]
+        if reading.low is None and ranges:
+            low, high = join_ranges(ranges)
+            reading = replace(reading, low=low, high=high)
+        reading = replace(reading, depth="range" if reading.depth == "range" else "window")
+        for ends in _each(partial(_finish, library, reading), waiting):
+            rows += [each for each in ends if isinstance(each, Row)]
+            found += [each for each in ends if isinstance(each, Problem)]
+    if parent and rows:
+        rows = [*parent.rows, *rows]
     rows, doubles = _settle_duplicates(rows)
     found += doubles
     if not rows:
         raise UserError(_nothing(name, found), "no-images")
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     found += _class_problems(rows, classes)
-    return library.add(Manifest(name, classes, tuple(rows), reading), found, note), found
+    version = Manifest(name, classes, tuple(rows), reading, parent.id if parent else None)
+    return library.add(version, found, note), found
 
 
 def _nothing(name: str, problems: list[Problem]) -> str:
     first = f" The first problem: {problems[0].file}: {problems[0].message}." if problems else ""
-    return f"No usable images in {name}: bring PNG, JPEG, TIFF, BMP or WebP files in one folder per class.{first}"
+    return f"No usable images in {name}: bring {NAMES} files in one folder per class.{first}"
 
 
-def _read_all(candidates: Sequence[Candidate], reading: Reading, library: Library) -> Iterator[Row | Problem]:
-    """Yield in order, decoding a few at a time in threads (Pillow works outside the GIL)."""
-    waiting = iter(candidates)
+def _each(work: Callable[[T], R], things: Sequence[T]) -> Iterator[R]:
+    """Yield what becomes of each, in order, a few at a time in threads (decoders work outside the GIL)."""
+    rest = iter(things)
     with ThreadPoolExecutor(4) as pool:
-        while chunk := list(islice(waiting, 32)):
-            yield from pool.map(lambda each: _read_one(each, reading, library), chunk)
+        while chunk := list(islice(rest, 32)):
+            yield from pool.map(work, chunk)
 
 
-def _read_one(candidate: Candidate, reading: Reading, library: Library) -> Row | Problem:
+@dataclass(frozen=True)
+class _Waiting:
+    """A stored image of more than 8 bits. `range`: its black and white, None where the file names its own."""
+
+    candidate: Candidate
+    image: str
+    range: tuple[float, float] | None
+
+
+def _take(library: Library, reading: Reading, candidate: Candidate) -> Sequence[Row | _Waiting | Problem]:
+    """Store the pictures of a file, without what it says of a person."""
     try:
         data = candidate.read()
-        image = decode(data, reading)
-        if min(image.size) < MIN_EDGE:
-            raise UserError(f"the image is smaller than {MIN_EDGE} pixels", "too-small")
+        pictures = keep(data, each_frame=reading.frames == "each")
     except UserError as error:
-        return Problem(candidate.path, error.kind, str(error))
+        return [Problem(candidate.path, error.kind, str(error))]
     except OSError as error:
-        return Problem(candidate.path, "unreadable", f"the file cannot be read ({error.strerror})")
-    key = hashlib.sha256(data).hexdigest()
-    library.store_image(key, data, make_thumbnail(image))
+        return [Problem(candidate.path, "unreadable", f"the file cannot be read ({error.strerror})")]
+    # Named after the file that was brought, not after what is kept of it: however that is packed, it is the same image.
+    origin = hashlib.sha256(data).hexdigest()
+    found: list[Row | _Waiting | Problem] = []
+    for picture in pictures:
+        named = _name(library, candidate, picture, len(pictures))
+        found += [Problem(named.path, *notice) for notice in picture.notices]
+        of_frame = f"{origin}#{picture.frame}".encode()
+        key = hashlib.sha256(of_frame).hexdigest() if len(pictures) > 1 else origin
+        found.append(_store(library, reading, named, picture, key))
+    return found
+
+
+def _name(library: Library, candidate: Candidate, picture: Kept, count: int) -> Candidate:
+    """Return the candidate of one picture; the pictures of a patient, and of a file, stay on one side of a split."""
+    if picture.patient and candidate.group is None:
+        candidate = replace(candidate, group=library.pseudonym(picture.patient))
+    if count > 1:
+        group = candidate.group or candidate.path
+        candidate = replace(candidate, path=f"{candidate.path}#{picture.frame}", group=group)
+    return candidate
+
+
+def _store(
+    library: Library, reading: Reading, candidate: Candidate, picture: Kept, key: str
+) -> Row | _Waiting | Problem:
+    opened = picture.image
+    height, width = opened.values.shape[:2] if isinstance(opened, Values) else opened.size[::-1]
+    if min(width, height) < MIN_EDGE:
+        return Problem(candidate.path, "too-small", f"the image is smaller than {MIN_EDGE} pixels")
+    if isinstance(opened, Values):
+        own = opened.window is not None and reading.depth != "range"
+        try:
+            waiting = _Waiting(candidate, key, None if own else find_range(opened.values))
+        except UserError as error:
+            return Problem(candidate.path, error.kind, str(error))
+        library.store_image(key, picture.data)
+        return waiting
+    image = to_rgb(opened, reading)
+    library.store_image(key, picture.data, make_thumbnail(image))
+    return _make_row(candidate, key, image)
+
+
+def _finish(library: Library, reading: Reading, waiting: _Waiting) -> Sequence[Row | Problem]:
+    """Return the row of an image of more than 8 bits, now that black and white are known."""
+    opened = open_image(library.image_path(waiting.image).read_bytes())
+    image = to_rgb(opened, reading)
+    library.store_thumbnail(waiting.image, make_thumbnail(image))
+    row = _make_row(waiting.candidate, waiting.image, image)
+    outside = share_outside(opened, reading) if isinstance(opened, Values) else 0.0
+    if outside > 0.01:
+        text = f"{outside:.0%} of its values lie beyond what is black and white in this data set"
+        return [row, Problem(row.path, "beyond-range", text)]
+    return [row]
+
+
+def _make_row(candidate: Candidate, key: str, image: Image.Image) -> Row:
     return Row(
         image=key,
         pixels=hash_pixels(image),

@@ -1,16 +1,18 @@
 """The data sets on disk: manifests, content-addressed image bytes, thumbnails and splits.
 
 datasets/<id>/manifest.json, about.json (name, created, problems), splits/<id>.json
-images/ab/<sha-256 of the bytes>       thumbs/ab/<the same>.jpg
+images/ab/<sha-256 of the file that was brought>, what is kept of it      thumbs/ab/<the same>.jpg
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from filelock import FileLock
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
-from transfer_core.files import folder_bytes, is_id, read_json, write_bytes, write_json
+from transfer_core.files import folder_bytes, get_secret, is_id, read_json, sync_all, write_bytes, write_json
 
 ORPHAN_AGE = 3600.0  # seconds
 
@@ -47,6 +49,7 @@ class Library:
 
     def add(self, manifest: Manifest, problems: Iterable[Problem] = (), note: str = "") -> Manifest:
         """Store a manifest, with a remark on where it comes from. The same content again keeps its first date and takes the new name."""
+        sync_all()  # the images first: a manifest must not name one that a power cut can take away
         folder = self.folder / manifest.id
         known = read_json(folder / "about.json") if (folder / "about.json").exists() else {}
         write_json(folder / "manifest.json", manifest.to_json())
@@ -61,6 +64,27 @@ class Library:
         }
         write_json(folder / "about.json", about)  # last: a data set exists once this file does
         return manifest
+
+    def add_version(self, manifest: Manifest, note: str) -> Manifest:
+        """Store a changed data set beside the one it came from, named after it, with what was changed."""
+        parent = manifest.parent or ""
+        return self.add(replace(manifest, name=self.version_name(parent)), self.about(parent).problems, note)
+
+    def version_name(self, parent: str) -> str:
+        """Return what a new version of a data set is called."""
+        name = self.about(parent).name
+        base, _, number = name.rpartition(", version ")
+        return f"{base}, version {int(number) + 1}" if number.isdigit() else f"{name}, version 2"
+
+    def dismissed(self, dataset: str) -> list[str]:
+        """Return the kinds of findings that somebody looked at and left as they are."""
+        path = self.folder / dataset / "dismissed.json"
+        return list(read_json(path)) if is_id(dataset) and path.exists() else []
+
+    def dismiss(self, dataset: str, kind: str, *, back: bool = False) -> None:
+        """Leave a kind of finding as it is, or bring it `back`."""
+        kinds = {*self.dismissed(dataset), kind} - ({kind} if back else set())
+        write_json(self.folder / self.about(dataset).id / "dismissed.json", sorted(kinds))
 
     def get(self, dataset: str) -> Manifest:
         """Return the manifest of a data set by its whole id."""
@@ -101,18 +125,37 @@ class Library:
         write_json(path, read_json(path) | {"name": name.strip() or dataset})
 
     def image_path(self, image: str) -> Path:
-        """Return where the original bytes of an image are."""
+        """Return where an image is: the bytes that were brought, without what they said of a person."""
         return self.home / "images" / image[:2] / image
 
     def thumb_path(self, image: str) -> Path:
         """Return where the thumbnail of an image is."""
         return self.home / "thumbs" / image[:2] / f"{image}.jpg"
 
-    def store_image(self, image: str, data: bytes, thumbnail: bytes) -> None:
-        """Store bytes and thumbnail under their hash; what is there already stays."""
-        for path, content in ((self.image_path(image), data), (self.thumb_path(image), thumbnail)):
-            if not path.exists():
-                write_bytes(path, content)
+    def store_image(self, image: str, data: bytes, thumbnail: bytes | None = None) -> None:
+        """Store bytes, and a thumbnail, under their hash; they are safe from a power cut once a data set is added.
+
+        What is there already stays, unless a power cut spoilt it.
+        """
+        path = self.image_path(image)
+        if not path.exists() or path.stat().st_size != len(data) or path.read_bytes() != data:
+            write_bytes(path, data, sync=False)
+        if thumbnail is not None:
+            self.store_thumbnail(image, thumbnail)
+
+    def store_thumbnail(self, image: str, thumbnail: bytes) -> None:
+        """Store a thumbnail, in the place of an older one: another data set may show the same values otherwise."""
+        path = self.thumb_path(image)
+        if not path.exists() or path.read_bytes() != thumbnail:
+            write_bytes(path, thumbnail, sync=False)
+
+    def pseudonym(self, patient: str) -> str:
+        """Return a name for a patient: the same for the same one in this home, and not to be turned back.
+
+        An identifier is short and can be guessed; without the salt, which never leaves this home, guessing is no use.
+        """
+        digest = hmac.new(get_secret(self.home), patient.encode(), hashlib.sha256).hexdigest()
+        return f"patient {digest[:10]}"
 
     def add_split(self, split: Split) -> Split:
         """Store a split beside its data set."""

@@ -16,10 +16,26 @@ TARGET_TRAIN = "target_train"  # images of a target domain that training may see
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file's bytes become 8-bit RGB pixels; the same in training, prediction and export."""
+    """How a file's bytes become 8-bit RGB pixels; the same in training, prediction and export.
 
-    depth: str = "full-range"  # 16-bit values are scaled by the range of the type, never clipped
+    Of values of more than 8 bits, `depth` says what is black and what is white. window: what the file itself
+    asks for (DICOM), else `low` and `high`. range: `low` and `high` for all. full-range: there were none when
+    the set was read in, and the ends of a 16-bit number are meant.
+    """
+
+    depth: str = "full-range"
     background: str = "#ffffff"  # what shows through transparent pixels
+    low: float | None = None
+    high: float | None = None
+    frames: str = "first"  # of files with several pages or frames: the first one, or each as an image
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a data set's id is made of; settings that came later count where they are not as they always were."""
+        late = {"low": None, "high": None, "frames": "first"}
+        return {
+            name: value for name, value in asdict(self).items() if name not in late or value != late[name]
+        }
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,7 @@ class Manifest:
     def id(self) -> str:
         """Sixteen hex digits of the sha-256 over classes, reading and rows in canonical order."""
         rows = sorted(json.dumps(asdict(row), sort_keys=True) for row in self.rows)
-        content = json.dumps([self.classes, asdict(self.reading), rows])
+        content = json.dumps([self.classes, self.reading.identity, rows])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @cached_property

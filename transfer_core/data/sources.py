@@ -15,8 +15,10 @@ from transfer_core.errors import UserError
 
 MAX_FILE_BYTES = 200_000_000
 MAX_RATIO = 200  # unpacked to packed size of a zip entry; images hardly shrink, bombs do
+MAX_TOTAL = 500_000_000_000  # bytes that an archive may unpack to
 MAX_FILES = 200_000
 UNLABELLED = "unlabelled"
+TABLES = (".csv", ".tsv")
 _PARTS = {
     "train": "train",
     "training": "train",
@@ -26,7 +28,7 @@ _PARTS = {
     "test": "test",
     "testing": "test",
 }
-_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints"}
+_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "dicomdir"}
 
 Entry = tuple[str, Callable[[], bytes]]
 
@@ -38,7 +40,7 @@ def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
     elif zipfile.is_zipfile(path) and path.suffix.lower() not in SUFFIXES:
         entries, problems = _zip_entries(path)
     elif path.suffix.lower() in SUFFIXES and path.exists():
-        entries, problems = [(path.name, _make_file_reader(path))], []
+        entries, problems = [(path.name, make_file_reader(path))], []
     elif path.exists():
         message = f"{path.name} is neither a folder nor a complete zip: pack the class folders as .zip."
         raise UserError(message, "wrong-type")
@@ -55,11 +57,13 @@ def _folder_entries(folder: Path) -> list[Entry]:
     for each in sorted(folder.rglob("*")):
         # A link may point out of the folder; what it points to was not offered.
         if each.is_file() and each.resolve().is_relative_to(root):
-            entries.append((each.relative_to(folder).as_posix(), _make_file_reader(each)))
+            entries.append((each.relative_to(folder).as_posix(), make_file_reader(each)))
     return entries
 
 
-def _make_file_reader(path: Path) -> Callable[[], bytes]:
+def make_file_reader(path: Path) -> Callable[[], bytes]:
+    """Return what reads a file, unless it is larger than an image can be."""
+
     def read() -> bytes:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UserError("the file is larger than an image can be", "too-large")
@@ -71,11 +75,11 @@ def _make_file_reader(path: Path) -> Callable[[], bytes]:
 def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
     entries: list[Entry] = []
     problems: list[Problem] = []
-    try:
-        archive = zipfile.ZipFile(path)  # stays open for the readers; reading is thread-safe
-    except Exception:  # a damaged list of entries can fail in any way inside the reader
-        message = f"{path.name} is not a complete zip file: pack or upload it again."
-        raise UserError(message, "damaged") from None
+    archive = _open_zip(path)
+    if sum(each.file_size for each in archive.infolist()) > MAX_TOTAL:
+        raise UserError(
+            f"{path.name} unpacks to more than {MAX_TOTAL // 10**9} GB: bring it in parts.", "too-large"
+        )
     seen: set[str] = set()
     for info in (each for each in archive.infolist() if not each.filename.endswith("/")):
         trouble = _entry_trouble(info)
@@ -89,7 +93,26 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
     return entries, problems
 
 
-def _entry_trouble(info: zipfile.ZipInfo) -> tuple[str, str] | None:
+def find_tables(path: Path) -> dict[str, Callable[[], bytes]]:
+    """Return the tables in a zip, by their names."""
+    archive = _open_zip(path)
+    entries = [each for each in archive.infolist() if each.filename.lower().endswith(TABLES)]
+    return {
+        each.filename: _make_reader(archive, each)
+        for each in entries
+        if not _entry_trouble(each, ratio=10_000)
+    }
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)  # stays open for the readers; reading is thread-safe
+    except Exception:  # a damaged list of entries can fail in any way inside the reader
+        message = f"{path.name} is not a complete zip file: pack or upload it again."
+        raise UserError(message, "damaged") from None
+
+
+def _entry_trouble(info: zipfile.ZipInfo, ratio: int = MAX_RATIO) -> tuple[str, str] | None:
     parts = PurePosixPath(info.filename.replace("\\", "/")).parts
     if not parts or ".." in parts or re.match(r"[/\\]|[A-Za-z]:[/\\]", info.filename):
         return "unsafe-path", "the entry points outside the archive"
@@ -97,7 +120,7 @@ def _entry_trouble(info: zipfile.ZipInfo) -> tuple[str, str] | None:
         return "link", "the entry is a link, not a file"
     if info.flag_bits & 1:
         return "encrypted", "the entry is encrypted; remove the password"
-    if info.file_size > MAX_FILE_BYTES or info.file_size > MAX_RATIO * max(info.compress_size, 1):
+    if info.file_size > MAX_FILE_BYTES or info.file_size > ratio * max(info.compress_size, 1):
         return "too-large", "the entry unpacks to more than an image can have"
     return None
 
@@ -129,7 +152,8 @@ def arrange(
         parts = tuple(each for each in whole.split("/") if each not in ("", "."))
         if any(each.lower() in _JUNK or each.startswith("._") for each in parts):
             continue
-        if not parts[-1].lower().endswith(SUFFIXES):
+        # A DICOM file often has no suffix at all; what it is, its content says.
+        if "." in parts[-1] and not parts[-1].lower().endswith(SUFFIXES):
             found.append(Problem(name, "wrong-type", "not an image; left out"))
             continue
         images.append((parts[:-1], name, read))
@@ -175,3 +199,22 @@ def _place(
     if label is not None and label.lower() == UNLABELLED:
         label = None
     return Candidate(name, read, label=label, domain="/".join(rest) or None, given=given)
+
+
+def list_folders(roots: Iterable[Path]) -> list[Path]:
+    """Return the folders directly below these roots, those that lead elsewhere left out."""
+    found = []
+    for root in roots:
+        if root.is_dir():
+            own = root.resolve()
+            found += [
+                each for each in sorted(root.iterdir()) if each.is_dir() and each.resolve().parent == own
+            ]
+    return found
+
+
+def check_inside(path: Path, roots: Iterable[Path]) -> None:
+    """Raise UserError where a folder does not lie below one of these roots, links followed."""
+    real = path.resolve()
+    if not any(real != root.resolve() and real.is_relative_to(root.resolve()) for root in roots):
+        raise UserError(f"{path} is not below a folder that may be read here.", "outside")

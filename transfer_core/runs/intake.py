@@ -9,21 +9,51 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 import traceback
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from transfer_core.data.ingest import Progress, ingest
+from transfer_core.data.health import measure_all
+from transfer_core.data.ingest import Candidate, Progress, ingest
+from transfer_core.data.label_table import Columns, lay_over, read_table
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.samples import SOLAR_CELLS, add_solar_cells
-from transfer_core.data.sources import arrange, open_source
+from transfer_core.data.sources import (
+    TABLES,
+    arrange,
+    check_inside,
+    find_tables,
+    make_file_reader,
+    open_source,
+)
 from transfer_core.errors import UserError
-from transfer_core.files import atomic_path, read_json, write_json
+from transfer_core.files import get_roots, read_json
+from transfer_core.runs.uploads import Upload, close_upload, is_resumable
 
 Job = Callable[[Progress], tuple[Manifest, list[Problem]]]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an upload holds, by its names alone: nothing is decoded yet."""
+
+    candidates: list[Candidate]
+    problems: list[Problem]
+    tables: dict[str, Callable[[], bytes]]
+
+
+def look_into(files: dict[str, Path]) -> Contents:
+    """Return the images and tables among uploaded files; a single zip is looked into."""
+    if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
+        packed = next(iter(files.values()))
+        return Contents(*open_source(packed), find_tables(packed))
+    readers = [(path, make_file_reader(at)) for path, at in files.items()]
+    tables = {path: read for path, read in readers if path.lower().endswith(TABLES)}
+    return Contents(*arrange(readers), tables)
 
 
 @dataclass
@@ -34,8 +64,16 @@ class Arrival:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     done: int = 0
     total: int = 0
+    doing: str = "Reading"
     dataset: str | None = None
     error: str | None = None
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left at the pace so far; None in the first two seconds, when nobody could tell."""
+        took = time.monotonic() - self.since
+        return (self.total - self.done) * took / self.done if self.done and took > 2 else None
 
     @property
     def is_over(self) -> bool:
@@ -63,20 +101,36 @@ class Intake:
         """Bring the solar cells."""
         return self._begin(SOLAR_CELLS, lambda tell: add_solar_cells(self._library, tell))
 
-    def add_upload(self, name: str, files: dict[str, bytes | memoryview]) -> Arrival:
-        """Bring an uploaded zip, or uploaded files under their relative paths.
+    def add_folder(self, folder: Path) -> Arrival:
+        """Bring a folder of this machine that lies below one that may be read."""
+        check_inside(folder, get_roots())
 
-        The files are on disk under made-up names when this returns; the paths are kept as text.
+        def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
+            candidates, problems = open_source(folder)
+            return ingest(candidates, folder.name, self._library, problems=problems, progress=tell)
+
+        return self._begin(folder.name, job)
+
+    def check(self, manifest: Manifest) -> Arrival:
+        """Look at the images of a data set that was brought before there was a check."""
+        return self._begin(manifest.name, lambda _: (manifest, []))
+
+    def add_upload(
+        self,
+        upload: Upload,
+        name: str,
+        *,
+        parent: str | None = None,
+        table: str | None = None,
+        columns: Columns | None = None,
+    ) -> Arrival:
+        """Bring what a browser has sent: a zip, or files under their relative paths.
+
+        With a `parent`, as a new version of that data set. `table` is the path of the table of labels among the
+        files, and `columns` what its columns mean.
         """
-        token = uuid.uuid4().hex
-        folder = self._folder / token
-        names: dict[str, str] = {}
-        for number, (path, content) in enumerate(files.items()):
-            names[path] = f"{number:06d}"
-            with atomic_path(folder / names[path]) as part:
-                part.write_bytes(content)
-        write_json(folder / "upload.json", {"name": name, "files": names})
-        return self._read_upload(folder)
+        told = {"parent": parent, "table": table, "columns": asdict(columns) if columns else None}
+        return self._read_upload(close_upload(upload, name, told))
 
     def recover(self) -> list[Arrival]:
         """Go on with whole uploads that a killed server left, and clear away torn ones."""
@@ -84,7 +138,7 @@ class Intake:
         for folder in self._folder.glob("*"):
             if (folder / "upload.json").exists():
                 found.append(self._read_upload(folder))
-            else:
+            elif not is_resumable(folder):
                 shutil.rmtree(folder, ignore_errors=True)
         return found
 
@@ -94,11 +148,25 @@ class Intake:
         def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
             files = {path: folder / name for path, name in about["files"].items()}
             try:
-                if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
-                    candidates, problems = open_source(next(iter(files.values())))
-                else:
-                    candidates, problems = arrange([(path, at.read_bytes) for path, at in files.items()])
-                return ingest(candidates, about["name"], self._library, problems=problems, progress=tell)
+                found = look_into(files)
+                candidates, problems = found.candidates, found.problems
+                if about.get("table"):
+                    table = read_table(found.tables[about["table"]](), about["table"])
+                    problems = [each for each in problems if each.file != about["table"]]
+                    candidates, more = lay_over(table, Columns(**about["columns"]), candidates)
+                    problems += more
+                parent = self._library.get(about["parent"]) if about.get("parent") else None
+                name = self._library.version_name(parent.id) if parent else about["name"]
+                note = f"{len(candidates):,} files added" if parent else ""
+                return ingest(
+                    candidates,
+                    name,
+                    self._library,
+                    problems=problems,
+                    progress=tell,
+                    parent=parent,
+                    note=note,
+                )
             except UserError as error:
                 told = str(error)
                 for path, at in files.items():
@@ -118,7 +186,10 @@ class Intake:
 
         def work() -> None:
             try:
-                arrival.dataset = job(tell)[0].id
+                manifest, _ = job(tell)
+                arrival.doing, arrival.since = "Checking", time.monotonic()
+                measure_all(self._library, manifest, tell)
+                arrival.dataset = manifest.id
             except UserError as error:
                 arrival.error = str(error)
             except Exception:

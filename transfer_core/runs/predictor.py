@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from transfer_core.data.augment import make_view
-from transfer_core.data.images import decode, to_pixels
+from transfer_core.data.images import to_pixels, to_rgb
+from transfer_core.data.keep import keep
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Problem
 from transfer_core.data.sources import open_source
@@ -60,7 +61,7 @@ class Predictor:
     def predict_bytes(self, file: str, data: bytes) -> Prediction:
         """Return the prediction for a file's content; UserError where it is no readable image."""
         backbone, spec = self._setup.backbone, self._setup.spec
-        image = decode(data, self._setup.manifest.reading)
+        image = to_rgb(keep(data)[0].image, self._setup.manifest.reading)
         pixels = to_pixels(image, backbone.size, spec.geometry, backbone.interpolation)
         views = [make_view(pixels, spec.augment, view, "", spec.seed) for view in range(spec.seen_views)]
         x = self._prefix.from_stored(self._prefix.to_stored(np.stack(views)))

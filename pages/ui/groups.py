@@ -1,0 +1,58 @@
+"""Say which images belong together: of one patient, part or module. A split then keeps them on one side."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import streamlit as st
+
+from pages.ui.health import save
+from pages.ui.text import escape, plural
+from transfer_core.data.edit import set_groups
+from transfer_core.data.grouping import PATTERNS, match_groups
+from transfer_core.data.manifest import Manifest
+from transfer_core.errors import UserError
+
+OWN = "A pattern of your own"
+
+
+def ask_groups(manifest: Manifest) -> None:
+    """Offer groups from file names or from a column of the table of labels, with a preview before anything changes."""
+    has = f"{plural(len(manifest.groups), 'group')}" if manifest.groups else "none yet"
+    with st.expander(f"Which images belong together? ({has})", icon=":material/groups:"):
+        st.caption(
+            "Several images of one patient, part or module must not be on both sides of a split, or the test flatters. "
+            "Say how to tell them."
+        )
+        columns = sorted({name for row in manifest.rows for name in row.extra})
+        way = st.selectbox("Told by", [*PATTERNS, *(f"The column {name}" for name in columns), OWN])
+        paths = [row.path for row in manifest.rows]
+        try:
+            if way == OWN:
+                pattern = st.text_input("Regular expression; its first bracket is the group", r"(\d+)")
+                groups = match_groups(paths, pattern)
+            elif way in PATTERNS:
+                groups = match_groups(paths, PATTERNS[way])
+            else:
+                groups = [row.extra.get(way.removeprefix("The column ")) for row in manifest.rows]
+        except UserError as error:
+            st.warning(escape(error), icon=":material/warning:")
+            return
+        counts = Counter(group for group in groups if group)
+        alone = len(paths) - counts.total()
+        words = (
+            f"{plural(len(counts), 'group')} of {min(counts.values()):,} to {max(counts.values()):,} images"
+        )
+        st.markdown(f"**{words}**" + (f"; {plural(alone, 'image')} in none." if alone else "."))
+        st.dataframe(
+            [
+                {"File": path, "Group": group or ""}
+                for path, group in list(zip(paths, groups, strict=True))[:6]
+            ],
+            hide_index=True,
+        )
+        if len(counts) < 3:
+            st.caption("A split needs at least three groups.")
+        if st.button("Use these groups", icon=":material/check:", disabled=len(counts) < 3):
+            wanted = {row.image: group for row, group in zip(manifest.rows, groups, strict=True)}
+            save(set_groups(manifest, wanted), f"{len(counts):,} groups, told by {way.lower()}")

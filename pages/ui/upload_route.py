@@ -1,0 +1,55 @@
+"""The server's side of an upload: each file streams to the disk as it arrives.
+
+PUT /upload/TOKEN       one file; its path, percent-encoded, in the header X-File
+GET /upload/TOKEN       what is here already, so that a broken upload goes on where it stood
+DELETE /upload/TOKEN    forget it
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from transfer_core.errors import UserError
+from transfer_core.files import get_home
+from transfer_core.runs.uploads import discard_upload, open_upload, receive, received
+
+_STATUS = {"no-upload": 404, "too-large": 413, "too-many": 413, "disk-full": 507}
+
+
+async def upload(request: Request) -> Response:
+    """Take a file, tell what is here, or forget all of it."""
+    if not _is_ours(request):
+        return JSONResponse({"error": "Only this page may send files here."}, 403)
+    try:
+        found = open_upload(get_home(), request.path_params["token"])
+        if request.method == "GET":
+            return JSONResponse({"files": await run_in_threadpool(received, found)})
+        if request.method == "DELETE":
+            await run_in_threadpool(discard_upload, found)
+            return Response(status_code=204)
+        path = unquote(request.headers.get("x-file", ""), errors="replace")
+        size = request.headers.get("content-length", "")
+        with receive(found, path, int(size) if size.isdigit() else None) as out:
+            async for chunk in request.stream():
+                out.write(chunk)
+        return Response(status_code=204)
+    except UserError as error:
+        return JSONResponse({"error": str(error), "kind": error.kind}, _STATUS.get(error.kind, 400))
+    except ClientDisconnect:
+        return Response(status_code=400)
+
+
+def _is_ours(request: Request) -> bool:
+    """Tell whether a page of this server asks: another site's page may send here, but not hide where it is from."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    own = request.headers.get("host", "")
+    return site in ("same-origin", "none") and (origin is None or urlsplit(origin).netloc == own)
+
+
+ROUTE = Route("/upload/{token}", upload, methods=["GET", "PUT", "DELETE"])

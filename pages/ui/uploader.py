@@ -1,0 +1,192 @@
+"""Choose or drop a folder or a zip: its files go to the disk one by one, and a broken upload goes on where it stood.
+
+Streamlit's own uploader keeps everything in memory, twice, and takes minutes for a folder of a thousand files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+_HTML = """
+<div class="drop" role="group" aria-label="Bring images">
+  <div class="ask">
+    <span class="hint">Drop a folder or a zip here, or</span>
+    <span class="buttons">
+      <button type="button" class="folder">Choose a folder</button>
+      <button type="button" class="zip">Choose a zip</button>
+    </span>
+  </div>
+  <div class="work" hidden>
+    <div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100"><div></div></div>
+    <div class="line"><span class="words" aria-live="polite"></span><button type="button" class="stop">Stop</button></div>
+  </div>
+  <p class="note" role="status"></p>
+  <input type="file" class="dir" webkitdirectory multiple hidden aria-hidden="true" tabindex="-1">
+  <input type="file" class="one" accept=".zip" hidden aria-hidden="true" tabindex="-1">
+</div>
+"""
+
+_CSS = """
+[hidden] { display: none !important; }
+.drop { border: 1.5px dashed var(--st-border-color); border-radius: 8px; padding: 14px 16px; font: inherit;
+  color: var(--st-text-color); font-family: var(--st-font); }
+.drop.over { border-color: var(--st-primary-color); background: color-mix(in srgb, var(--st-primary-color) 8%, transparent); }
+.ask { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; }
+.buttons { display: flex; flex-wrap: wrap; gap: 8px; }
+.hint, .words { font-size: 14px; }
+button { font: inherit; font-size: 14px; padding: 6px 12px; border-radius: 8px; cursor: pointer;
+  color: var(--st-text-color); background: var(--st-background-color); border: 1px solid var(--st-border-color); }
+button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }
+.bar { height: 8px; border-radius: 4px; background: var(--st-border-color); overflow: hidden; margin: 4px 0 10px; }
+.bar div { height: 100%; width: 0; background: var(--st-primary-color); }
+.line { display: flex; justify-content: space-between; align-items: center; gap: 12px; font-variant-numeric: tabular-nums; }
+.note { margin: 10px 0 0; font-size: 14px; }
+.note:empty { display: none; }
+.note.bad { color: var(--st-red-text-color, #a33); }
+"""
+
+_JS = """
+const MEMORY = 'transfer-lab-upload', AT_ONCE = 4, TRIES = 6;
+const where = token => new URL('upload/' + token, document.baseURI.replace(/[^/]*$/, '')).href;
+const wait = ms => new Promise(done => setTimeout(done, ms));
+const count = n => n.toLocaleString('en');
+const megabytes = n => n < 1e6 ? Math.ceil(n / 1e3) + ' kB' : (n / 1e6).toFixed(n < 1e8 ? 1 : 0) + ' MB';
+const junk = path => path.split('/').some(each =>
+  ['__macosx', '.ds_store', 'thumbs.db', 'desktop.ini', '.ipynb_checkpoints'].includes(each.toLowerCase()) || each.startsWith('._'));
+const rest = s => s < 90 ? Math.ceil(s) + ' s' : Math.round(s / 60) + ' min';
+
+async function entries(item, path, found) {   // what was dropped, folders and all
+  if (item.isFile) found.push([path + item.name, await new Promise((done, fail) => item.file(done, fail))]);
+  else {
+    const reader = item.createReader();
+    for (;;) {
+      const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+      if (!some.length) return;
+      for (const each of some) await entries(each, path + item.name + '/', found);
+    }
+  }
+}
+
+export default function (component) {
+  const { parentElement: root } = component;
+  const $ = name => root.querySelector(name);
+  const ready = Boolean(root.__now);
+  root.__now = component;   // of the newest run of the page: the server may have been started anew meanwhile
+  if (ready) return;
+  const drop = $('.drop'), ask = $('.ask'), work = $('.work'), note = $('.note');
+  const say = (text, bad) => { note.textContent = text; note.classList.toggle('bad', Boolean(bad)); };
+  const remember = value => value ? localStorage.setItem(MEMORY, JSON.stringify(value)) : localStorage.removeItem(MEMORY);
+  let stopped = false, before = null;
+  try { before = JSON.parse(localStorage.getItem(MEMORY)); } catch { /* then there was none */ }
+
+  const here = async token => {
+    const answer = await fetch(where(token));
+    return answer.ok ? (await answer.json()).files : {};
+  };
+  if (before) here(before.token).then(files => {
+    const n = Object.keys(files).length;
+    if (!n) { before = null; remember(null); return; }
+    say(`The upload of ${before.name} broke off: ${count(n)} of ${count(before.total)} files are here. ` +
+        'Choose the same again and only the rest is sent.');
+  }).catch(() => {});
+
+  const show = (done, total, bytes, all, began) => {
+    const share = all ? bytes.now / all : 0, took = (performance.now() - began) / 1000;
+    $('.bar div').style.width = 100 * share + '%';
+    $('.bar').setAttribute('aria-valuenow', Math.round(100 * share));
+    const sent = bytes.now - bytes.old;
+    const left = sent && took > 1 ? ` · about ${rest((all - bytes.now) * took / sent)} left` : '';
+    $('.words').textContent = `${count(done)} of ${count(total)} files, ${megabytes(bytes.now)} of ${megabytes(all)}${left}`;
+  };
+
+  const put = async (token, path, file) => {
+    for (let tried = 1; ; tried++) {
+      if (stopped) throw new Error('stopped');
+      try {
+        const answer = await fetch(where(token), { method: 'PUT', body: file, headers: { 'X-File': encodeURIComponent(path) } });
+        if (answer.ok) return;
+        const told = (await answer.json().catch(() => ({}))).error || `The server answered ${answer.status}.`;
+        if (answer.status < 500 && answer.status !== 408 && answer.status !== 400) throw new Error(told, { cause: 'refused' });
+        if (tried >= TRIES) throw new Error(told, { cause: 'refused' });
+      } catch (error) {
+        if (error.cause === 'refused' || error.message === 'stopped') throw error;
+        if (tried >= TRIES) throw new Error('The connection broke off. Choose the same again: what has arrived is kept.');
+      }
+      await wait(300 * 2 ** tried);
+    }
+  };
+
+  const send = async (name, list) => {
+    list = list.filter(([path]) => !junk(path));
+    if (!list.length) { say('There are no files in it.', true); return; }
+    const same = before && before.name === name;
+    const token = same ? before.token : root.__now.data.token;
+    if (before && !same) fetch(where(before.token), { method: 'DELETE' }).catch(() => {});
+    remember({ token, name, total: list.length });
+    ask.hidden = true; work.hidden = false; stopped = false; say('');
+    const known = same ? await here(token).catch(() => ({})) : {};
+    const all = list.reduce((sum, [, file]) => sum + file.size, 0);
+    const todo = list.filter(([path, file]) => known[path] !== file.size);
+    const bytes = { now: all - todo.reduce((sum, [, file]) => sum + file.size, 0) };
+    bytes.old = bytes.now;
+    let done = list.length - todo.length, next = 0;
+    const began = performance.now();
+    show(done, list.length, bytes, all, began);
+    try {
+      await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+        while (next < todo.length) {
+          const [path, file] = todo[next++];
+          try { await put(token, path, file); } catch (error) { stopped = true; throw error; }
+          done++; bytes.now += file.size;
+          show(done, list.length, bytes, all, began);
+        }
+      }));
+      remember(null); before = null;
+      ask.hidden = false; work.hidden = true;
+      root.__now.setTriggerValue('done', { token, name });
+    } catch (error) {
+      before = { token, name, total: list.length };
+      ask.hidden = false; work.hidden = true;
+      say(error.message === 'stopped' ? `Stopped. ${count(done)} of ${count(list.length)} files are here; choose the same again to go on.` : error.message,
+          error.message !== 'stopped');
+    }
+  };
+
+  const chosen = input => [...input.files].map(file => [file.webkitRelativePath || file.name, file]);
+  const named = list => list[0][0].includes('/') ? list[0][0].split('/')[0] : list[0][0].replace(/\\.zip$/i, '');
+  $('.folder').onclick = () => $('.dir').click();
+  $('.zip').onclick = () => $('.one').click();
+  for (const kind of ['.dir', '.one']) $(kind).onchange = event => {
+    const list = chosen(event.target);
+    if (list.length) send(named(list), list);
+    event.target.value = '';
+  };
+  $('.stop').onclick = () => { stopped = true; };
+  drop.ondragover = event => { event.preventDefault(); drop.classList.add('over'); };
+  drop.ondragleave = () => drop.classList.remove('over');
+  drop.ondrop = async event => {
+    event.preventDefault(); drop.classList.remove('over');
+    const found = [];
+    for (const item of [...event.dataTransfer.items].map(each => each.webkitGetAsEntry()).filter(Boolean)) await entries(item, '', found);
+    if (found.length) send(named(found), found);
+  };
+}
+"""
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component("uploader", html=_HTML, css=_CSS, js=_JS)
+
+
+def uploader(token: str) -> tuple[str, str] | None:
+    """Show where to drop; return token and name of an upload once all of it is here, else None.
+
+    `token` is for a new upload; one that broke off goes on under its own. The key never changes, so that a page
+    whose server was started anew keeps the element that is still sending.
+    """
+    found = _component()(key="uploader", data={"token": token}, on_done_change=lambda: None)
+    done = getattr(found, "done", None)
+    return (done["token"], done["name"]) if done else None

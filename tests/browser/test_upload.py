@@ -1,0 +1,74 @@
+"""A large folder through a real browser: a reload, a killed server; nothing is lost, nothing is twice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.browser.serving import Server
+from transfer_core.data.library import Library
+
+FILES = 2000
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two thousand small pictures, no two alike, in two classes."""
+    root = tmp_path_factory.mktemp("upload") / "cells"
+    rng = np.random.default_rng(0)
+    for number in range(FILES):
+        path = root / ("sound" if number % 2 else "crack") / f"{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(path)
+    return root
+
+
+def arrived(page: Any) -> int:
+    """How many files the page says are here."""
+    words = page.locator(".words").inner_text()
+    return int(re.match(r"([\d,]+) of", words).group(1).replace(",", ""))  # type: ignore[union-attr]
+
+
+def test_two_thousand_files_with_a_reload_in_the_middle(server: Server, page: Any, folder: Path) -> None:
+    page.goto(server.address)
+    page.locator("input.dir").set_input_files(str(folder))
+    page.locator(".words").wait_for()
+    while arrived(page) < FILES // 4:
+        page.wait_for_timeout(50)
+    page.reload()
+    note = page.get_by_text("broke off")
+    note.wait_for()
+    before = int(re.search(r"([\d,]+) of 2,000 files are here", note.inner_text()).group(1).replace(",", ""))  # type: ignore[union-attr]
+    assert FILES // 4 <= before < FILES
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
+    page.locator("input.dir").set_input_files(str(folder))
+    page.get_by_role("button", name="Continue to the split").wait_for()
+    assert len(sent) <= FILES - before  # only the rest
+    library = Library(server.home)
+    (about,) = library.datasets()
+    assert (about.name, about.images, about.problems) == ("cells", FILES, ())
+    wanted = {f"cells/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*.png")}
+    assert {row.path for row in library.get(about.id).rows} == wanted
+    assert not list((server.home / "uploads").glob("*"))
+
+
+def test_an_upload_outlives_the_server(server: Server, page: Any, folder: Path) -> None:
+    page.goto(server.address)
+    page.locator("input.dir").set_input_files(str(folder))
+    page.locator(".words").wait_for()
+    while arrived(page) < 100:
+        page.wait_for_timeout(50)
+    server.kill()
+    server.start()
+    page.get_by_role("button", name="Continue to the split").or_(page.get_by_text("broke off")).wait_for()
+    if page.get_by_text("broke off").count():
+        page.locator("input.dir").set_input_files(str(folder))
+        page.get_by_role("button", name="Continue to the split").wait_for()
+    assert Library(server.home).datasets()[0].images == FILES

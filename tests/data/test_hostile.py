@@ -1,0 +1,392 @@
+"""Sixty-four things that users, and others, bring. Each has its number, and one thing that must come of it.
+
+Whatever the input: no exception but a UserError, the good images beside it are brought in, and nothing is written
+outside the home. Weights, settings and the protocol (59 to 64) are in the tests of weights, spec, pages and uploads.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from pictures import empty_png, encode, noise, pack, png
+from PIL import Image, PngImagePlugin
+
+from pages.ui.text import escape
+from transfer_core.data.ingest import Candidate, ingest
+from transfer_core.data.label_table import Columns, lay_over, read_table
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest, Reading
+from transfer_core.data.sources import arrange, open_source
+from transfer_core.data.split import make_split
+from transfer_core.errors import UserError
+from transfer_core.evaluation.report import safe_cells
+
+GOOD = [(f"{label}/good{number}.png", png(10 * ord(label) + number)) for label in "ab" for number in range(4)]
+Told = dict[str, str]
+
+
+@pytest.fixture
+def bring(home: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[Manifest, Told]]]:
+    """Bring a zip of the good images and others; nothing may appear beside the home and the zip."""
+    arena = tmp_path / "arena"
+    arena.mkdir()
+
+    def do(
+        *entries: tuple[str | zipfile.ZipInfo, bytes], change: Callable[[bytes], bytes] = bytes
+    ) -> tuple[Manifest, Told]:
+        path = pack(arena / "set.zip", [*GOOD, *entries])
+        path.write_bytes(change(path.read_bytes()))
+        candidates, problems = open_source(path)
+        manifest, problems = ingest(candidates, "set", Library(home), problems=problems)
+        assert {name for name, _ in GOOD} <= {row.path for row in manifest.rows}
+        return manifest, {each.file: each.kind for each in problems}
+
+    yield do
+    assert sorted(path.name for path in arena.iterdir()) == ["set.zip"]
+    assert not Path("/tmp/evil.txt").exists()
+    stored = [path for path in home.rglob("*") if path.is_file()]
+    assert all(path.resolve().is_relative_to(home.resolve()) and not path.is_symlink() for path in stored)
+
+
+def brought(bring: Callable[..., tuple[Manifest, Told]], data: bytes, name: str = "a/it.png") -> tuple[Manifest, str | None]:  # fmt: skip
+    manifest, told = bring((name, data))
+    return manifest, told.get(name)
+
+
+# -- archives -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["../../evil.txt", "../evil.png", "a/../../evil.png"])
+def test_01_an_entry_above_the_archive(bring, name: str) -> None:
+    assert bring((name, png(1)))[1][name] == "unsafe-path"
+
+
+@pytest.mark.parametrize("name", ["/abs/x.png", "C:\\x.png", "a\\..\\b.png", "\\\\host\\share\\x.png"])
+def test_02_an_entry_with_a_path_of_its_own(bring, name: str) -> None:
+    assert bring((name, png(1)))[1][name] == "unsafe-path"
+
+
+def test_03_a_link(bring) -> None:
+    link = zipfile.ZipInfo("a/link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    assert bring((link, b"/etc/passwd"))[1] == {"a/link.png": "link"}
+
+
+def test_04_a_bomb(bring) -> None:
+    assert bring(("a/bomb.png", bytes(50_000_000)))[1] == {"a/bomb.png": "too-large"}
+
+
+def test_05_a_size_that_lies(bring) -> None:
+    def lie(data: bytes) -> bytes:
+        at = data.rindex(b"PK\x01\x02")  # the entry of the directory; 24 bytes on stands the unpacked size
+        return data[: at + 24] + struct.pack("<I", 10) + data[at + 28 :]
+
+    _, told = bring(("a/liar.png", png(77)), change=lie)
+    assert told["a/liar.png"] == "damaged"
+
+
+def test_06_a_zip_in_a_zip(bring) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("a/hidden.png", png(1))
+    manifest, told = bring(("a/inner.zip", inner.getvalue()))
+    assert told == {"a/inner.zip": "wrong-type"}
+    assert len(manifest.rows) == len(GOOD)
+
+
+def test_07_too_many_entries(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transfer_core.data.sources.MAX_FILES", 7)
+    with pytest.raises(UserError, match="in parts"):
+        open_source(pack(tmp_path / "many.zip", GOOD))
+
+
+def test_08_a_password(bring) -> None:
+    def encrypt(data: bytes) -> bytes:  # bit 0 of the flags, in both headers of the entry
+        at = data.rindex(b"PK\x01\x02")
+        return data[: at + 8] + b"\x01" + data[at + 9 :]
+
+    assert bring(("a/secret.png", png(1)), change=encrypt)[1] == {"a/secret.png": "encrypted"}
+
+
+def test_09_an_archive_that_was_cut(tmp_path: Path) -> None:
+    path = pack(tmp_path / "cut.zip", GOOD)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(UserError, match="complete zip"):
+        open_source(path)
+
+
+def test_10_one_broken_entry(bring) -> None:
+    def spoil(data: bytes) -> bytes:
+        at = data.index(b"spoilt.png") + 200
+        return data[:at] + bytes([data[at] ^ 255]) + data[at + 1 :]
+
+    assert bring(("a/spoilt.png", png(5)), change=spoil)[1] == {"a/spoilt.png": "damaged"}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_11_a_name_twice(bring) -> None:
+    manifest, told = bring(("a/twice.png", png(5)), ("a/twice.png", png(6)))
+    assert told == {"a/twice.png": "double-name"}
+    assert len(manifest.rows) == len(GOOD) + 1
+
+
+def test_12_names_of_another_code_page(bring) -> None:
+    entry = zipfile.ZipInfo("a/gr\u00fc\u00df.png")
+    manifest, told = bring((entry, png(5)))
+    assert not told
+    assert len(manifest.rows) == len(GOOD) + 1
+
+
+def test_13_one_class_in_two_spellings_of_unicode(bring) -> None:
+    manifest, _ = bring(*[(f"caf{accent}/{n}.png", png(50 + 10 * n + len(accent))) for accent in ("\u00e9", "e\u0301") for n in range(4)])  # fmt: skip
+    assert manifest.class_counts["caf\u00e9"] == 8
+
+
+def test_14_one_class_in_two_cases(bring) -> None:
+    _, told = bring(*[(f"{name}/{n}.png", png(60 + n + 10 * len(name) + ord(name[0]))) for name in ("OK", "ok") for n in range(4)])  # fmt: skip
+    assert "similar-classes" in told.values()
+
+
+@pytest.mark.parametrize("label", ["CON", "NUL", "a:b", "end.", "end "])
+def test_15_names_that_some_systems_cannot_have(bring, label: str) -> None:
+    manifest, _ = bring(*[(f"{label}/{n}.png", png(200 + n)) for n in range(4)])
+    assert label in manifest.classes
+
+
+def test_16_what_systems_leave_behind(bring) -> None:
+    names = (
+        "__MACOSX/a/._x.png",
+        "a/._x.jpg",
+        "a/.DS_Store",
+        "a/Thumbs.db",
+        ".ipynb_checkpoints/x.png",
+        "desktop.ini",
+    )
+    manifest, told = bring(*[(name, b"junk") for name in names])
+    assert not told
+    assert manifest.classes == ("a", "b")
+
+
+def test_17_a_picture_that_is_an_archive_too(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "both.png"
+    path.write_bytes(png(1) + pack(tmp_path / "z.zip", GOOD).read_bytes())
+    candidates, _ = open_source(path)
+    assert [each.path for each in candidates] == ["both.png"]  # what its name says, and nothing else
+
+
+@pytest.mark.parametrize(
+    "head", [b"Rar!\x1a\x07\x01\0", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08\0", b"ustar" * 60]
+)
+def test_18_another_kind_of_archive(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "set.rar"
+    path.write_bytes(head + bytes(500))
+    with pytest.raises(UserError, match=r"\.zip"):
+        open_source(path)
+
+
+# -- structure ----------------------------------------------------------------------------
+
+
+def take_in(home: Path, files: dict[str, bytes]) -> tuple[Manifest, Told]:
+    candidates, problems = arrange([(name, partial(bytes, data)) for name, data in files.items()])
+    manifest, problems = ingest(candidates, "set", Library(home), problems=problems)
+    return manifest, {each.file: each.kind for each in problems}
+
+
+def test_19_no_class_folders(home: Path) -> None:
+    manifest, told = take_in(home, {f"{n}.png": png(n) for n in range(6)})
+    assert manifest.classes == ()
+    assert told == {"": "no-labels"}
+
+
+def test_20_one_class(home: Path) -> None:
+    manifest, told = take_in(home, {f"a/{n}.png": png(n) for n in range(6)} | {"unlabelled/x.png": png(9)})
+    assert told == {"a": "one-class"}
+    with pytest.raises(UserError, match="at least two"):
+        make_split(manifest)
+
+
+def test_22_a_class_of_one_image(home: Path) -> None:
+    _, told = take_in(home, dict(GOOD) | {"lone/1.png": png(1)})
+    assert told == {"lone": "small-class"}
+
+
+def test_23_a_class_that_is_in_the_test_only(home: Path) -> None:
+    files = {f"{part}/{label}/{n}.png": png(100 * i + 10 * j + n) for i, part in enumerate(("train", "val", "test"))
+             for j, label in enumerate("ab") for n in range(3)}  # fmt: skip
+    manifest, _ = take_in(home, files | {f"test/new/{n}.png": png(900 + n) for n in range(4)})
+    with pytest.raises(UserError, match="new"):
+        make_split(manifest, "given")
+
+
+def test_24_folders_in_folders(home: Path) -> None:
+    manifest, _ = take_in(home, {f"{site}/{day}/{label}/{n}.png": png(100 * i + 10 * j + n) for i, (site, day) in
+                                 enumerate((("x", "mon"), ("y", "tue"))) for j, label in enumerate("ab") for n in range(4)})  # fmt: skip
+    assert manifest.classes == ("a", "b")  # the innermost folder is the class, what is above it the domain
+    assert set(manifest.domains) == {"x/mon", "y/tue"}
+
+
+def test_25_two_thousand_classes(home: Path) -> None:
+    manifest, _ = take_in(home, {f"c{n:04d}/x.png": encode(Image.new("RGB", (16, 16), (n % 256, n // 256, 0))) for n in range(2000)})  # fmt: skip
+    assert len(manifest.classes) == 2000
+
+
+def test_26_one_image_in_train_and_test(home: Path) -> None:
+    files = {f"{part}/{label}/{n}.png": png(100 * i + 10 * j + n) for i, part in enumerate(("train", "val", "test"))
+             for j, label in enumerate("ab") for n in range(3)}  # fmt: skip
+    manifest, told = take_in(home, files | {"test/a/leak.png": files["train/a/0.png"]})
+    assert "duplicate" in told.values()
+    assert make_split(manifest, "given").receipt.pixels_shared == 0
+
+
+def test_27_one_image_under_two_labels(home: Path) -> None:
+    manifest, told = take_in(home, dict(GOOD) | {"b/again.png": GOOD[0][1]})
+    assert {told.pop(name) for name in ("a/good0.png", "b/again.png")} == {"conflict"}
+    assert len(manifest.rows) == len(GOOD) - 1
+
+
+def test_28_one_picture_packed_anew(home: Path) -> None:
+    again = encode(Image.open(io.BytesIO(GOOD[0][1])), "BMP")
+    manifest, _ = take_in(home, dict(GOOD) | {"a/again.bmp": again})
+    for seed in range(10):
+        assert make_split(manifest, seed=seed).receipt.pixels_shared == 0
+
+
+def test_29_parts_of_one_patient(home: Path) -> None:
+    candidates = [Candidate(f"{n}.png", partial(png, n), "ab"[n % 2], group=f"p{n // 2}") for n in range(24)]
+    manifest, _ = ingest(candidates, "set", Library(home))
+    assert make_split(manifest, "group").receipt.groups_shared == 0
+
+
+# -- images -------------------------------------------------------------------------------
+
+FITS = b"SIMPLE  =                    T" + bytes(2880)
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
+
+
+def comments(size: int) -> bytes:
+    about = PngImagePlugin.PngInfo()
+    about.add_text("c", "x" * size, zip=True)
+    return encode(noise(1), "PNG", pnginfo=about)
+
+
+@pytest.mark.parametrize(
+    ("number", "data", "kind"),
+    [
+        (30, b"", "empty"),
+        (31, b"<html><script>alert(1)</script></html>", "wrong-type"),
+        (32, b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "wrong-type"),
+        (33, encode(noise(1, 90, 90), "JPEG")[:-600], "damaged"),
+        (34, empty_png(20_000, 20_000), "too-large"),
+        (35, empty_png(12_000, 10_000), "too-large"),
+        (36, FITS, "wrong-type"),
+        (36, EPS, "wrong-type"),
+        (36, b"%PDF-1.7\n", "wrong-type"),
+        (36, b"8BPS\0\1" + bytes(30), "wrong-type"),
+        (44, encode(Image.new("RGB", (1, 1))), "too-small"),
+        (44, encode(Image.new("RGB", (50_000, 1))), "too-small"),
+        (45, b"\0\0\0\x20ftypjxl " + bytes(60), "wrong-type"),
+        (46, comments(3_000_000), "damaged"),
+    ],
+)
+def test_30_to_46_what_is_refused(bring, number: int, data: bytes, kind: str) -> None:
+    manifest, told = brought(bring, data)
+    assert told == kind
+    assert len(manifest.rows) == len(GOOD)
+
+
+def deep(values: np.ndarray, **options: object) -> bytes:
+    out = io.BytesIO()
+    tifffile.imwrite(out, values, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("number", "data"),
+    [
+        (37, deep(np.arange(4096, dtype="u2").reshape(64, 64) * 16)),
+        (38, deep(np.where(np.eye(64) > 0, np.nan, np.arange(4096.0).reshape(64, 64)).astype("f4"))),
+        (39, deep(np.stack([np.arange(4096, dtype="u2").reshape(64, 64) * k for k in (4, 8, 16)], -1), photometric="rgb")),
+    ],
+)  # fmt: skip
+def test_37_to_39_more_than_eight_bits(bring, number: int, data: bytes) -> None:
+    manifest, _ = brought(bring, data, "a/it.tif")
+    assert len(manifest.rows) == len(GOOD) + 1
+    assert manifest.reading.depth == "window"
+    with Image.open(Library(Path(os.environ["TRANSFER_LAB_HOME"])).thumb_path(_row(manifest).image)) as thumb:
+        values = np.asarray(thumb)
+    assert np.mean(values == 255) < 0.1
+    assert values.std() > 20
+
+
+def _row(manifest: Manifest) -> object:
+    return next(row for row in manifest.rows if "good" not in row.path)
+
+
+def test_38_numbers_that_are_none_are_told(bring) -> None:
+    values = np.arange(4096.0).reshape(64, 64).astype("f4")
+    values[0, 0] = np.nan
+    assert brought(bring, deep(values), "a/it.tif")[1] == "not-finite"
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
+def test_43_several_pages(bring, kind: str) -> None:
+    data = encode(noise(1), kind, save_all=True, append_images=[noise(2)])
+    manifest, told = brought(bring, data, f"a/it.{kind.lower()}")
+    assert told == "frames"
+    assert len(manifest.rows) == len(GOOD) + 1
+
+
+def test_46_a_profile_that_is_a_bomb(bring) -> None:
+    profile = b"bomb\0\0" + zlib.compress(bytes(30_000_000))
+    chunk = (
+        struct.pack(">I", len(profile)) + b"iCCP" + profile + struct.pack(">I", zlib.crc32(b"iCCP" + profile))
+    )
+    plain = png(1)
+    _, told = brought(bring, plain[:33] + chunk + plain[33:])
+    assert told in (None, "damaged")
+
+
+# -- names and text -----------------------------------------------------------------------
+
+NAMES = ["..\u202egnp.exe", "new\nline", "-rf", "\U0001f600", "x" * 250, "<img onerror=alert(1)>", "![t](http://evil/p.png)",
+         "$\\frac12$", ":red[x]", "# h1", "=HYPERLINK(1)", "@SUM", "-2"]  # fmt: skip
+
+
+@pytest.mark.parametrize("label", NAMES)
+def test_53_to_57_names_are_kept_as_text_and_shown_as_text(home: Path, label: str) -> None:
+    candidates = [
+        Candidate(f"{label}/{n}.png", partial(png, n), label if n % 2 else "other") for n in range(8)
+    ]
+    manifest, _ = ingest(candidates, label, Library(home))
+    assert label in manifest.classes
+    shown = escape(label)
+    assert "\n" not in shown
+    assert "\u202e" not in shown
+    assert not shown.startswith(("#", ":red[", "!["))
+    (cell,) = safe_cells([label])
+    assert not cell.startswith(("=", "@", "-", "+"))
+
+
+def test_58_a_table_of_everything_that_is_wrong() -> None:
+    text = 'file;label\r\na.png;x\r\na.png;x\r\n../../etc/passwd;x\r\nhttp://evil/x.png;x\r\n"two\r\nlines.png";y\r\n'
+    brought = [Candidate("a.png", bytes), Candidate("b.png", bytes)]
+    told, problems = lay_over(read_table(b"\xef\xbb\xbf" + text.encode()), Columns("file", "label"), brought)
+    assert [each.label for each in told] == ["x", None]
+    assert {each.kind for each in problems} == {"outside", "missing", "not-in-table"}
+
+
+def test_the_reading_is_part_of_what_is_said(home: Path) -> None:
+    manifest, _ = take_in(home, dict(GOOD))
+    assert manifest.reading == Reading()

@@ -1,0 +1,271 @@
+"""The Data page: what stands out, what is done about it, and labels that are set right; the old version always stays."""
+
+from __future__ import annotations
+
+import io
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import bring
+from tests.pages.screens import Study, button, link_of, marked_up, show, widget, words
+from transfer_core.data.health import measure_all
+from transfer_core.data.ingest import Candidate, ingest
+from transfer_core.data.manifest import Manifest
+from transfer_core.runs.uploads import open_upload, receive
+
+
+def png(values: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "PNG")
+    return out.getvalue()
+
+
+def webp(values: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "WEBP", lossless=True)
+    return out.getvalue()
+
+
+def picture(seed: int) -> np.ndarray:
+    rough = np.random.default_rng(seed).integers(40, 216, (8, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(rough).resize((96, 96), Image.Resampling.NEAREST))
+
+
+@pytest.fixture
+def manifest(empty: Study) -> Manifest:
+    """Twelve sound pictures, a black one, and one nearly the same as another."""
+    pictures = {f"{'ab'[seed % 2]}/{seed:02d}.png": picture(seed) for seed in range(12)}
+    pictures["a/black.png"] = picture(50) // 16
+    pictures["b/nearly.png"] = picture(1) + 1
+    candidates = [Candidate(path, partial(png, values), path[0]) for path, values in pictures.items()]
+    found, _ = ingest(candidates, "Cells", empty.library)
+    measure_all(empty.library, found)
+    return found
+
+
+def opened(study: Study, at: AppTest) -> Manifest:
+    """The data set that is open now."""
+    return study.library.get(link_of(at, "data") or "")
+
+
+def test_a_set_that_was_never_looked_at_asks_for_it(study: Study) -> None:
+    at = show("study/data.py", data=study.manifest.id)
+    assert "not looked at yet" in words(at)
+    button(at, "Check the images").click().run()
+    while "You may leave this page" in words(at):
+        at.run()
+    assert "Nothing: no doubles" in words(at) or at.expander
+
+
+def test_what_stands_out_is_told_and_taken_out(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    titles = [each.label for each in at.expander]
+    assert any("Almost black" in each and "1 image" in each for each in titles)
+    assert any("Nearly the same" in each for each in titles)
+    button(at, "Leave it out").click().run()
+    changed = opened(empty, at)
+    assert changed.parent == manifest.id
+    assert {row.path for row in manifest.rows} - {row.path for row in changed.rows} == {"a/black.png"}
+    assert at.title[0].value == "Cells, version 2"
+    assert not any("Almost black" in each.label for each in at.expander)
+    button(at, "Hold together in every split").click().run()
+    held = opened(empty, at)
+    assert list(held.groups.values()) == [2]
+    assert at.title[0].value == "Cells, version 3"
+    button(at, "Back to the version before").click().run()
+    assert opened(empty, at) == changed
+    assert empty.library.get(manifest.id) == manifest
+
+
+def test_a_finding_can_be_left_as_it_is_and_called_back(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    before = len(at.expander)
+    at.button(key="keep-0").click().run()
+    assert len(at.expander) == before - 1
+    again = show("study/data.py", data=manifest.id)
+    button(again, "Show 1 finding left as it is").click().run()
+    assert len(again.expander) == before
+
+
+def test_the_images_of_a_finding_can_be_filtered(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    widget(at.selectbox, "Stands out").set_value("near-duplicates").run()
+    assert "2 images" in [each.value for each in at.caption]
+
+
+def test_labels_are_changed_in_a_new_version(
+    empty: Study, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edited(table: list[dict[str, Any]], **_: Any) -> list[dict[str, Any]]:
+        by_file = {
+            "a/00.png": {"Class": "c"},
+            "b/01.png": {"Class": "unlabelled"},
+            "a/02.png": {"Leave out": True},
+        }
+        return [row | by_file.get(row["File"], {}) for row in table]
+
+    monkeypatch.setattr(st, "data_editor", edited)
+    at = show("study/data.py", data=manifest.id)
+    widget(at.toggle, "Change labels").set_value(True).run()
+    assert "not saved yet" in words(at)
+    button(at, "Save as a new version").click().run()
+    changed = opened(empty, at)
+    labels = {row.path: row.label for row in changed.rows}
+    assert (labels["a/00.png"], labels["b/01.png"]) == ("c", None)
+    assert "a/02.png" not in labels
+    assert len(labels) == len(manifest.rows) - 1
+    assert changed.parent == manifest.id
+
+
+def test_from_a_contradiction_to_the_table_that_mends_it(empty: Study) -> None:
+    twice = {"a/one.png": png(picture(0)), "b/two.webp": webp(picture(0))}
+    files = {f"{'ab'[seed % 2]}/{seed}.png": png(picture(seed)) for seed in range(1, 12)} | twice
+    manifest, _ = ingest(
+        [Candidate(path, partial(bytes, data), path[0]) for path, data in files.items()],
+        "Cells",
+        empty.library,
+    )
+    measure_all(empty.library, manifest)
+    at = show("study/data.py", data=manifest.id)
+    button(at, "Set the labels right below").click().run()
+    assert "2 images" in [each.value for each in at.caption]
+    assert widget(at.toggle, "Change labels").value
+
+
+def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> None:
+    files = {f"{'ab'[n % 2]}/p{n // 3}_{n}.png": png(picture(n)) for n in range(12)}
+    ingest(
+        [Candidate(path, partial(bytes, data), path[0]) for path, data in files.items()],
+        "Cells",
+        empty.library,
+    )
+    at = show("study/data.py", data=empty.manifest.id)
+    widget(at.selectbox, "Told by").set_value("The file name up to the first _ or -").run()
+    assert "4 groups of 3 to 3 images" in words(at)
+    button(at, "Use these groups").click().run()
+    changed = opened(empty, at)
+    assert changed.groups == {"p0": 3, "p1": 3, "p2": 3, "p3": 3}
+    at.switch_page("study/split.py").run()
+    assert at.radio[0].value == "group"
+
+
+def test_a_pattern_that_is_none_is_told(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    widget(at.selectbox, "Told by").set_value("A pattern of your own").run()
+    widget(at.text_input, "Regular expression; its first bracket is the group").set_value("(").run()
+    assert "no regular expression" in marked_up(at)
+    assert not at.exception
+
+
+def brought(empty: Study, at: AppTest, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
+    """What the browser does when a folder is chosen."""
+    told: list[tuple[str, str]] = []
+
+    def sent(token: str) -> tuple[str, str] | None:
+        if told:
+            return None
+        for path, content in files.items():
+            with receive(open_upload(empty.home, token), path, len(content)) as out:
+                out.write(content)
+        told.append((token, "Scans"))
+        return told[0]
+
+    monkeypatch.setattr(bring, "uploader", sent)
+    at.run()
+    at.switch_page("study/data.py").run()  # AppTest itself does not follow
+
+
+def wait(at: AppTest) -> None:
+    end = time.monotonic() + 30
+    while True:
+        at.run()
+        if "You may leave this page" not in words(at):
+            return
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_table_that_came_with_the_images_is_shown_and_asked_about(
+    empty: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"Scans/{n:02d}.png": png(picture(n)) for n in range(12)}
+    rows = [f"{n:02d}.png;{'sound' if n % 2 else 'crack'};p{n // 4}" for n in range(11)]
+    files["Scans/labels.csv"] = "\n".join(["image;finding;patient", *rows, "99.png;sound;p9"]).encode()
+    at = show("study/home.py")
+    brought(empty, at, monkeypatch, files)
+    assert "**11 of 12 images** get a class: crack 6, sound 5" in words(at)
+    assert "1 row for a file that was not brought" in words(at)
+    assert not empty.library.datasets()  # nothing was done yet
+    widget(at.selectbox, "Groups").set_value("patient").run()
+    button(at, "Use this table").click().run()
+    wait(at)
+    found = empty.manifest
+    assert found.class_counts == {"crack": 6, "sound": 5}
+    assert found.groups == {"p0": 4, "p1": 4, "p2": 3}
+    assert {each.kind for each in empty.library.about(found.id).problems} == {"missing", "not-in-table"}
+
+
+def test_a_table_can_be_ignored(empty: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"Scans/{'ab'[n % 2]}/{n}.png": png(picture(n)) for n in range(12)}
+    files["Scans/notes.csv"] = b"what,when\nx,y\n"
+    at = show("study/home.py")
+    brought(empty, at, monkeypatch, files)
+    assert "No column of the table names the files" in marked_up(at)
+    button(at, "Ignore the table").click().run()
+    wait(at)
+    assert empty.manifest.class_counts == {"a": 6, "b": 6}
+
+
+def test_more_images_make_a_new_version(
+    empty: Study, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = {f"x/{'ab'[n % 2]}/{n}.png": png(picture(100 + n)) for n in range(6)}
+    more["x/a/again.png"] = empty.library.image_path(manifest.rows[0].image).read_bytes()
+    at = show("study/data.py", data=manifest.id)
+    widget(at.button_group, "As").set_value("More of this one").run()
+    brought(empty, at, monkeypatch, more)
+    wait(at)
+    changed = opened(empty, at)
+    assert changed.parent == manifest.id
+    assert at.title[0].value == "Cells, version 2"
+    assert len(changed.rows) == len(manifest.rows) + 6
+
+
+def test_the_optimism_gap_is_measured_by_six_probes(study: Study) -> None:
+    at = show("study/split.py", data=study.manifest.id)
+    button(at, "How much would a random split flatter?").click().run()
+    runs = study.store.runs()
+    assert len(runs) == 6
+    assert {run.spec.strategy for run in runs} == {"feature_extraction"}
+    assert "0 of 6 done" in words(at)
+    for run in runs:
+        rule = study.library.get_split(run.manifest, run.spec.split).rule
+        study.finish(run, {"n": 20, "accuracy": 0.9 if rule == "image" else 0.7})
+    at.run()
+    assert "flatter by about 20.0 points" in words(at)
+
+
+def test_a_folder_of_this_machine_is_read_without_an_upload(
+    empty: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(8):
+        path = tmp_path / "shared" / "scans" / "ab"[n % 2] / f"{n}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(picture(n)))
+    assert not [each for each in show("study/home.py").selectbox if "machine" in each.label]
+    monkeypatch.setenv("TRANSFER_LAB_FOLDERS", str(tmp_path / "shared"))
+    at = show("study/home.py")
+    widget(at.selectbox, "Or a folder on this machine").set_value(tmp_path / "shared" / "scans").run()
+    button(at, "Read it").click().run()
+    at.switch_page("study/data.py")
+    wait(at)
+    assert empty.manifest.class_counts == {"a": 4, "b": 4}
+    assert (tmp_path / "shared" / "scans" / "a" / "0.png").exists()

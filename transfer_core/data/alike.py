@@ -1,0 +1,88 @@
+"""Images that are nearly the same: copies that were scaled, packed anew or made a little brighter."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+NEAR = 3  # bits of 64 in which two perceptual hashes may differ for their thumbnails to be compared
+ALIKE = 0.997  # correlation of two thumbnails; copies reach it, two solar cells of one kind do not
+NEIGHBOURS = 10  # of many images with one hash, how many each is compared with
+
+
+def find_alike(looks: Sequence[tuple[str, str]], thumbnail: Callable[[str], bytes]) -> list[list[str]]:
+    """Return images that are nearly the same, directly or through others, in clusters of two and more.
+
+    `looks` are images with their perceptual hashes, 16 hex digits; `thumbnail` gives an image's small JPEG. A hash
+    alone takes regular things, such as solar cells, for each other: the thumbnails decide.
+    """
+    seen: dict[str, npt.NDArray[np.float64]] = {}
+
+    def is_same(one: str, other: str) -> bool:
+        for image in {one, other} - seen.keys():
+            seen[image] = _normalise(thumbnail(image))
+        return float(np.mean(seen[one] * seen[other])) >= ALIKE
+
+    return cluster(looks, is_same)
+
+
+def cluster(looks: Sequence[tuple[str, str]], is_same: Callable[[str, str], bool]) -> list[list[str]]:
+    """Return clusters of two and more images; `is_same` decides where two hashes lie within NEAR bits."""
+    parent = {image: image for image, _ in looks}
+
+    def root(image: str) -> str:
+        while parent[image] != image:
+            parent[image] = parent[parent[image]]
+            image = parent[image]
+        return image
+
+    for one, other in _candidates(looks):
+        if root(one) != root(other) and is_same(one, other):
+            parent[root(other)] = root(one)
+    clusters: dict[str, list[str]] = defaultdict(list)
+    for image, _ in looks:
+        clusters[root(image)].append(image)
+    return [each for each in clusters.values() if len(each) > 1]
+
+
+def _normalise(thumbnail: bytes) -> npt.NDArray[np.float64]:
+    """Return a thumbnail as 64 x 64 grey values of mean 0 and spread 1: neither brightness nor contrast counts."""
+    with Image.open(io.BytesIO(thumbnail), formats=("JPEG",)) as opened:
+        values = np.asarray(opened.convert("L").resize((64, 64), Image.Resampling.BOX), dtype=np.float64)
+    normalised: npt.NDArray[np.float64] = (values - values.mean()) / max(float(values.std()), 1e-9)
+    return normalised
+
+
+def _candidates(looks: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of images whose hashes lie within NEAR bits."""
+    together: dict[str, list[str]] = defaultdict(list)
+    for image, look in looks:
+        together[look].append(image)
+    for same in together.values():
+        for place, image in enumerate(same):
+            yield from ((before, image) for before in same[max(0, place - NEIGHBOURS) : place])
+    different = list(together)
+    for one, other in _near_pairs(np.array([int(look, 16) for look in different], dtype=np.uint64)):
+        for first in together[different[one]][:NEIGHBOURS]:
+            yield from ((first, second) for second in together[different[other]][:NEIGHBOURS])
+
+
+def _near_pairs(bits: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Yield which words differ in at most NEAR bits.
+
+    Two 64-bit words within 3 bits agree in at least one of their four 16-bit quarters: only those that do are compared.
+    """
+    for quarter in range(4):
+        words = (bits >> np.uint64(16 * quarter)) & np.uint64(0xFFFF)
+        order = np.argsort(words, kind="stable")
+        borders = np.flatnonzero(np.diff(words[order])) + 1
+        for same in np.split(order, borders):
+            for place, one in enumerate(same[:-1]):
+                others = same[place + 1 :]
+                for other in others[np.bitwise_count(bits[others] ^ bits[one]) <= NEAR]:
+                    yield int(one), int(other)
