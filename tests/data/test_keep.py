@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +164,16 @@ def test_nothing_of_what_was_said_is_in_the_home(home: Path) -> None:
     candidates = [Candidate(f"{n}", lambda data=data: data, "ab"[n % 2]) for n, data in enumerate(files)]
     ingest(candidates, "set", Library(home))
     assert SECRET.encode() not in b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+
+def test_colours_of_16_bits_in_a_png_lose_half_and_it_is_told() -> None:
+    values = np.random.default_rng(9).integers(0, 65536, (20, 30, 3), dtype=np.uint16)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", 30, 20, 16, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    )
+    kept = only(data)
+    assert [kind for kind, _ in kept.notices] == ["depth"]
+    assert np.array_equal(seen(kept.data), values >> 8)

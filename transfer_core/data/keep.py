@@ -62,6 +62,8 @@ def keep(data: bytes, *, each_frame: bool = False) -> list[Kept]:
     )
     if isinstance(image, Values) and not image.is_finite:
         notices.append(("not-finite", "some values are not numbers; they are shown as black or white"))
+    if data.startswith(b"\x89PNG") and data[24] == 16 and not isinstance(image, Values):
+        notices.append(("depth", "the 8 highest of its 16 bits are used; save it as TIFF to use all"))
     return [Kept(*_without_words(data, image), notices=notices)]
 
 
