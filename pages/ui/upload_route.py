@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
+import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -49,6 +50,10 @@ def _is_ours(request: Request) -> bool:
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     own = request.headers.get("host", "")
+    # A name of another site may be made to lead here: only the names that the server goes by are its own.
+    names = st.get_option("server.allowedHosts")
+    if names and urlsplit(f"//{own}").hostname not in names:
+        return False
     return site in ("same-origin", "none") and (origin is None or urlsplit(origin).netloc == own)
 
 

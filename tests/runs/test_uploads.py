@@ -158,7 +158,7 @@ def test_a_broken_upload_can_be_gone_on_with_for_a_day(
 @pytest.fixture
 def client(home: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv("TRANSFER_LAB_HOME", str(home))
-    return TestClient(Starlette(routes=[ROUTE]))
+    return TestClient(Starlette(routes=[ROUTE]), base_url="http://localhost:8501")
 
 
 def test_over_http(client: TestClient, home: Path) -> None:
@@ -179,7 +179,8 @@ def test_over_http(client: TestClient, home: Path) -> None:
         ({"Origin": "null"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
-        ({"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}, 204),
+        ({"Host": "evil:8501", "Origin": "http://evil:8501", "Sec-Fetch-Site": "same-origin"}, 403),
+        ({"Origin": "http://localhost:8501", "Sec-Fetch-Site": "same-origin"}, 204),
     ],
 )
 def test_no_other_site_may_send(client: TestClient, home: Path, headers: dict[str, str], status: int) -> None:
