@@ -36,6 +36,7 @@ def draw(folder: Path) -> None:
         target = folder / ("a" if number % 2 else "b") / f"{number}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         picture = np.roll(base, (number % EDGE, number // EDGE), axis=(0, 1))
+        picture[0, :4, 0] = list(number.to_bytes(4, "little"))  # no two alike
         Image.fromarray(picture).save(target, compress_level=1)
 
 
