@@ -15,7 +15,7 @@ from pictures import encode, png
 from PIL import Image
 
 from transfer_core.data.depth import Values, find_range, read_tiff, to_8_bit, write_tiff
-from transfer_core.data.images import decode, open_image
+from transfer_core.data.images import decode, hash_pixels, open_image
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.keep import keep
 from transfer_core.data.library import Library
@@ -206,3 +206,20 @@ def test_a_set_of_8_bits_is_what_it_always_was(home: Path) -> None:
     manifest, _ = ingest(candidates, "plain", Library(home))
     assert manifest.reading == Reading()
     assert manifest.reading.identity == {"depth": "full-range", "background": "#ffffff"}  # ids stay
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_images_that_are_added_are_read_as_the_set_is(home: Path, deep: bool) -> None:
+    library = Library(home)
+    files = [tiff(scene(seed)) for seed in range(8)]
+    candidates = [Candidate(f"{n}.tif", partial(bytes, data), "ab"[n % 2]) for n, data in enumerate(files)]
+    before, _ = ingest(candidates, "deep", library)
+    more = [tiff(scene(50 + n, scale=3)) if deep else png(50 + n) for n in range(4)]
+    added = [Candidate(f"more/{n}", partial(bytes, data), "ab"[n % 2]) for n, data in enumerate(more)]
+    after, problems = ingest(added, "deep, version 2", library, parent=before)
+    assert after.reading == before.reading
+    assert len(after.rows) == 12
+    assert {"beyond-range"} == {each.kind for each in problems} if deep else not problems
+    for row in after.rows:  # every row is what the version's reading makes of the stored file
+        image = decode(library.image_path(row.image).read_bytes(), after.reading)
+        assert hash_pixels(image) == row.pixels

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pictures import encode, noise, png
 from PIL import Image, PngImagePlugin
 
-from transfer_core.data.images import decode
+from transfer_core.data.images import decode, to_rgb
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.keep import Kept, keep
 from transfer_core.data.library import Library
@@ -177,3 +177,16 @@ def test_colours_of_16_bits_in_a_png_lose_half_and_it_is_told() -> None:
     kept = only(data)
     assert [kind for kind, _ in kept.notices] == ["depth"]
     assert np.array_equal(seen(kept.data), values >> 8)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "P"])
+def test_what_is_transparent_stays_so_when_the_words_go(mode: str) -> None:
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Author", SECRET)
+    hidden: object = (0, 0, 0) if mode == "RGB" else 0
+    data = encode(Image.new(mode, (20, 20)), "PNG", pnginfo=about, transparency=hidden)
+    kept = only(data)
+    assert SECRET.encode() not in kept.data
+    assert (seen(data) == 255).all()  # nothing but the white paper behind it
+    assert np.array_equal(seen(kept.data), seen(data))
+    assert np.array_equal(np.asarray(to_rgb(kept.image, Reading())), seen(data))  # and so in the row

@@ -57,8 +57,10 @@ def ingest(
 
     Images of more than 8 bits wait until all are seen: what is black and what is white is then found for all
     of them together, unless `reading` says so, and becomes part of the data set.
+
+    With a `parent` the result is a new version of it: its images and these, read as it is read.
     """
-    reading = reading or Reading()
+    reading = parent.reading if parent else reading or Reading()
     found = list(problems)
     if not candidates:
         raise UserError(_nothing(name, found), "no-images")

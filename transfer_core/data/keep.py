@@ -74,8 +74,10 @@ def _pack(
     if isinstance(frame, Values):
         return write_tiff(frame, facts or {}), frame
     image = Image.fromarray(frame) if isinstance(frame, np.ndarray) else frame
-    if image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
-        image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    if "transparency" in image.info or image.mode == "PA":
+        image = image.convert("RGBA")  # or what is transparent would be forgotten with the rest of `info`
+    elif image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
+        image = image.convert("RGB")
     image.info = {}
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=3)
