@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.bring import PENDING, ask_table, bring_files
+from pages.ui.bring import ask_table, bring_files, waiting_upload
 from pages.ui.groups import ask_groups
 from pages.ui.health import show_health
 from pages.ui.images import show_images
@@ -19,9 +19,10 @@ if st.session_state.get("arrival"):
     arrivals()
     st.caption("You may leave this page or close the browser: reading goes on.")
     st.stop()
-if PENDING in st.session_state:
+upload = waiting_upload()
+if upload is not None:
     title("What do the labels say?")
-    ask_table()
+    ask_table(upload)
     st.stop()
 manifest = current_data()
 if manifest is None:

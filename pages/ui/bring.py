@@ -15,9 +15,17 @@ from transfer_core.data.sources import list_folders
 from transfer_core.errors import UserError
 from transfer_core.files import get_roots
 from transfer_core.runs.intake import Contents, look_into
-from transfer_core.runs.uploads import discard_upload, files_of, make_token, open_upload
+from transfer_core.runs.uploads import (
+    Upload,
+    discard_upload,
+    files_of,
+    make_token,
+    open_upload,
+    set_aside,
+    set_aside_as,
+)
 
-PENDING = "pending-upload"
+PENDING = "upload"  # in the session and in the URL
 KINDS = {
     "missing": ("row", "for a file that was not brought"),
     "outside": ("row", "for a place outside the images"),
@@ -40,7 +48,8 @@ def bring_files(parent: str | None = None) -> None:
     except UserError:
         tables = {}  # the reading says what is wrong
     if tables:
-        st.session_state[PENDING] = (*done, parent)
+        set_aside(open_upload(home, done[0]), done[1], parent)
+        st.session_state[PENDING] = done[0]
         go("study/data.py")
     _read(*done, parent)
 
@@ -75,10 +84,30 @@ def _read(
     go("study/data.py")
 
 
-def ask_table() -> None:
+def waiting_upload() -> Upload | None:
+    """Return the upload that waits for an answer; the URL has its token, so that a refresh does not lose it."""
+    token = st.query_params.get(PENDING) or st.session_state.get(PENDING)
+    if not token:
+        return None
+    try:
+        upload = open_upload(get_lab().home, token)
+    except UserError:
+        upload = None
+    if upload is None or set_aside_as(upload) is None:
+        _settled()
+        return None
+    st.query_params[PENDING] = st.session_state[PENDING] = token
+    return upload
+
+
+def _settled() -> None:
+    st.session_state.pop(PENDING, None)
+    st.query_params.pop(PENDING, None)
+
+
+def ask_table(upload: Upload) -> None:
     """Ask what the columns of a table mean that came with images, and show what would come of it."""
-    token, name, parent = st.session_state[PENDING]
-    upload = open_upload(get_lab().home, token)
+    name, parent = set_aside_as(upload) or ("", None)
     found = look_into(files_of(upload))
     st.markdown(f"A table came with **{escape(name)}**. It can say which class each image is of.")
     file = st.selectbox("Table", list(found.tables)) if len(found.tables) > 1 else next(iter(found.tables))
@@ -96,10 +125,10 @@ def ask_table() -> None:
         )
         drop = st.button("Discard the upload", type="tertiary")
     if chosen or ignore:
-        del st.session_state[PENDING]
-        _read(token, name, parent, file if chosen else None, use if chosen else None)
+        _settled()
+        _read(upload.token, name, parent, file if chosen else None, use if chosen else None)
     if drop:
-        del st.session_state[PENDING]
+        _settled()
         discard_upload(upload)
         st.rerun()
 

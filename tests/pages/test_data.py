@@ -204,6 +204,8 @@ def test_a_table_that_came_with_the_images_is_shown_and_asked_about(
     assert "**11 of 12 images** get a class: crack 6, sound 5" in words(at)
     assert "1 row for a file that was not brought" in words(at)
     assert not empty.library.datasets()  # nothing was done yet
+    at = show("study/data.py", upload=link_of(at, "upload"))  # a refresh: only the link is left
+    assert "**11 of 12 images** get a class" in words(at)
     widget(at.selectbox, "Groups").set_value("patient").run()
     button(at, "Use this table").click().run()
     wait(at)
@@ -211,6 +213,14 @@ def test_a_table_that_came_with_the_images_is_shown_and_asked_about(
     assert found.class_counts == {"crack": 6, "sound": 5}
     assert found.groups == {"p0": 4, "p1": 4, "p2": 3}
     assert {each.kind for each in empty.library.about(found.id).problems} == {"missing", "not-in-table"}
+    assert "A table came with" not in words(at)
+
+
+@pytest.mark.parametrize("token", ["../../etc", "0" * 64, "<script>"])
+def test_a_link_to_no_upload_asks_nothing(study: Study, token: str) -> None:
+    at = show("study/data.py", upload=token)
+    assert "A table came with" not in words(at)
+    assert not at.exception
 
 
 def test_a_table_can_be_ignored(empty: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,14 @@ def test_a_disk_that_would_be_full_takes_nothing(upload: Upload, monkeypatch: py
 def test_tokens_are_this_homes_own(home: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    for token in ("", "../../etc", "0" * 64, make_token(elsewhere), make_token(home)[:-1] + "x"):
+    for token in (
+        "",
+        "../../etc",
+        "0" * 64,
+        make_token(elsewhere),
+        make_token(home)[:-1] + "x",
+        "a" * 32 + "\u00e9",
+    ):
         with pytest.raises(UserError) as refused:
             open_upload(home, token)
         assert refused.value.kind == "no-upload"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from transfer_core.errors import UserError
-from transfer_core.files import free_bytes, get_secret, is_id, plain_words, write_json
+from transfer_core.files import free_bytes, get_secret, is_id, plain_words, read_json, write_json
 
 MAX_FILE = 20_000_000_000  # bytes; an archive may be large, images have a cap of their own
 MAX_FILES = 200_000
@@ -50,7 +50,11 @@ def make_token(home: Path) -> str:
 def open_upload(home: Path, token: str) -> Upload:
     """Return the upload of a token; UserError where no page of this server made it."""
     ident, signature = token[:32], token[32:]
-    if not is_id(ident) or len(ident) != 32 or not hmac.compare_digest(signature, _sign(home, ident)):
+    if (
+        not is_id(ident)
+        or len(ident) != 32
+        or not hmac.compare_digest(signature.encode(), _sign(home, ident).encode())
+    ):
         raise UserError("This upload is not known here: open the page anew.", "no-upload")
     return Upload(token, home / "uploads" / ident)
 
@@ -149,6 +153,20 @@ def close_upload(upload: Upload, name: str, told: Mapping[str, Any] | None = Non
         upload.folder / "upload.json", {"name": name[:200] or "Upload", "files": files, **(told or {})}
     )
     return upload.folder
+
+
+def set_aside(upload: Upload, name: str, parent: str | None) -> None:
+    """Keep a whole upload until somebody has answered what is asked about it."""
+    write_json(upload.folder / "waiting.json", {"name": name, "parent": parent})
+
+
+def set_aside_as(upload: Upload) -> tuple[str, str | None] | None:
+    """Return name and parent of an upload that waits for an answer; None where it does not."""
+    path = upload.folder / "waiting.json"
+    if not path.exists() or (upload.folder / "upload.json").exists():
+        return None
+    about = read_json(path)
+    return about["name"], about["parent"]
 
 
 def discard_upload(upload: Upload) -> None:
