@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from transfer_core.data.alike import find_alike
+from transfer_core.data.crew import Crew
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Row
 from transfer_core.files import read_json, write_json
@@ -98,8 +99,8 @@ def measure_all(
         if image in own
     }
     missing = [row.image for row in manifest.rows if row.image not in kept]
-    with ThreadPoolExecutor(4) as pool:
-        found = pool.map(lambda image: measure(library.thumb_path(image).read_bytes()), missing)
+    with Crew(len(missing)) as crew:
+        found = crew.each(partial(_measure_stored, library), missing, lambda _: Measures(0.0, 0.0, 0.0))
         for number, (image, each) in enumerate(zip(missing, found, strict=True), start=1):
             kept[image] = each
             if progress:
@@ -107,6 +108,10 @@ def measure_all(
     if missing or not path.exists():
         write_json(path, {image: list(asdict(each).values()) for image, each in kept.items()})
     return kept
+
+
+def _measure_stored(library: Library, image: str) -> Measures:
+    return measure(library.thumb_path(image).read_bytes())
 
 
 def check_health(library: Library, manifest: Manifest, measures: Mapping[str, Measures]) -> list[Finding]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
-from typing import TypeVar
 
 from PIL import Image
 
+from transfer_core.data.crew import Crew
 from transfer_core.data.depth import Values, find_range, join_ranges, share_outside
 from transfer_core.data.images import NAMES, get_look, hash_pixels, make_thumbnail, open_image, to_rgb
 from transfer_core.data.keep import Kept, keep
@@ -20,15 +18,16 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem, Reading, Row
 from transfer_core.errors import UserError
 
-T = TypeVar("T")
-R = TypeVar("R")
 Progress = Callable[[int, int], None]
 MIN_EDGE = 16  # pixels; anything smaller holds nothing a backbone could see
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One file that may become an image, and what its place or a table says of it."""
+    """One file that may become an image, and what its place or a table says of it.
+
+    `read` is called in another process where there are many, and has to be something that can be pickled.
+    """
 
     path: str
     read: Callable[[], bytes]
@@ -66,21 +65,26 @@ def ingest(
         raise UserError(_nothing(name, found), "no-images")
     rows: list[Row] = []
     waiting: list[_Waiting] = []
-    for number, results in enumerate(_each(partial(_take, library, reading), candidates), start=1):
-        for result in results:
-            place = {Row: rows, _Waiting: waiting}.get(type(result), found)
-            place.append(result)  # type: ignore[attr-defined]
-        if progress:
-            progress(number, len(candidates))
-    if waiting:
-        ranges = [each.range for each in waiting if each.range]
-        if reading.low is None and ranges:
-            low, high = join_ranges(ranges)
-            reading = replace(reading, low=low, high=high)
-        reading = replace(reading, depth="range" if reading.depth == "range" else "window")
-        for ends in _each(partial(_finish, library, reading), waiting):
-            rows += [each for each in ends if isinstance(each, Row)]
-            found += [each for each in ends if isinstance(each, Problem)]
+    with Crew(len(candidates)) as crew:
+        for number, results in enumerate(
+            crew.each(partial(take, library, reading), candidates, _lost), start=1
+        ):
+            for result in results:
+                place = {Row: rows, _Waiting: waiting}.get(type(result), found)
+                place.append(result)  # type: ignore[attr-defined]
+            if progress:
+                progress(number, len(candidates))
+        if waiting:
+            ranges = [each.range for each in waiting if each.range]
+            if reading.low is None and ranges:
+                low, high = join_ranges(ranges)
+                reading = replace(reading, low=low, high=high)
+            reading = replace(reading, depth="range" if reading.depth == "range" else "window")
+            for ends in crew.each(
+                partial(_finish, library, reading), waiting, lambda each: _lost(each.candidate)
+            ):
+                rows += [each for each in ends if isinstance(each, Row)]
+                found += [each for each in ends if isinstance(each, Problem)]
     if parent and rows:
         rows = [*parent.rows, *rows]
     rows, doubles = _settle_duplicates(rows)
@@ -98,14 +102,6 @@ def _nothing(name: str, problems: list[Problem]) -> str:
     return f"No usable images in {name}: bring {NAMES} files in one folder per class.{first}"
 
 
-def _each(work: Callable[[T], R], things: Sequence[T]) -> Iterator[R]:
-    """Yield what becomes of each, in order, a few at a time in threads (decoders work outside the GIL)."""
-    rest = iter(things)
-    with ThreadPoolExecutor(4) as pool:
-        while chunk := list(islice(rest, 32)):
-            yield from pool.map(work, chunk)
-
-
 @dataclass(frozen=True)
 class _Waiting:
     """A stored image of more than 8 bits. `range`: its black and white, None where the file names its own."""
@@ -115,8 +111,12 @@ class _Waiting:
     range: tuple[float, float] | None
 
 
-def _take(library: Library, reading: Reading, candidate: Candidate) -> Sequence[Row | _Waiting | Problem]:
-    """Store the pictures of a file, without what it says of a person."""
+def _lost(candidate: Candidate) -> Sequence[Row | _Waiting | Problem]:
+    return [Problem(candidate.path, "damaged", "reading the image ended in a crash, or would not end")]
+
+
+def take(library: Library, reading: Reading, candidate: Candidate) -> Sequence[Row | _Waiting | Problem]:
+    """Read a file and store its pictures, without what it says of a person."""
     try:
         data = candidate.read()
         pictures = keep(data, each_frame=reading.frames == "each")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 from transfer_core.data.images import SUFFIXES
@@ -63,25 +64,53 @@ def _folder_entries(folder: Path) -> list[Entry]:
 
 def make_file_reader(path: Path) -> Callable[[], bytes]:
     """Return what reads a file, unless it is larger than an image can be."""
+    return partial(_read_file, path)
 
-    def read() -> bytes:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UserError("the file is larger than an image can be", "too-large")
-        return path.read_bytes()
 
-    return read
+def _read_file(path: Path) -> bytes:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise UserError("the file is larger than an image can be", "too-large")
+    return path.read_bytes()
+
+
+class _Archive:
+    """An open zip. What is sent to another process is its path; there it is opened once for all entries."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self.file = zipfile.ZipFile(path)  # stays open for the readers; reading is thread-safe
+        except Exception:  # a damaged list of entries can fail in any way inside the reader
+            message = f"{path.name} is not a complete zip file: pack or upload it again."
+            raise UserError(message, "damaged") from None
+
+    def __reduce__(self) -> tuple[Callable[[Path], _Archive], tuple[Path]]:
+        return _open_again, (self._path,)
+
+    def read(self, info: zipfile.ZipInfo) -> bytes:
+        """Return what an entry holds."""
+        try:
+            with self.file.open(info) as entry:
+                return entry.read(MAX_FILE_BYTES)
+        except Exception as error:  # each way of packing fails in its own ways
+            raise UserError(f"the entry is damaged ({error})", "damaged") from None
+
+
+@lru_cache(maxsize=1)
+def _open_again(path: Path) -> _Archive:
+    return _Archive(path)
 
 
 def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
     entries: list[Entry] = []
     problems: list[Problem] = []
-    archive = _open_zip(path)
-    if sum(each.file_size for each in archive.infolist()) > MAX_TOTAL:
+    archive = _Archive(path)
+    if sum(each.file_size for each in archive.file.infolist()) > MAX_TOTAL:
         raise UserError(
             f"{path.name} unpacks to more than {MAX_TOTAL // 10**9} GB: bring it in parts.", "too-large"
         )
     seen: set[str] = set()
-    for info in (each for each in archive.infolist() if not each.filename.endswith("/")):
+    for info in (each for each in archive.file.infolist() if not each.filename.endswith("/")):
         trouble = _entry_trouble(info)
         if info.filename in seen:
             trouble = "double-name", "the archive holds another file of this name; this one is left out"
@@ -89,27 +118,19 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
         if trouble:
             problems.append(Problem(info.filename, *trouble))
         else:
-            entries.append((info.filename, _make_reader(archive, info)))
+            entries.append((info.filename, partial(archive.read, info)))
     return entries, problems
 
 
 def find_tables(path: Path) -> dict[str, Callable[[], bytes]]:
     """Return the tables in a zip, by their names."""
-    archive = _open_zip(path)
-    entries = [each for each in archive.infolist() if each.filename.lower().endswith(TABLES)]
+    archive = _Archive(path)
+    entries = [each for each in archive.file.infolist() if each.filename.lower().endswith(TABLES)]
     return {
-        each.filename: _make_reader(archive, each)
+        each.filename: partial(archive.read, each)
         for each in entries
         if not _entry_trouble(each, ratio=10_000)
     }
-
-
-def _open_zip(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)  # stays open for the readers; reading is thread-safe
-    except Exception:  # a damaged list of entries can fail in any way inside the reader
-        message = f"{path.name} is not a complete zip file: pack or upload it again."
-        raise UserError(message, "damaged") from None
 
 
 def _entry_trouble(info: zipfile.ZipInfo, ratio: int = MAX_RATIO) -> tuple[str, str] | None:
@@ -123,17 +144,6 @@ def _entry_trouble(info: zipfile.ZipInfo, ratio: int = MAX_RATIO) -> tuple[str, 
     if info.file_size > MAX_FILE_BYTES or info.file_size > ratio * max(info.compress_size, 1):
         return "too-large", "the entry unpacks to more than an image can have"
     return None
-
-
-def _make_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:
-    def read() -> bytes:
-        try:
-            with archive.open(info) as entry:
-                return entry.read(MAX_FILE_BYTES)
-        except Exception as error:  # each way of packing fails in its own ways
-            raise UserError(f"the entry is damaged ({error})", "damaged") from None
-
-    return read
 
 
 def arrange(
