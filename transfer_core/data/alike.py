@@ -5,33 +5,70 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest
+from transfer_core.files import read_json, write_json
+
 NEAR = 3  # bits of 64 in which two perceptual hashes may differ for their thumbnails to be compared
 ALIKE = 0.997  # correlation of two thumbnails; copies reach it, two solar cells of one kind do not
+REMEMBERED = 4096  # thumbnails in memory: 64 MB
 NEIGHBOURS = 10  # of many images with one hash, how many each is compared with
 
 
-def find_alike(looks: Sequence[tuple[str, str]], thumbnail: Callable[[str], bytes]) -> list[list[str]]:
+def get_alike(
+    library: Library, manifest: Manifest, progress: Callable[[int, int], None] | None = None
+) -> list[list[str]]:
+    """Return the look-alikes of a data set in clusters, looked for once and kept beside it.
+
+    A version from which images were only taken away asks nothing anew.
+    """
+    path = library.folder / manifest.id / "alike.json"
+    if path.exists():
+        return list(read_json(path))
+    own = manifest.by_image
+    older = library.folder / (manifest.parent or "-") / "alike.json"
+    if older.exists() and own.keys() <= library.get(manifest.parent or "").by_image.keys():
+        left = [[image for image in each if image in own] for each in read_json(older)]
+        clusters = [each for each in left if len(each) > 1]
+    else:
+        looks = [(row.image, row.look) for row in manifest.rows if row.look]
+        clusters = find_alike(looks, lambda image: library.thumb_path(image).read_bytes(), progress)
+    write_json(path, clusters)
+    return clusters
+
+
+def find_alike(
+    looks: Sequence[tuple[str, str]],
+    thumbnail: Callable[[str], bytes],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[str]]:
     """Return images that are nearly the same, directly or through others, in clusters of two and more.
 
     `looks` are images with their perceptual hashes, 16 hex digits; `thumbnail` gives an image's small JPEG. A hash
     alone takes regular things, such as solar cells, for each other: the thumbnails decide.
     """
-    seen: dict[str, npt.NDArray[np.float64]] = {}
+
+    @lru_cache(maxsize=REMEMBERED)
+    def seen(image: str) -> npt.NDArray[np.float32]:
+        return _normalise(thumbnail(image))
 
     def is_same(one: str, other: str) -> bool:
-        for image in {one, other} - seen.keys():
-            seen[image] = _normalise(thumbnail(image))
-        return float(np.mean(seen[one] * seen[other])) >= ALIKE
+        return float(np.mean(seen(one) * seen(other))) >= ALIKE
 
-    return cluster(looks, is_same)
+    return cluster(looks, is_same, progress)
 
 
-def cluster(looks: Sequence[tuple[str, str]], is_same: Callable[[str, str], bool]) -> list[list[str]]:
+def cluster(
+    looks: Sequence[tuple[str, str]],
+    is_same: Callable[[str, str], bool],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[str]]:
     """Return clusters of two and more images; `is_same` decides where two hashes lie within NEAR bits."""
     parent = {image: image for image, _ in looks}
 
@@ -41,7 +78,10 @@ def cluster(looks: Sequence[tuple[str, str]], is_same: Callable[[str, str], bool
             image = parent[image]
         return image
 
-    for one, other in _candidates(looks):
+    pairs = list(_candidates(looks))
+    for number, (one, other) in enumerate(pairs, start=1):
+        if progress and number % 1000 == 0:
+            progress(number, len(pairs))
         if root(one) != root(other) and is_same(one, other):
             parent[root(other)] = root(one)
     clusters: dict[str, list[str]] = defaultdict(list)
@@ -50,11 +90,11 @@ def cluster(looks: Sequence[tuple[str, str]], is_same: Callable[[str, str], bool
     return [each for each in clusters.values() if len(each) > 1]
 
 
-def _normalise(thumbnail: bytes) -> npt.NDArray[np.float64]:
+def _normalise(thumbnail: bytes) -> npt.NDArray[np.float32]:
     """Return a thumbnail as 64 x 64 grey values of mean 0 and spread 1: neither brightness nor contrast counts."""
     with Image.open(io.BytesIO(thumbnail), formats=("JPEG",)) as opened:
-        values = np.asarray(opened.convert("L").resize((64, 64), Image.Resampling.BOX), dtype=np.float64)
-    normalised: npt.NDArray[np.float64] = (values - values.mean()) / max(float(values.std()), 1e-9)
+        values = np.asarray(opened.convert("L").resize((64, 64), Image.Resampling.BOX), dtype=np.float32)
+    normalised: npt.NDArray[np.float32] = (values - values.mean()) / max(float(values.std()), 1e-9)
     return normalised
 
 

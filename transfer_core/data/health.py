@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
-from transfer_core.data.alike import find_alike
+from transfer_core.data.alike import get_alike
 from transfer_core.data.crew import Crew
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Row
@@ -121,7 +121,7 @@ def check_health(library: Library, manifest: Manifest, measures: Mapping[str, Me
     return [
         *_two_labels(rows, alike),
         *_finding("same-pixels", "exactly the same pixels as another", alike),
-        *_near_duplicates(library, rows, alike),
+        *_near_duplicates(get_alike(library, manifest), alike),
         *_looks(rows, measures),
         *_classes(manifest),
         *_domains(rows, measures),
@@ -154,12 +154,12 @@ def _two_labels(rows: Sequence[Row], alike: Sequence[Sequence[str]]) -> list[Fin
     )
 
 
-def _near_duplicates(library: Library, rows: Sequence[Row], alike: Sequence[Sequence[str]]) -> list[Finding]:
-    looks = [(row.image, row.look) for row in rows if row.look]
-    clusters = find_alike(looks, lambda image: library.thumb_path(image).read_bytes())
+def _near_duplicates(clusters: Sequence[Sequence[str]], alike: Sequence[Sequence[str]]) -> list[Finding]:
     exact = {frozenset(each) for each in alike}
     rest = [each for each in clusters if frozenset(each) not in exact]
-    text = "they look nearly the same as another; on two sides of a split they would flatter the test"
+    text = (
+        "they look nearly the same as another; a split keeps them on one side, or they would flatter the test"
+    )
     return _finding("near-duplicates", text, rest)
 
 

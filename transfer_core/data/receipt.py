@@ -6,11 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from transfer_core.data.manifest import PARTS, TARGET_TRAIN, Manifest
-
-NEAR = 2  # bits of 64 in which two perceptual hashes may differ and still be "nearly the same"
 
 
 @dataclass(frozen=True)
@@ -19,16 +15,19 @@ class Receipt:
 
     groups_shared: int
     pixels_shared: int
-    near_duplicates: int  # pairs of images, one on each of two sides, that look nearly the same
+    near_duplicates: int  # clusters of images that look nearly the same and stand on more than one side
     counts: Mapping[str, Mapping[str, int]]  # part -> class -> images
 
 
-def make_receipt(manifest: Manifest, assignment: Mapping[str, str]) -> Receipt:
-    """Count what stands on two sides: groups, identical pixels, near-duplicates."""
+def make_receipt(
+    manifest: Manifest, assignment: Mapping[str, str], alike: Sequence[Sequence[str]] = ()
+) -> Receipt:
+    """Count what stands on two sides: groups, identical pixels, clusters of look-alikes."""
     rows = [row for row in manifest.rows if row.image in assignment]
     parts = [assignment[row.image] for row in rows]
     # What training sees without its labels is on training's side.
     sides = ["train" if part == TARGET_TRAIN else part for part in parts]
+    side_of = {row.image: side for row, side in zip(rows, sides, strict=True)}
     counts: dict[str, dict[str, int]] = {part: dict.fromkeys(manifest.classes, 0) for part in PARTS}
     if TARGET_TRAIN in parts:
         counts[TARGET_TRAIN] = dict.fromkeys(manifest.classes, 0)
@@ -40,7 +39,12 @@ def make_receipt(manifest: Manifest, assignment: Mapping[str, str]) -> Receipt:
             ((row.group, part) for row, part in zip(rows, sides, strict=True) if row.group)
         ),
         pixels_shared=_shared((row.pixels, part) for row, part in zip(rows, sides, strict=True)),
-        near_duplicates=_near_pairs([row.look for row in rows], sides),
+        near_duplicates=_shared(
+            (str(number), side_of[image])
+            for number, each in enumerate(alike)
+            for image in each
+            if image in side_of
+        ),
         counts=counts,
     )
 
@@ -50,15 +54,3 @@ def _shared(pairs: Iterable[tuple[str | None, str]]) -> int:
     for key, part in pairs:
         sides[key].add(part)
     return sum(len(each) > 1 for each in sides.values())
-
-
-def _near_pairs(looks: Sequence[str], parts: Sequence[str]) -> int:
-    if not all(looks):
-        return 0
-    bits = np.array([int(look, 16) for look in looks], dtype=np.uint64)
-    side = np.array([PARTS.index(part) for part in parts])
-    pairs = 0
-    for index in range(len(bits) - 1):
-        near = np.bitwise_count(bits[index + 1 :] ^ bits[index]) <= NEAR
-        pairs += int(np.count_nonzero(near & (side[index + 1 :] != side[index])))
-    return pairs

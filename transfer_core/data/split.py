@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ import numpy as np
 
 from transfer_core.data.manifest import PARTS, TARGET_TRAIN, Manifest, Row
 from transfer_core.data.receipt import Receipt, make_receipt
+from transfer_core.data.units import deal, find_units
 from transfer_core.errors import UserError
 
 Rule = Literal["image", "group", "domain", "given", "transfer"]
@@ -33,6 +34,7 @@ class Split:
     receipt: Receipt
     test_domain: str | None = None
     train_domain: str | None = None
+    alike: tuple[tuple[str, ...], ...] = ()  # images that look nearly the same and were kept on one side
 
     @cached_property
     def id(self) -> str:
@@ -66,7 +68,7 @@ class Split:
         test or validation folder.
         """
         rows = sorted(manifest.rows, key=lambda row: row.image)
-        units = dict(zip((row.image for row in rows), _together(rows), strict=True))
+        units = find_units(rows, self.alike)
         kept = {units[image] for image, part in self.assignment.items() if part in ("val", "test")}
         return {
             row.image
@@ -87,6 +89,7 @@ class Split:
         given = dict(data)
         given["fractions"] = tuple(given["fractions"])
         given["receipt"] = Receipt(**given["receipt"])
+        given["alike"] = tuple(map(tuple, given.get("alike", ())))
         return cls(**given)
 
 
@@ -99,6 +102,7 @@ def make_split(
     test_domain: str | None = None,
     train_domain: str | None = None,
     other_classes: bool = False,
+    alike: Sequence[Sequence[str]] = (),
 ) -> Split:
     """Return a stratified, seeded split of the labelled images.
 
@@ -108,30 +112,32 @@ def make_split(
     `transfer`: `train_domain` (or all others) gives training and validation, `test_domain` the test part
     and, in "target_train", images that training may see and whose labels it may not, by group where
     there are groups. Classes are matched by name, and a target with other ones than the source is refused
-    unless `other_classes` says that it asks another question. The order of rows does not matter.
+    unless `other_classes` says that it asks another question. Clusters of images that look `alike` stay together as
+    identical pixels do, wherever the rule leaves a choice. The order of rows does not matter.
     """
     rows = sorted(manifest.labelled, key=lambda row: row.image)
     shares = _check_fractions(fractions)
     _check_classes(manifest)
     rng = np.random.default_rng([seed, 20_240])
     if rule == "given":
-        assignment = _as_given(rows, shares, rng)
+        assignment = _as_given(rows, alike, shares, rng)
     elif rule == "domain":
         wanted = [row for row in rows if train_domain in (None, row.domain) or row.domain == test_domain]
-        assignment = _leave_domain_out(wanted, test_domain, shares, rng)
+        assignment = _leave_domain_out(wanted, alike, test_domain, shares, rng)
     elif rule == "transfer":
-        assignment = _transfer(manifest, train_domain, test_domain, shares, rng, other_classes)
+        assignment = _transfer(manifest, alike, train_domain, test_domain, shares, rng, other_classes)
     elif rule == "group":
         if not any(row.group for row in rows):
             raise UserError("This data set names no groups: split by image instead.", "no-groups")
-        assignment = _by_unit(rows, _together(rows), shares, rng)
+        assignment = deal(rows, find_units(rows, alike), shares, rng)
     elif rule == "image":
-        assignment = _by_unit(rows, [row.pixels for row in rows], shares, rng)
+        assignment = deal(rows, find_units(rows, alike, groups=False), shares, rng)
     else:
         raise UserError(f"There is no split rule {rule!r}; choose one of {', '.join(RULES)}.")
     _check_parts(assignment, manifest, (*PARTS, TARGET_TRAIN) if rule == "transfer" else PARTS, other_classes)
-    receipt = make_receipt(manifest, assignment)
-    return Split(manifest.id, rule, seed, shares, assignment, receipt, test_domain, train_domain)
+    receipt = make_receipt(manifest, assignment, alike)
+    held = tuple(tuple(each) for each in alike)
+    return Split(manifest.id, rule, seed, shares, assignment, receipt, test_domain, train_domain, held)
 
 
 def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
@@ -165,73 +171,25 @@ def _check_parts(
         raise UserError(message, "untrained-class")
 
 
-def _together(rows: Sequence[Row]) -> list[str]:
-    """Return a unit for each row: rows of one group share it, and so do rows with the same pixels.
-
-    Both at once, because an image that stands in two groups would otherwise be on two sides.
-    """
-    above: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while above.setdefault(key, key) != key:
-            above[key] = above[above[key]]
-            key = above[key]
-        return key
-
-    for row in rows:
-        if row.group:
-            first, second = sorted((find(f"pixels {row.pixels}"), find(f"group {row.group}")))
-            above[second] = first
-    return [find(f"pixels {row.pixels}") for row in rows]
-
-
-def divide(rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator) -> dict[str, str]:
-    """Assign labelled rows to train, val and test by shares, whole groups and identical pixels together."""
-    return _by_unit(rows, _together(rows), shares, rng)
-
-
-def _by_unit(
-    rows: Sequence[Row], units: Sequence[str], shares: Sequence[float], rng: np.random.Generator
-) -> dict[str, str]:
-    """Assign whole units, largest first, each to the part that is then closest to its share.
-
-    Per class the wanted number of images is share * total; the part chosen is the one whose
-    shortfall the unit reduces most. With one image a unit this is stratification to within an
-    image; with large groups it is the usual greedy of stratified group splitting.
-    """
-    classes = sorted({row.label or "" for row in rows})
-    members: dict[str, list[Row]] = defaultdict(list)
-    for row, unit in zip(rows, units, strict=True):
-        members[unit].append(row)
-    names = sorted(members)
-    counts = np.array(
-        [[sum((r.label or "") == c for r in members[u]) for c in classes] for u in names], float
-    )
-    order = rng.permutation(len(names))
-    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
-    total = counts.sum(0)
-    missing = np.outer(shares, total)  # [parts, classes]; images each part still wants
-    assignment: dict[str, str] = {}
-    for index in order:
-        gain = (missing**2 - (missing - counts[index]) ** 2) / np.maximum(total, 1)
-        part = int(np.argmax(gain.sum(1)))
-        missing[part] -= counts[index]
-        assignment |= {row.image: PARTS[part] for row in members[names[index]]}
-    return assignment
-
-
 def _leave_domain_out(
-    rows: Sequence[Row], test_domain: str | None, shares: Sequence[float], rng: np.random.Generator
+    rows: Sequence[Row],
+    alike: Sequence[Sequence[str]],
+    test_domain: str | None,
+    shares: Sequence[float],
+    rng: np.random.Generator,
 ) -> dict[str, str]:
     _check_domains(rows, test_domain)
-    outside = [row for row in rows if row.domain != test_domain]
+    units = find_units(rows, alike)
+    tested = {units[row.image] for row in rows if row.domain == test_domain}
+    outside = [row for row in rows if row.domain != test_domain and units[row.image] not in tested]
     both = shares[0] + shares[1]
-    assignment = _by_unit(outside, _together(outside), (shares[0] / both, shares[1] / both, 0.0), rng)
+    assignment = deal(outside, units, (shares[0] / both, shares[1] / both, 0.0), rng)
     return assignment | {row.image: "test" for row in rows if row.domain == test_domain}
 
 
 def _transfer(
     manifest: Manifest,
+    alike: Sequence[Sequence[str]],
     source: str | None,
     target: str | None,
     shares: Sequence[float],
@@ -250,15 +208,13 @@ def _transfer(
     here = [row for row in rows if row.domain != target and source in (None, row.domain) and row.label]
     if not other_classes:
         _check_same_classes(here, there)
-    units = dict(zip((row.image for row in rows), _together(rows), strict=True))
-    parts = _by_unit(there, [units[row.image] for row in there], (1 - shares[2], 0.0, shares[2]), rng)
+    units = find_units(rows, alike)
+    parts = deal(there, units, (1 - shares[2], 0.0, shares[2]), rng)
     # Who is tested in the target is not learnt from in the source either.
     tested = {units[image] for image, part in parts.items() if part == "test"}
     here = [row for row in here if units[row.image] not in tested]
     both = shares[0] + shares[1]
-    assignment = _by_unit(
-        here, [units[row.image] for row in here], (shares[0] / both, shares[1] / both, 0.0), rng
-    )
+    assignment = deal(here, units, (shares[0] / both, shares[1] / both, 0.0), rng)
     return {image: TARGET_TRAIN if part == "train" else part for image, part in parts.items()} | assignment
 
 
@@ -285,7 +241,9 @@ def _check_domains(rows: Sequence[Row], wanted: str | None) -> None:
         raise UserError(message, "no-such-domain")
 
 
-def _as_given(rows: Sequence[Row], shares: Sequence[float], rng: np.random.Generator) -> dict[str, str]:
+def _as_given(
+    rows: Sequence[Row], alike: Sequence[Sequence[str]], shares: Sequence[float], rng: np.random.Generator
+) -> dict[str, str]:
     """Follow the folders; where they name no validation part, take one out of the training part."""
     named = {row.given for row in rows}
     if "train" not in named or "test" not in named:
@@ -296,5 +254,5 @@ def _as_given(rows: Sequence[Row], shares: Sequence[float], rng: np.random.Gener
         own = [row for row in rows if assignment[row.image] == "train"]
         both = shares[0] + shares[1]
         parts = (shares[0] / both, shares[1] / both, 0.0)
-        assignment |= _by_unit(own, _together(own), parts, rng)
+        assignment |= deal(own, find_units(own, alike), parts, rng)
     return assignment

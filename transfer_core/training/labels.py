@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from transfer_core.data.manifest import Manifest
-from transfer_core.data.split import divide
+from transfer_core.data.units import divide
 from transfer_core.errors import UserError
 
 
