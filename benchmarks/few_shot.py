@@ -141,12 +141,9 @@ def drawn(library: Library) -> tuple[Manifest, Split]:
     import io
 
     def reader(image: Any) -> Callable[[], bytes]:
-        def read() -> bytes:
-            out = io.BytesIO()
-            image.save(out, "PNG")
-            return out.getvalue()
-
-        return read
+        out = io.BytesIO()
+        image.save(out, "PNG")
+        return out.getvalue
 
     pictures = draw_shapes(800, seed=11, size=128)
     brought = [

@@ -1,10 +1,11 @@
-"""Fifty thousand images in bounded memory, on all cores.
+"""Fifty thousand images: in bounded memory, on all cores, and to be looked at without waiting.
 
     uv run python benchmarks/ingest.py
 
 Draws 50,000 different PNGs of 160 px as class folders, then ingests them in a fresh process and reports its peak
 memory, with that of the processes that help it, over that of the same process before the first image. Beside it, in a process of its own, a plain loop over
-a tenth of them that does the same work with the same functions, one image after the other.
+a tenth of them that does the same work with the same functions, one image after the other. Then the Data page with
+them, in a fresh process too: how long the server takes until it is there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +33,20 @@ TENTH = 10
 def draw(folder: Path) -> None:
     """Write N noisy pictures in two class folders."""
     rng = np.random.default_rng(0)
-    base = rng.integers(0, 256, (EDGE, EDGE, 3), dtype=np.uint8)
+    noise = rng.integers(0, 64, (EDGE, EDGE, 3), dtype=np.uint8)
     for number in range(N):
-        target = folder / ("a" if number % 2 else "b") / f"{number}.png"
+        target = folder / f"site{number % 3}" / "abcde"[number % 5] / f"part{number // 10}_{number}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        picture = np.roll(base, (number % EDGE, number // EDGE), axis=(0, 1))
-        picture[0, :4, 0] = list(number.to_bytes(4, "little"))  # no two alike
+        rough = rng.integers(0, 192, (10, 10, 3), dtype=np.uint8)  # no two look alike
+        picture = np.kron(rough, np.ones((EDGE // 10, EDGE // 10, 1), np.uint8)) + noise
         Image.fromarray(picture).save(target, compress_level=1)
 
 
 def child(source: Path, home: Path) -> None:
     """Ingest and print what it took; runs in a process of its own."""
+    from transfer_core.data.alike import get_alike
     from transfer_core.data.crew import MOST, count_cores
+    from transfer_core.data.health import measure_all
     from transfer_core.data.ingest import ingest
     from transfer_core.data.library import Library
     from transfer_core.data.sources import open_source
@@ -64,6 +68,34 @@ def child(source: Path, home: Path) -> None:
         "progress calls": len(ticks),
     }
     print(json.dumps(result))
+    measure_all(Library(home), manifest)
+    get_alike(Library(home), manifest)
+
+
+def look(_: Path, home: Path) -> None:
+    """Open the Data page from Start, for the first time since the server is up, and use it: the seconds it took."""
+    import os
+
+    from streamlit.testing.v1 import AppTest
+
+    os.environ["TRANSFER_LAB_HOME"] = str(home)
+    page = AppTest.from_file(str(Path(__file__).parents[1] / "pages" / "main.py"), default_timeout=300)
+    page.run()  # Start, where everybody comes from
+    page.switch_page("study/data.py")
+    found = {}
+
+    def timed(what: str, act: Callable[[], AppTest]) -> None:
+        started = time.perf_counter()
+        shown = act()
+        found[f"{what}, s"] = time.perf_counter() - started
+        assert not shown.exception, shown.exception
+
+    timed("first opening", page.run)
+    timed("opening again", page.run)
+    timed("another class", lambda: page.selectbox[0].set_value("c").run())
+    page.switch_page("study/split.py")
+    timed("split", page.run)
+    print(json.dumps(found))
 
 
 def loop(source: Path, home: Path) -> None:
@@ -83,14 +115,14 @@ def loop(source: Path, home: Path) -> None:
 
 def main() -> None:
     if len(sys.argv) == 4:
-        {"child": child, "loop": loop}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
+        {"child": child, "loop": loop, "look": look}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw(folder / "source")
         row = {}
-        for what in ("loop", "child"):
-            command = [sys.executable, __file__, what, str(folder / "source"), str(folder / what)]
+        for what, home in (("loop", "loop"), ("child", "home"), ("look", "home")):
+            command = [sys.executable, __file__, what, str(folder / "source"), str(folder / home)]
             row |= json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         row["images per second"] = row["images"] / row["seconds"]
         row["times faster"] = row["images per second"] / row["loop, images per second"]
@@ -99,6 +131,7 @@ def main() -> None:
         Check("memory over baseline, MB", row["memory over baseline MB"], 1500, at_least=False),
         Check("times faster than a loop", row["times faster"], 1.5),
         Check("progress calls", row["progress calls"], N),
+        Check("Data page, first opening, seconds", row["first opening, s"], 2.0, at_least=False),
     ]
     finish("ingest", [row], checks)
 

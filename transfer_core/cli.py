@@ -52,6 +52,7 @@ def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
 
 
 def _train(options: argparse.Namespace) -> Answer:
+    from transfer_core.data.alike import get_alike
     from transfer_core.data.split import FRACTIONS, Rule, make_split
     from transfer_core.strategies import TARGET, get_strategy
     from transfer_core.training.rules import make_spec
@@ -73,6 +74,7 @@ def _train(options: argparse.Namespace) -> Answer:
             test_domain=options.target,
             train_domain=options.source,
             other_classes=strategy.takes_other_classes,
+            alike=get_alike(lab.library, manifest),
         )
     )
     wishes = {name: getattr(options, name) for name in _WISHES} | {"knobs": _parse_settings(options.set)}

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.ui.bring import ask_table, bring_files, waiting_upload
+from pages.ui.grey import show_grey_range
 from pages.ui.groups import ask_groups
 from pages.ui.health import show_health
 from pages.ui.images import show_images
@@ -63,6 +64,7 @@ if manifest.classes:
     )
 
 show_looks(manifest)
+show_grey_range(manifest)
 show_health(manifest)
 
 show_images(manifest)

@@ -4,10 +4,10 @@ import streamlit as st
 
 from pages.ui.optimism import show_optimism
 from pages.ui.parts import missing, title
-from pages.ui.state import choose, current_data, current_split, get_lab, go
+from pages.ui.state import choose, current_data, current_split, draw_split, get_lab, go
 from pages.ui.text import escape, plural
 from transfer_core.data.manifest import TARGET_TRAIN
-from transfer_core.data.split import FRACTIONS, Rule, make_split
+from transfer_core.data.split import FRACTIONS, Rule
 from transfer_core.errors import UserError
 
 FEW = 20  # test images of a class, below which its figures mean little
@@ -90,7 +90,7 @@ with left:
             seed = int(st.number_input("Seed", 0, 10_000, known.seed if known else 0,
                                        help="Another number draws another, equally good, split."))  # fmt: skip
 try:
-    split = make_split(
+    split = draw_split(
         manifest,
         rule,
         fractions=fractions,
@@ -121,8 +121,7 @@ with right:
             st.markdown(f"{icon} {plural(receipt.groups_shared, 'group')} {sides}")
         st.markdown(f":material/check: {plural(receipt.pixels_shared, 'identical image')} {sides}")
         icon = ":material/check:" if not receipt.near_duplicates else ":material/info:"
-        pairs = plural(receipt.near_duplicates, "pair") + " of images that look nearly the same"
-        st.markdown(f"{icon} {pairs} {sides}")
+        st.markdown(f"{icon} {plural(receipt.near_duplicates, 'set')} of look-alikes {sides}")
         asked = [
             name for name in manifest.classes if not split.new_classes or receipt.counts[TARGET_TRAIN][name]
         ]

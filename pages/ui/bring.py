@@ -40,6 +40,11 @@ def bring_files(parent: str | None = None) -> None:
     home = get_lab().home
     token = st.session_state.setdefault("upload-token", make_token(home))
     done = uploader(token)
+    each = not parent and st.checkbox(
+        "Every frame or page becomes an image",
+        help="Of DICOM series and of TIFF, GIF or WebP files with several; otherwise the first one is used.",
+    )
+    frames = "each" if each else "first"
     if not done:
         return
     del st.session_state["upload-token"]  # the next upload is another one
@@ -48,10 +53,10 @@ def bring_files(parent: str | None = None) -> None:
     except UserError:
         tables = {}  # the reading says what is wrong
     if tables:
-        set_aside(open_upload(home, done[0]), done[1], parent)
+        set_aside(open_upload(home, done[0]), name=done[1], parent=parent, frames=frames)
         st.session_state[PENDING] = done[0]
         go("study/data.py")
-    _read(*done, parent)
+    _read(*done, parent, frames)
 
 
 def bring_folder() -> None:
@@ -72,11 +77,18 @@ def bring_folder() -> None:
 
 
 def _read(
-    token: str, name: str, parent: str | None, table: str | None = None, columns: Columns | None = None
+    token: str,
+    name: str,
+    parent: str | None,
+    frames: str = "first",
+    table: str | None = None,
+    columns: Columns | None = None,
 ) -> None:
     try:
         upload = open_upload(get_lab().home, token)
-        arrival = get_intake().add_upload(upload, name, parent=parent, table=table, columns=columns)
+        arrival = get_intake().add_upload(
+            upload, name, parent=parent, table=table, columns=columns, frames=frames
+        )
     except UserError as error:
         st.error(escape(error), icon=":material/error:")
         return
@@ -107,7 +119,8 @@ def _settled() -> None:
 
 def ask_table(upload: Upload) -> None:
     """Ask what the columns of a table mean that came with images, and show what would come of it."""
-    name, parent = set_aside_as(upload) or ("", None)
+    told = set_aside_as(upload) or {}
+    name = str(told.get("name"))
     found = look_into(files_of(upload))
     st.markdown(f"A table came with **{escape(name)}**. It can say which class each image is of.")
     file = st.selectbox("Table", list(found.tables)) if len(found.tables) > 1 else next(iter(found.tables))
@@ -126,7 +139,8 @@ def ask_table(upload: Upload) -> None:
         drop = st.button("Discard the upload", type="tertiary")
     if chosen or ignore:
         _settled()
-        _read(upload.token, name, parent, file if chosen else None, use if chosen else None)
+        frames = told.get("frames") or "first"
+        _read(upload.token, name, told.get("parent"), frames, *((file, use) if chosen else ()))
     if drop:
         _settled()
         discard_upload(upload)

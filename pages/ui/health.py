@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.ui.parts import gallery
-from pages.ui.state import choose, get_intake, get_lab
+from pages.ui.state import choose, get_intake, get_lab, get_manifest
 from pages.ui.text import escape, plural
 from transfer_core.data.edit import exclude, group_together, keep_first, merge_classes
 from transfer_core.data.health import Finding, check_health, has_measures, measure_all
@@ -30,10 +30,10 @@ TITLES = {
 GRAVE = ("two-labels", "small-class")
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner="Checking")
 def _findings(home: str, dataset: str) -> list[Finding]:
     library = get_lab().library
-    manifest = library.get(dataset)
+    manifest = get_manifest(dataset)
     return check_health(library, manifest, measure_all(library, manifest))
 
 

@@ -6,26 +6,33 @@ from statistics import mean
 
 import streamlit as st
 
-from pages.ui.state import choose, get_lab, go
+from pages.ui.state import choose, draw_split, get_lab, go
 from pages.ui.text import percent
 from transfer_core.data.manifest import Manifest
-from transfer_core.data.split import Rule, make_split
+from transfer_core.data.split import Rule
 from transfer_core.errors import UserError
 from transfer_core.runs.run import Run
 from transfer_core.training.rules import make_spec
 from transfer_core.training.spec import RunSpec
 
+PROBE = "feature_extraction"
 SEEDS = (0, 1, 2)
 RULES: tuple[Rule, ...] = ("image", "group")
 
 
 def show_optimism(manifest: Manifest) -> None:
     """Show the gap where it was measured, and offer to measure it where there are groups enough."""
+    known = {run.spec.id: run for run in reversed(get_lab().store.runs(manifest=manifest.id))}
+    probes = [run for run in known.values() if run.spec.strategy == PROBE]
+    if len(probes) < len(SEEDS) * len(
+        RULES
+    ):  # the splits need not be drawn to know that it was not asked yet
+        _ask(manifest)
+        return
     try:
         specs = {rule: [_spec(manifest, rule, seed) for seed in SEEDS] for rule in RULES}
     except UserError:
         return  # too few groups or images for it
-    known = {run.spec.id: run for run in reversed(get_lab().store.runs(manifest=manifest.id))}
     runs: list[Run | None] = [known.get(spec.id) for each in specs.values() for spec in each]
     done = [run for run in runs if run and run.result]
     if len(done) == len(runs):
@@ -37,20 +44,24 @@ def show_optimism(manifest: Manifest) -> None:
         if st.button("Watch it", type="tertiary", icon=":material/monitoring:"):
             choose(run=next(run.id for run in runs if run and not run.is_over))
             go("train/live.py")
-    elif st.button("How much would a random split flatter?", icon=":material/query_stats:",
-                   help="Trains six quick linear probes: three random splits, three that keep groups together."):  # fmt: skip
-        for rule, each in specs.items():
-            for seed, spec in zip(SEEDS, each, strict=True):
-                get_lab().library.add_split(make_split(manifest, rule, seed=seed))
-                get_lab().start(
-                    spec, name=f"Linear probe by {rule}, seed {seed}", token=f"optimism-{spec.id}"
-                )
-        st.rerun()
+    else:
+        _ask(manifest)
+
+
+def _ask(manifest: Manifest) -> None:
+    if not st.button("How much would a random split flatter?", icon=":material/query_stats:",
+                     help="Trains six quick linear probes: three random splits, three that keep groups together."):  # fmt: skip
+        return
+    specs = {(rule, seed): _spec(manifest, rule, seed) for rule in RULES for seed in SEEDS}
+    for (rule, seed), spec in specs.items():
+        get_lab().library.add_split(draw_split(manifest, rule, seed=seed))
+        get_lab().start(spec, name=f"Linear probe by {rule}, seed {seed}", token=f"optimism-{spec.id}")
+    st.rerun()
 
 
 def _spec(manifest: Manifest, rule: Rule, seed: int) -> RunSpec:
-    split = make_split(manifest, rule, seed=seed)
-    return make_spec(manifest, split, {"strategy": "feature_extraction", "seed": seed})
+    split = draw_split(manifest, rule, seed=seed)
+    return make_spec(manifest, split, {"strategy": PROBE, "seed": seed})
 
 
 def _tell(runs: dict[Rule, list[Run]]) -> None:

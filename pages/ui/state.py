@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import Any
 
 import streamlit as st
 
 from pages.ui.settings import forget_settings
 from pages.ui.text import escape
+from transfer_core.data.alike import get_alike
 from transfer_core.data.manifest import Manifest
-from transfer_core.data.split import Split
+from transfer_core.data.split import Rule, Split, make_split
 from transfer_core.errors import UserError
 from transfer_core.files import get_home
 from transfer_core.runs.helper import Helper
@@ -46,14 +48,25 @@ def get_helper() -> Helper:
     return Helper(get_lab().home)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)  # not cache_data, which copies each time it is asked
 def _manifest(home: str, dataset: str) -> Manifest:
     return get_lab().library.get(dataset)
 
 
 def get_manifest(dataset: str) -> Manifest:
-    """Return a manifest, kept in memory: it never changes."""
+    """Return a manifest, kept in memory for all sessions: it never changes."""
     return _manifest(str(get_lab().home), dataset)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Drawing the split")
+def _split(home: str, dataset: str, choices: tuple[tuple[str, Any], ...]) -> Split:
+    library, manifest = get_lab().library, get_manifest(dataset)
+    return make_split(manifest, alike=get_alike(library, manifest), **dict(choices))
+
+
+def draw_split(manifest: Manifest, rule: Rule, **choices: Any) -> Split:
+    """Return the split that these choices make, look-alikes on one side; drawn once. UserError as `make_split`."""
+    return _split(str(get_lab().home), manifest.id, tuple(sorted({"rule": rule, **choices}.items())))
 
 
 def chosen(key: str) -> str | None:

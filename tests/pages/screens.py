@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +138,9 @@ class Study:
 def bring(home: Path, drawings: Sequence[Drawing], name: str = "Shapes") -> Manifest:
     """Put drawings into the library as if they had been uploaded."""
 
-    def reader(drawing: Drawing) -> Callable[[], bytes]:
-        return lambda: png(drawing)
-
     candidates = [
-        Candidate(f"{each.name}.png", reader(each), each.label, each.domain, each.group) for each in drawings
+        Candidate(f"{each.name}.png", partial(png, each), each.label, each.domain, each.group)
+        for each in drawings
     ]
     return ingest(candidates, name, Library(home))[0]
 

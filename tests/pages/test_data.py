@@ -279,3 +279,48 @@ def test_a_folder_of_this_machine_is_read_without_an_upload(
     wait(at)
     assert empty.manifest.class_counts == {"a": 4, "b": 4}
     assert (tmp_path / "shared" / "scans" / "a" / "0.png").exists()
+
+
+def deep(seed: int) -> bytes:
+    values = (picture(seed)[..., 0].astype(np.uint16) * 16).clip(0, 4095)
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "TIFF")
+    return out.getvalue()
+
+
+def test_black_and_white_of_deep_images_are_seen_and_changed(empty: Study) -> None:
+    files = {f"{'ab'[seed % 2]}/{seed}.tif": deep(seed) for seed in range(12)}
+    candidates = [Candidate(path, partial(bytes, data), path[0]) for path, data in files.items()]
+    manifest, _ = ingest(candidates, "Scans", empty.library)
+    measure_all(empty.library, manifest)
+    at = show("study/data.py", data=manifest.id)
+    at.session_state["grey"] = True
+    at.run()
+    slider = widget(at.slider, "From black to white")
+    assert slider.value == (manifest.reading.low, manifest.reading.high)
+    assert button(at, "Read all images this way").disabled
+    slider.set_value((1000.0, 2000.0)).run()
+    button(at, "Read all images this way").click().run()
+    wait(at)
+    changed = opened(empty, at)
+    assert (changed.parent, changed.reading.low, changed.reading.high) == (manifest.id, 1000.0, 2000.0)
+    fresh, _ = ingest(candidates, "Scans", empty.library, reading=changed.reading)
+    assert changed.rows == fresh.rows  # as if they had been brought so
+
+
+def test_a_set_of_8_bits_asks_nothing_of_black_and_white(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    assert "What is black and what is white" not in [each.label for each in at.expander]
+
+
+def test_every_frame_can_become_an_image(empty: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    first, *others = (Image.fromarray(picture(seed)) for seed in range(8))
+    first.save(out, "TIFF", save_all=True, append_images=others)
+    files = {f"Scans/{label}/stack.tif": out.getvalue() + b" " * n for n, label in enumerate("ab")}
+    at = show("study/home.py")
+    widget(at.checkbox, "Every frame or page becomes an image").check()
+    brought(empty, at, monkeypatch, files)
+    wait(at)
+    assert len(empty.manifest.rows) == 16
+    assert set(empty.manifest.groups.values()) == {8}

@@ -32,8 +32,9 @@ def get_alike(
     if path.exists():
         return list(read_json(path))
     own = manifest.by_image
-    older = library.folder / (manifest.parent or "-") / "alike.json"
-    if older.exists() and own.keys() <= library.get(manifest.parent or "").by_image.keys():
+    before = library.before(manifest)
+    older = library.folder / (before.id if before else "-") / "alike.json"
+    if before and older.exists() and own.keys() <= before.by_image.keys():
         left = [[image for image in each if image in own] for each in read_json(older)]
         clusters = [each for each in left if len(each) > 1]
     else:

@@ -89,19 +89,15 @@ def measure_all(
 ) -> dict[str, Measures]:
     """Return the measures of every image of a data set, taken once and kept beside it."""
     path = library.folder / manifest.id / "measures.json"
-    older = library.folder / (manifest.parent or "-") / "measures.json"  # of the version this one came from
+    before = library.before(manifest) if not path.exists() else None
     own = manifest.by_image
-    kept = {
-        image: Measures(*each)
-        for found in (older, path)
-        if found.exists()
-        for image, each in read_json(found).items()
-        if image in own
-    }
+    known = library.folder / before.id / "measures.json" if before else path
+    found = read_json(known) if known.exists() else {}
+    kept = {image: Measures(*each) for image, each in found.items() if image in own}
     missing = [row.image for row in manifest.rows if row.image not in kept]
     with Crew(len(missing)) as crew:
-        found = crew.each(partial(_measure_stored, library), missing, lambda _: Measures(0.0, 0.0, 0.0))
-        for number, (image, each) in enumerate(zip(missing, found, strict=True), start=1):
+        measured = crew.each(partial(_measure_stored, library), missing, lambda _: Measures(0.0, 0.0, 0.0))
+        for number, (image, each) in enumerate(zip(missing, measured, strict=True), start=1):
             kept[image] = each
             if progress:
                 progress(number, len(missing))

@@ -70,6 +70,13 @@ class Library:
         parent = manifest.parent or ""
         return self.add(replace(manifest, name=self.version_name(parent)), self.about(parent).problems, note)
 
+    def before(self, manifest: Manifest) -> Manifest | None:
+        """Return the version a data set came from, where its images are read in the same way."""
+        if manifest.parent is None or not (self.folder / manifest.parent / "manifest.json").exists():
+            return None
+        found = self.get(manifest.parent)
+        return found if found.reading == manifest.reading else None
+
     def version_name(self, parent: str) -> str:
         """Return what a new version of a data set is called."""
         name = self.about(parent).name

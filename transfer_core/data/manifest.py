@@ -77,7 +77,7 @@ class Manifest:
     @cached_property
     def id(self) -> str:
         """Sixteen hex digits of the sha-256 over classes, reading and rows in canonical order."""
-        rows = sorted(json.dumps(asdict(row), sort_keys=True) for row in self.rows)
+        rows = sorted(json.dumps(vars(row), sort_keys=True) for row in self.rows)
         content = json.dumps([self.classes, self.reading.identity, rows])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -86,22 +86,22 @@ class Manifest:
         """The rows by image hash."""
         return {row.image: row for row in self.rows}
 
-    @property
+    @cached_property
     def labelled(self) -> list[Row]:
         """The rows that have a label."""
         return [row for row in self.rows if row.label is not None]
 
-    @property
+    @cached_property
     def domains(self) -> dict[str, int]:
         """Images per domain, in name order; empty where no image names one."""
         return count(row.domain for row in self.rows)
 
-    @property
+    @cached_property
     def groups(self) -> dict[str, int]:
         """Images per group, in name order; empty where no image names one."""
         return count(row.group for row in self.rows)
 
-    @property
+    @cached_property
     def class_counts(self) -> dict[str, int]:
         """Labelled images per class, in class order."""
         counts = Counter(row.label for row in self.rows)
@@ -116,7 +116,13 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `from_json` is its inverse."""
-        return asdict(self)
+        return {
+            "name": self.name,
+            "classes": self.classes,
+            "rows": [vars(row) for row in self.rows],  # asdict copies deep, which takes seconds for many
+            "reading": asdict(self.reading),
+            "parent": self.parent,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Manifest:

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from transfer_core.data.alike import get_alike
 from transfer_core.data.health import measure_all
 from transfer_core.data.ingest import Candidate, Progress, ingest
 from transfer_core.data.label_table import Columns, lay_over, read_table
 from transfer_core.data.library import Library
-from transfer_core.data.manifest import Manifest, Problem
+from transfer_core.data.manifest import Manifest, Problem, Reading
+from transfer_core.data.reread import reread
 from transfer_core.data.samples import SOLAR_CELLS, add_solar_cells
 from transfer_core.data.sources import (
     TABLES,
@@ -111,6 +113,17 @@ class Intake:
 
         return self._begin(folder.name, job)
 
+    def add_reading(self, manifest: Manifest, reading: Reading) -> Arrival:
+        """Read the images of a data set in another way, as a new version of it."""
+
+        def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
+            note = "other black and white"
+            if reading.low is not None and reading.high is not None and reading.depth == "range":
+                note = f"black at {reading.low:g}, white at {reading.high:g}"
+            return self._library.add_version(reread(self._library, manifest, reading, tell), note), []
+
+        return self._begin(manifest.name, job)
+
     def check(self, manifest: Manifest) -> Arrival:
         """Look at the images of a data set that was brought before there was a check."""
         return self._begin(manifest.name, lambda _: (manifest, []))
@@ -123,13 +136,19 @@ class Intake:
         parent: str | None = None,
         table: str | None = None,
         columns: Columns | None = None,
+        frames: str = "first",
     ) -> Arrival:
         """Bring what a browser has sent: a zip, or files under their relative paths.
 
         With a `parent`, as a new version of that data set. `table` is the path of the table of labels among the
-        files, and `columns` what its columns mean.
+        files, and `columns` what its columns mean; `frames` of files with several: the "first" or "each".
         """
-        told = {"parent": parent, "table": table, "columns": asdict(columns) if columns else None}
+        told = {
+            "parent": parent,
+            "table": table,
+            "columns": asdict(columns) if columns else None,
+            "frames": frames,
+        }
         return self._read_upload(close_upload(upload, name, told))
 
     def recover(self) -> list[Arrival]:
@@ -166,6 +185,7 @@ class Intake:
                     progress=tell,
                     parent=parent,
                     note=note,
+                    reading=Reading(frames=about.get("frames", "first")),
                 )
             except UserError as error:
                 told = str(error)
@@ -189,6 +209,8 @@ class Intake:
                 manifest, _ = job(tell)
                 arrival.doing, arrival.since = "Checking", time.monotonic()
                 measure_all(self._library, manifest, tell)
+                arrival.doing, arrival.since = "Looking for look-alikes", time.monotonic()
+                get_alike(self._library, manifest, tell)
                 arrival.dataset = manifest.id
             except UserError as error:
                 arrival.error = str(error)

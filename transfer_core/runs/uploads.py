@@ -155,18 +155,17 @@ def close_upload(upload: Upload, name: str, told: Mapping[str, Any] | None = Non
     return upload.folder
 
 
-def set_aside(upload: Upload, name: str, parent: str | None) -> None:
-    """Keep a whole upload until somebody has answered what is asked about it."""
-    write_json(upload.folder / "waiting.json", {"name": name, "parent": parent})
+def set_aside(upload: Upload, **told: str | None) -> None:
+    """Keep a whole upload until somebody has answered what is asked about it, with what was told before."""
+    write_json(upload.folder / "waiting.json", told)
 
 
-def set_aside_as(upload: Upload) -> tuple[str, str | None] | None:
-    """Return name and parent of an upload that waits for an answer; None where it does not."""
+def set_aside_as(upload: Upload) -> dict[str, Any] | None:
+    """Return what was told of an upload that waits for an answer; None where it does not."""
     path = upload.folder / "waiting.json"
     if not path.exists() or (upload.folder / "upload.json").exists():
         return None
-    about = read_json(path)
-    return about["name"], about["parent"]
+    return dict(read_json(path))
 
 
 def discard_upload(upload: Upload) -> None:
