@@ -1,13 +1,14 @@
 """Sixty-four things that users, and others, bring. Each has its number, and one thing that must come of it.
 
 Whatever the input: no exception but a UserError, the good images beside it are brought in, and nothing is written
-outside the home. Weights, settings and the protocol (59 to 64) are in the tests of weights, spec, pages and uploads.
+outside the home. What belongs to the tests of one module is there, and listed in ELSEWHERE.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import struct
 import zipfile
@@ -34,6 +35,20 @@ from transfer_core.evaluation.report import safe_cells
 
 GOOD = [(f"{label}/good{number}.png", png(10 * ord(label) + number)) for label in "ab" for number in range(4)]
 Told = dict[str, str]
+ELSEWHERE = {
+    47: "data/test_dicom.py::test_every_kind_of_window_and_the_inversion_after_it",
+    48: "data/test_dicom.py::test_of_several_windows_the_first_is_taken data/test_dicom.py::test_without_a_window_a_range_for_all_is_found",
+    49: "data/test_dicom.py::test_what_cannot_be_read_is_told",  # JPEG Extended, by its name
+    50: "data/test_dicom.py::test_what_cannot_be_read_is_told data/test_dicom.py::test_a_picture_that_claims_to_be_a_giant_is_refused",
+    51: "data/test_dicom.py::test_frames_are_told_of_or_become_images_that_stay_together",
+    52: "data/test_dicom.py::test_a_warning_where_names_may_be_written_into_the_picture data/test_dicom.py::test_not_a_word_of_the_header_reaches_the_disk",
+    59: "models/test_weights.py::test_a_file_that_holds_a_program_is_refused_and_never_run",
+    60: "models/test_weights.py::test_other_types_are_never_opened",
+    61: "models/test_weights.py::test_damaged_files_are_refused models/test_weights.py::test_the_first_three_misfits_are_named models/test_weights.py::test_numbers_that_are_not_finite_are_refused models/test_weights.py::test_another_class_count_and_missing_counters_fit",
+    62: "training/test_spec.py::test_what_cannot_be_is_refused_in_a_sentence data/test_batches.py::test_batches_have_their_size_and_none_has_one_image training/test_loop.py::test_an_absurd_learning_rate_diverges_instead_of_going_on",
+    63: "pages/test_pages.py::test_a_link_to_nothing_is_told_and_touches_nothing",
+    64: "runs/test_uploads.py::test_no_other_site_may_send runs/test_uploads.py::test_without_a_token_nothing_is_written runs/test_uploads.py::test_a_body_without_an_end_is_cut_at_the_cap",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -217,6 +232,23 @@ def test_20_one_class(home: Path) -> None:
         make_split(manifest)
 
 
+def test_21_a_class_folder_without_images(bring) -> None:
+    _, told = bring(("c/", b""), ("d/e/", b""), ("__MACOSX/", b""))
+    assert told == {"c": "empty-folder", "d/e": "empty-folder"}
+
+
+def test_21_a_class_folder_without_images_on_this_machine(home: Path, tmp_path: Path) -> None:
+    for name, content in [*GOOD, ("c/Thumbs.db", b"")]:
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(content)
+    for name in ("c2", "d/e", ".ipynb_checkpoints"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    candidates, problems = open_source(tmp_path / "set")
+    manifest, problems = ingest(candidates, "set", Library(home), problems=problems)
+    assert len(manifest.rows) == len(GOOD)
+    assert {each.file: each.kind for each in problems} == {"c2": "empty-folder", "d/e": "empty-folder"}
+
+
 def test_22_a_class_of_one_image(home: Path) -> None:
     _, told = take_in(home, dict(GOOD) | {"lone/1.png": png(1)})
     assert told == {"lone": "small-class"}
@@ -390,3 +422,15 @@ def test_58_a_table_of_everything_that_is_wrong() -> None:
 def test_the_reading_is_part_of_what_is_said(home: Path) -> None:
     manifest, _ = take_in(home, dict(GOOD))
     assert manifest.reading == Reading()
+
+
+def test_all_sixty_four_have_a_test() -> None:
+    here = {name.removeprefix("test_") for name in globals() if re.match(r"test_\d\d", name)}
+    numbers = set(ELSEWHERE)
+    for name in here:
+        first, last = re.match(r"(\d\d)(?:_to_(\d\d))?", name).groups()  # type: ignore[union-attr]
+        numbers |= set(range(int(first), int(last or first) + 1))
+    assert numbers == set(range(1, 65))
+    for each in " ".join(ELSEWHERE.values()).split():
+        file, _, test = each.partition("::")
+        assert f"def {test}(" in (Path(__file__).parents[1] / file).read_text(encoding="utf-8"), each

@@ -37,7 +37,7 @@ Entry = tuple[str, Callable[[], bytes]]
 def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
     """Return the candidates of a folder, a zip or a single image file, and the files left out."""
     if path.is_dir():
-        entries, problems = _folder_entries(path), list[Problem]()
+        entries, problems = _folder_entries(path)
     elif zipfile.is_zipfile(path) and path.suffix.lower() not in SUFFIXES:
         entries, problems = _zip_entries(path)
     elif path.suffix.lower() in SUFFIXES and path.exists():
@@ -52,14 +52,28 @@ def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
     return arrange(entries, problems)
 
 
-def _folder_entries(folder: Path) -> list[Entry]:
+def _folder_entries(folder: Path) -> tuple[list[Entry], list[Problem]]:
     root = folder.resolve()
     entries: list[Entry] = []
-    for each in sorted(folder.rglob("*")):
+    everything = sorted(folder.rglob("*"))
+    for each in everything:
         # A link may point out of the folder; what it points to was not offered.
         if each.is_file() and each.resolve().is_relative_to(root):
             entries.append((each.relative_to(folder).as_posix(), make_file_reader(each)))
-    return entries
+    folders = [each.relative_to(folder).as_posix() for each in everything if each.is_dir()]
+    return entries, _empty_folders(folders, [name for name, _ in entries])
+
+
+def _empty_folders(folders: Iterable[str], files: Iterable[str]) -> list[Problem]:
+    """Tell of folders in which there is nothing at all: a class of which the images were forgotten."""
+    above = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
+    empty = [name.rstrip("/") for name in folders if name.rstrip("/") not in above]
+    text = "the folder is empty: 0 images"
+    return [
+        Problem(name, "empty-folder", text)
+        for name in empty
+        if not any(other.startswith(f"{name}/") for other in empty) and not _is_junk(name.split("/"))
+    ]
 
 
 def make_file_reader(path: Path) -> Callable[[], bytes]:
@@ -119,7 +133,9 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
             problems.append(Problem(info.filename, *trouble))
         else:
             entries.append((info.filename, partial(archive.read, info)))
-    return entries, problems
+    names = archive.file.namelist()
+    folders = [name for name in names if name.endswith("/") and not re.match(r"/|\.\.|[A-Za-z]:", name)]
+    return entries, problems + _empty_folders(folders, [name for name in names if not name.endswith("/")])
 
 
 def find_tables(path: Path) -> dict[str, Callable[[], bytes]]:
@@ -160,7 +176,7 @@ def arrange(
         name = name.encode("utf-8", "replace").decode()  # a file's name need not be text
         whole = unicodedata.normalize("NFC", name).replace("\\", "/")
         parts = tuple(each for each in whole.split("/") if each not in ("", "."))
-        if any(each.lower() in _JUNK or each.startswith("._") for each in parts):
+        if _is_junk(parts):
             continue
         # A DICOM file often has no suffix at all; what it is, its content says.
         if "." in parts[-1] and not parts[-1].lower().endswith(SUFFIXES):
@@ -171,6 +187,10 @@ def arrange(
     images = [(folders[root:], name, read) for folders, name, read in images]
     parts_named = _PARTS if _has_parts([folders for folders, _, _ in images]) else {}
     return [_place(*each, parts_named) for each in images], found
+
+
+def _is_junk(parts: Iterable[str]) -> bool:
+    return any(each.lower() in _JUNK or each.startswith("._") for each in parts)
 
 
 def _shared_root(folders: list[tuple[str, ...]]) -> int:
