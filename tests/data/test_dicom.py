@@ -201,6 +201,12 @@ def test_frames_are_told_of_or_become_images_that_stay_together(home: Path, tmp_
     assert each.reading.frames == "each"
 
 
+def test_more_frames_than_fit_into_memory_are_refused_before_one_is_unpacked() -> None:
+    data = made(np.stack([ramp()] * 2), NumberOfFrames=10**9)
+    with pytest.raises(UserError, match="1,000,000,000 frames, and at most .* bring it in parts"):
+        keep(data, each_frame=True)
+
+
 def test_a_warning_where_names_may_be_written_into_the_picture(home: Path) -> None:
     files = {f"{'ab'[n % 2]}/{n}.dcm": made(ramp() + n, Modality="US" if n < 2 else "CT") for n in range(8)}
     files["a/9.dcm"] = made(ramp() + 99, BurnedInAnnotation="YES")

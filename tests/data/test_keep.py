@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pictures import encode, noise, png
 from PIL import Image, PngImagePlugin
 
+from transfer_core.data import depth
 from transfer_core.data.images import decode, to_rgb
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.keep import Kept, keep
@@ -136,6 +137,13 @@ def pages(kind: str) -> bytes:
     images = [noise(seed) for seed in range(3)]
     options = {"lossless": True} if kind == "WEBP" else {}
     return encode(images[0], kind, save_all=True, append_images=images[1:], **options)
+
+
+def test_more_pages_than_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pages("TIFF")
+    monkeypatch.setattr(depth, "MAX_SERIES", 2 * noise(0).width * noise(0).height)
+    with pytest.raises(UserError, match="3 frames, and at most 2 "):
+        keep(data, each_frame=True)
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "WEBP", "PNG"])

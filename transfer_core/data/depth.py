@@ -24,6 +24,7 @@ from transfer_core.errors import UserError
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 OUTSIDE = 0.1  # percent of an image's pixels that may lie beyond black, and as many beyond white
 MAX_PIXELS = 50_000_000  # 150 MB as RGB; beyond that decoding one image can exhaust a small machine
+MAX_SERIES = 4 * MAX_PIXELS  # pixels of all frames of one file, which are in memory together
 MARK = "transfer-lab"  # in the description of files that we wrote ourselves
 
 
@@ -44,6 +45,14 @@ class Values:
 def too_large() -> str:
     """Return what is said of a giant."""
     return f"the image has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller"
+
+
+def check_series(frames: int, pixels: int) -> None:
+    """Raise UserError where so many frames of so many pixels are more than can be taken in at once."""
+    if frames * pixels > MAX_SERIES:
+        most = max(1, MAX_SERIES // max(pixels, 1))
+        message = f"the file has {frames:,} frames, and at most {most:,} of this size can be taken in at once: bring it in parts"
+        raise UserError(message, "too-large")
 
 
 def find_range(values: npt.NDArray[Any]) -> tuple[float, float]:

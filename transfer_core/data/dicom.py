@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.data.depth import MAX_PIXELS, Values, too_large
+from transfer_core.data.depth import MAX_PIXELS, Values, check_series, too_large
 from transfer_core.errors import UserError
 
 KEPT = ("Modality", "BodyPartExamined", "PixelSpacing", "ImagerPixelSpacing")  # all that is kept of a header
@@ -53,6 +53,8 @@ def read_dicom(data: bytes, *, all_frames: bool = False) -> Study:
         raise UserError("the DICOM file holds no picture", "no-picture")
     if rows * columns > MAX_PIXELS:
         raise UserError(too_large(), "too-large")
+    if all_frames:
+        check_series(count, rows * columns)
     frames = tuple(_read_frame(dataset, index) for index in range(count if all_frames else 1))
     return Study(
         frames,

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from transfer_core.data.depth import MAX_PIXELS, TIFF, Values, is_ours, too_large, write_tiff
+from transfer_core.data.depth import MAX_PIXELS, TIFF, Values, check_series, is_ours, too_large, write_tiff
 from transfer_core.data.dicom import is_dicom, read_dicom
 from transfer_core.data.images import count_frames, open_image
 from transfer_core.errors import UserError
 
-MAX_FRAMES = 2_000
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # What a TIFF needs to be read; any other tag may name a person, a place or a device.
 _STRUCTURE = {
@@ -53,8 +52,10 @@ def keep(data: bytes, *, each_frame: bool = False) -> list[Kept]:
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
         return [Kept(*_pack(_read_heic(data)))]
     # A JPEG with another picture behind it is a phone's photograph, not a series.
-    count = 1 if data.startswith(b"\xff\xd8") else min(count_frames(data), MAX_FRAMES)
+    count = 1 if data.startswith(b"\xff\xd8") else count_frames(data)
     if count > 1 and each_frame:
+        first = open_image(data)
+        check_series(count, first.values.size if isinstance(first, Values) else first.width * first.height)
         return [Kept(*_pack(open_image(data, number)), number + 1) for number in range(count)]
     image = open_image(data)
     notices = (
