@@ -203,7 +203,7 @@ def test_frames_are_told_of_or_become_images_that_stay_together(home: Path, tmp_
 
 def test_more_frames_than_fit_into_memory_are_refused_before_one_is_unpacked() -> None:
     data = made(np.stack([ramp()] * 2), NumberOfFrames=10**9)
-    with pytest.raises(UserError, match="1,000,000,000 frames, and at most .* bring it in parts"):
+    with pytest.raises(UserError, match=r"1,000,000,000 frames, and at most .* bring it in parts"):
         keep(data, each_frame=True)
 
 
