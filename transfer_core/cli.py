@@ -18,7 +18,7 @@ from typing import Any
 from transfer_core import cli_catalogue, cli_data, cli_house
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
-from transfer_core.cli_watch import watch
+from transfer_core.cli_watch import ProgressBar, watch
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import Lab, run_object
 
@@ -65,6 +65,8 @@ def _train(options: argparse.Namespace) -> Answer:
     adapts = TARGET in strategy.needs
     across: Rule = "transfer" if options.source or adapts else "domain"
     rule: Rule = options.split_by or (across if options.target else "image")
+    with ProgressBar("Looking for look-alikes") as bar:
+        alike = get_alike(lab.library, manifest, bar.update)
     split = lab.library.add_split(
         make_split(
             manifest,
@@ -74,7 +76,7 @@ def _train(options: argparse.Namespace) -> Answer:
             test_domain=options.target,
             train_domain=options.source,
             other_classes=strategy.takes_other_classes,
-            alike=get_alike(lab.library, manifest),
+            alike=alike,
         )
     )
     wishes = {name: getattr(options, name) for name in _WISHES} | {"knobs": _parse_settings(options.set)}

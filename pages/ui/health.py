@@ -10,7 +10,7 @@ from pages.ui.parts import gallery
 from pages.ui.state import choose, get_intake, get_lab, get_manifest
 from pages.ui.text import escape, plural
 from transfer_core.data.edit import exclude, group_together, keep_first, merge_classes
-from transfer_core.data.health import Finding, check_health, has_measures, measure_all
+from transfer_core.data.health import Finding, check_health, is_checked, measure_all
 from transfer_core.data.manifest import Manifest
 
 SHOWN = 12
@@ -40,7 +40,7 @@ def _findings(home: str, dataset: str) -> list[Finding]:
 def findings_of(manifest: Manifest) -> list[Finding]:
     """Return what stands out, without what somebody chose to leave; nothing before the images were looked at."""
     library = get_lab().library
-    if not has_measures(library, manifest) and manifest.parent is None:
+    if not is_checked(library, manifest):
         return []
     left = library.dismissed(manifest.id)
     return [each for each in _findings(str(get_lab().home), manifest.id) if each.kind not in left]
@@ -50,7 +50,7 @@ def show_health(manifest: Manifest) -> None:
     """Show the findings, and ask for the check where there was none."""
     library = get_lab().library
     st.markdown("#### What stands out")
-    if not has_measures(library, manifest) and manifest.parent is None:
+    if not is_checked(library, manifest):
         st.caption(
             "The images were not looked at yet: doubles, blur, darkness, labels that contradict each other."
         )

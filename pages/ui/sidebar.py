@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.parts import STATES
-from pages.ui.state import choose, chosen, get_lab, known_data, link_params
-from pages.ui.text import right_on
+from pages.ui.state import choose, chosen, get_intake, get_lab, go, known_data, link_params
+from pages.ui.text import escape, right_on
 from transfer_core.runs.run import Run
 
 
@@ -26,6 +26,31 @@ def show_sidebar(pages: Mapping[str, Sequence[Any]]) -> None:
                 st.caption(section)
             for page in entries:
                 st.page_link(page, query_params=params, width="stretch")
+        _show_arrivals()
+
+
+def _show_arrivals() -> None:
+    """Show what is on its way and what no page waits for: after a refresh, or brought in another window."""
+    waited = st.session_state.get("arrival")
+    others = [each for each in get_intake().arrivals() if not each.is_over and each.id != waited]
+    if others:
+        st.caption("On its way")
+        _watch([each.id for each in others])
+
+
+@st.fragment(run_every=1.0)
+def _watch(arrivals: Sequence[str]) -> None:
+    for arrival in filter(None, map(get_intake().get, arrivals)):
+        if arrival.is_over:
+            told = arrival.error or "it is here now, under Data set."
+            st.session_state["receipt"] = f"{escape(arrival.name)}: {escape(told)}"
+            st.rerun()
+        share = arrival.done / arrival.total if arrival.total else 0.0
+        st.progress(share, escape(arrival.name))
+        if st.button(f"{arrival.doing}: {arrival.done:,} of {arrival.total:,}", type="tertiary", key=arrival.id,
+                     help="Wait for it on the Data page"):  # fmt: skip
+            st.session_state["arrival"] = arrival.id
+            go("study/data.py")
 
 
 def _pick_data() -> None:

@@ -15,6 +15,7 @@ import streamlit as st
 from pages.ui.settings import forget_settings
 from pages.ui.text import escape
 from transfer_core.data.alike import get_alike
+from transfer_core.data.health import is_checked
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Rule, Split, make_split
 from transfer_core.errors import UserError
@@ -25,6 +26,7 @@ from transfer_core.runs.lab import Lab
 from transfer_core.runs.store import Run
 
 KEYS = ("data", "split", "run")
+WHILE_ONE_WAITS = 5_000  # images in which look-alikes are looked for while a page is open
 FAST = 3.0  # seconds; clicks that follow faster mean the same
 
 
@@ -61,6 +63,9 @@ def get_manifest(dataset: str) -> Manifest:
 @st.cache_resource(max_entries=16, show_spinner="Drawing the split")
 def _split(home: str, dataset: str, choices: tuple[tuple[str, Any], ...]) -> Split:
     library, manifest = get_lab().library, get_manifest(dataset)
+    if len(manifest.rows) > WHILE_ONE_WAITS and not is_checked(library, manifest):
+        message = "Look-alikes were not looked for yet, and they must not be on two sides: check the images on the Data page first."
+        raise UserError(message, "not-checked")
     return make_split(manifest, alike=get_alike(library, manifest), **dict(choices))
 
 

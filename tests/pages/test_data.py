@@ -14,11 +14,13 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import bring
+from pages.ui import bring, state
 from tests.pages.screens import Study, button, link_of, marked_up, show, widget, words
+from transfer_core.data.alike import get_alike
 from transfer_core.data.health import measure_all
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.manifest import Manifest
+from transfer_core.runs.intake import Arrival
 from transfer_core.runs.uploads import open_upload, receive
 
 
@@ -48,6 +50,7 @@ def manifest(empty: Study) -> Manifest:
     candidates = [Candidate(path, partial(png, values), path[0]) for path, values in pictures.items()]
     found, _ = ingest(candidates, "Cells", empty.library)
     measure_all(empty.library, found)
+    get_alike(empty.library, found)
     return found
 
 
@@ -134,6 +137,7 @@ def test_from_a_contradiction_to_the_table_that_mends_it(empty: Study) -> None:
         empty.library,
     )
     measure_all(empty.library, manifest)
+    get_alike(empty.library, manifest)
     at = show("study/data.py", data=manifest.id)
     button(at, "Set the labels right below").click().run()
     assert "2 images" in [each.value for each in at.caption]
@@ -293,6 +297,7 @@ def test_black_and_white_of_deep_images_are_seen_and_changed(empty: Study) -> No
     candidates = [Candidate(path, partial(bytes, data), path[0]) for path, data in files.items()]
     manifest, _ = ingest(candidates, "Scans", empty.library)
     measure_all(empty.library, manifest)
+    get_alike(empty.library, manifest)
     at = show("study/data.py", data=manifest.id)
     at.session_state["grey"] = True
     at.run()
@@ -324,3 +329,31 @@ def test_every_frame_can_become_an_image(empty: Study, monkeypatch: pytest.Monke
     wait(at)
     assert len(empty.manifest.rows) == 16
     assert set(empty.manifest.groups.values()) == {8}
+
+
+def test_what_another_window_brings_is_seen_and_told_when_it_is_here(
+    empty: Study, manifest: Manifest
+) -> None:
+    intake = state.get_intake()
+    on_its_way = Arrival("More cells", done=3, total=10)
+    intake._arrivals[on_its_way.id] = on_its_way
+    at = show("study/split.py", data=manifest.id)
+    assert button(at, "Reading: 3 of 10")
+    on_its_way.dataset = manifest.id
+    at = show("study/split.py", data=manifest.id)
+    assert "On its way" not in words(at)
+
+
+def test_a_large_set_that_was_not_checked_is_not_split(
+    empty: Study, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "WHILE_ONE_WAITS", 10)
+    assert show("study/split.py", data=manifest.id).main.get("plotly_chart")
+    st.cache_resource.clear()
+    (empty.library.folder / manifest.id / "alike.json").unlink()
+    at = show("study/split.py", data=manifest.id)
+    assert "check the images on the Data page first" in at.error[0].value
+    at = show("study/data.py", data=manifest.id)
+    button(at, "Check the images").click().run()
+    wait(at)
+    assert show("study/split.py", data=manifest.id).main.get("plotly_chart")

@@ -15,6 +15,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
 from transfer_core.files import read_json, write_json
 
+FILE = "alike.json"  # beside the manifest
 NEAR = 3  # bits of 64 in which two perceptual hashes may differ for their thumbnails to be compared
 ALIKE = 0.997  # correlation of two thumbnails; copies reach it, two solar cells of one kind do not
 REMEMBERED = 4096  # thumbnails in memory: 64 MB
@@ -28,12 +29,12 @@ def get_alike(
 
     A version from which images were only taken away asks nothing anew.
     """
-    path = library.folder / manifest.id / "alike.json"
+    path = library.folder / manifest.id / FILE
     if path.exists():
         return list(read_json(path))
     own = manifest.by_image
     before = library.before(manifest)
-    older = library.folder / (before.id if before else "-") / "alike.json"
+    older = library.folder / (before.id if before else "-") / FILE
     if before and older.exists() and own.keys() <= before.by_image.keys():
         left = [[image for image in each if image in own] for each in read_json(older)]
         clusters = [each for each in left if len(each) > 1]

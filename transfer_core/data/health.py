@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from transfer_core.data.alike import FILE as ALIKE_FILE
 from transfer_core.data.alike import get_alike
 from transfer_core.data.crew import Crew
 from transfer_core.data.library import Library
@@ -79,9 +80,12 @@ def measure(thumbnail: bytes) -> Measures:
 _LAPLACE = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
 
 
-def has_measures(library: Library, manifest: Manifest) -> bool:
-    """Tell whether the measures of a data set were taken."""
-    return (library.folder / manifest.id / "measures.json").exists()
+def is_checked(library: Library, manifest: Manifest) -> bool:
+    """Tell whether the images of a data set were measured, and look-alikes looked for; of a version that takes no time."""
+    kept = library.folder / manifest.id
+    return manifest.parent is not None or all(
+        (kept / name).exists() for name in ("measures.json", ALIKE_FILE)
+    )
 
 
 def measure_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 import zipfile
@@ -55,13 +56,16 @@ def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
 def _folder_entries(folder: Path) -> tuple[list[Entry], list[Problem]]:
     root = folder.resolve()
     entries: list[Entry] = []
-    everything = sorted(folder.rglob("*"))
-    for each in everything:
-        # A link may point out of the folder; what it points to was not offered.
-        if each.is_file() and each.resolve().is_relative_to(root):
-            entries.append((each.relative_to(folder).as_posix(), make_file_reader(each)))
-    folders = [each.relative_to(folder).as_posix() for each in everything if each.is_dir()]
-    return entries, _empty_folders(folders, [name for name, _ in entries])
+    folders: list[str] = []
+    for place, below, names in os.walk(folder):  # without following links to folders
+        folders += [Path(place, name).relative_to(folder).as_posix() for name in below]
+        for name in names:
+            each = Path(place, name)
+            # A link may point out of the folder; what it points to was not offered.
+            if each.is_file() and (not each.is_symlink() or each.resolve().is_relative_to(root)):
+                entries.append((each.relative_to(folder).as_posix(), make_file_reader(each)))
+    entries.sort(key=lambda entry: entry[0])
+    return entries, _empty_folders(sorted(folders), [name for name, _ in entries])
 
 
 def _empty_folders(folders: Iterable[str], files: Iterable[str]) -> list[Problem]:
