@@ -48,7 +48,7 @@ button:hover, button:focus-visible { border-color: var(--st-primary-color); colo
 """
 
 _JS = """
-const MEMORY = 'transfer-lab-upload', AT_ONCE = 4, TRIES = 6;
+const MEMORY = 'transfer-lab-upload', AT_ONCE = 4, TRIES = 6, SLICE = 8e6;
 const where = token => new URL('upload/' + token, document.baseURI.replace(/[^/]*$/, '')).href;
 const wait = ms => new Promise(done => setTimeout(done, ms));
 const count = n => n.toLocaleString('en');
@@ -81,15 +81,16 @@ export default function (component) {
   let stopped = false, before = null;
   try { before = JSON.parse(localStorage.getItem(MEMORY)); } catch { /* then there was none */ }
 
-  const here = async token => {
+  const about = async token => {
     const answer = await fetch(where(token));
-    return answer.ok ? (await answer.json()).files : {};
+    return answer.ok ? await answer.json() : { files: {}, begun: 0 };
   };
-  if (before) here(before.token).then(files => {
+  const here = async token => (await about(token)).files;
+  if (before) about(before.token).then(({ files, begun }) => {
     const n = Object.keys(files).length;
-    if (!n) { before = null; remember(null); return; }
-    say(`The upload of ${before.name} broke off: ${count(n)} of ${count(before.total)} files are here. ` +
-        'Choose the same again and only the rest is sent.');
+    if (!n && !begun) { before = null; remember(null); return; }
+    const what = before.total > 1 ? `${count(n)} of ${count(before.total)} files are here` : 'a part of it is here';
+    say(`The upload of ${before.name} broke off: ${what}. Choose the same again and only the rest is sent.`);
   }).catch(() => {});
 
   const show = (done, total, bytes, all, began) => {
@@ -101,12 +102,32 @@ export default function (component) {
     $('.words').textContent = `${count(done)} of ${count(total)} files, ${megabytes(bytes.now)} of ${megabytes(all)}${left}`;
   };
 
-  const put = async (token, path, file) => {
+  const partly = async (token, path) => {   // how much of a large file is here
+    const answer = await fetch(where(token), { headers: { 'X-File': encodeURIComponent(path) } });
+    return answer.ok ? (await answer.json()).part : 0;
+  };
+
+  const put = async (token, path, file, tell) => {   // a large file in slices: it goes on where it broke off
+    if (file.size <= SLICE) { await push(token, path, file, {}); tell(file.size); return; }
+    let at = Math.min(await partly(token, path).catch(() => 0), file.size - 1);
+    tell(at, true);
+    while (at < file.size) {
+      const end = Math.min(at + SLICE, file.size);
+      const gone = await push(token, path, file.slice(at, end), { 'Content-Range': `bytes ${at}-${end - 1}/${file.size}` });
+      const now = gone ? await partly(token, path) : end;   // an answer may be lost on its way, and the slice be here
+      tell(now - at);
+      if (gone && now === 0 && (await here(token))[path] === file.size) { tell(file.size - now); return; }
+      at = now;
+    }
+  };
+
+  const push = async (token, path, body, headers) => {   // true where the slice was not the next one
     for (let tried = 1; ; tried++) {
       if (stopped) throw new Error('stopped');
       try {
-        const answer = await fetch(where(token), { method: 'PUT', body: file, headers: { 'X-File': encodeURIComponent(path) } });
-        if (answer.ok) return;
+        const answer = await fetch(where(token), { method: 'PUT', body, headers: { 'X-File': encodeURIComponent(path), ...headers } });
+        if (answer.ok) return false;
+        if (answer.status === 409) return true;
         const told = (await answer.json().catch(() => ({}))).error || `The server answered ${answer.status}.`;
         if (answer.status < 500 && answer.status !== 408 && answer.status !== 400) throw new Error(told, { cause: 'refused' });
         if (tried >= TRIES) throw new Error(told, { cause: 'refused' });
@@ -121,13 +142,13 @@ export default function (component) {
   const send = async (name, list) => {
     list = list.filter(([path]) => !junk(path));
     if (!list.length) { say('There are no files in it.', true); return; }
-    const same = before && before.name === name;
+    const all = list.reduce((sum, [, file]) => sum + file.size, 0);
+    const same = before && before.name === name && (before.size === all || before.total > 1);
     const token = same ? before.token : root.__now.data.token;
     if (before && !same) fetch(where(before.token), { method: 'DELETE' }).catch(() => {});
-    remember({ token, name, total: list.length });
+    remember({ token, name, total: list.length, size: all });
     ask.hidden = true; work.hidden = false; stopped = false; say('');
     const known = same ? await here(token).catch(() => ({})) : {};
-    const all = list.reduce((sum, [, file]) => sum + file.size, 0);
     const todo = list.filter(([path, file]) => known[path] !== file.size);
     const bytes = { now: all - todo.reduce((sum, [, file]) => sum + file.size, 0) };
     bytes.old = bytes.now;
@@ -138,16 +159,16 @@ export default function (component) {
       await Promise.all(Array.from({ length: AT_ONCE }, async () => {
         while (next < todo.length) {
           const [path, file] = todo[next++];
-          try { await put(token, path, file); } catch (error) { stopped = true; throw error; }
-          done++; bytes.now += file.size;
-          show(done, list.length, bytes, all, began);
+          const tell = (n, old) => { bytes.now += n; if (old) bytes.old += n; show(done, list.length, bytes, all, began); };
+          try { await put(token, path, file, tell); } catch (error) { stopped = true; throw error; }
+          done++; tell(0);
         }
       }));
       remember(null); before = null;
       ask.hidden = false; work.hidden = true;
       root.__now.setTriggerValue('done', { token, name });
     } catch (error) {
-      before = { token, name, total: list.length };
+      before = { token, name, total: list.length, size: all };
       ask.hidden = false; work.hidden = true;
       say(error.message === 'stopped' ? `Stopped. ${count(done)} of ${count(list.length)} files are here; choose the same again to go on.` : error.message,
           error.message !== 'stopped');

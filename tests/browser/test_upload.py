@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.browser.serving import Server
 from transfer_core.data.library import Library
 
 FILES = 2000
+SLICE = 8_000_000  # bytes that the page sends at once
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -72,3 +74,37 @@ def test_an_upload_outlives_the_server(server: Server, page: Any, folder: Path) 
         page.locator("input.dir").set_input_files(str(folder))
         page.get_by_role("button", name="Continue to the split").wait_for()
     assert Library(server.home).datasets()[0].images == FILES
+
+
+def test_a_large_zip_goes_on_where_it_broke_off(server: Server, page: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    path = tmp_path / "scans.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for number in range(60):
+            with packed.open(f"{'ab'[number % 2]}/{number}.bmp", "w") as out:
+                Image.fromarray(rng.integers(0, 256, (500, 500, 3), dtype=np.uint8)).save(out, "BMP")
+    pieces = -(-path.stat().st_size // SLICE)
+    broken: list[str] = []
+
+    def break_off(route: Any) -> None:
+        if route.request.headers.get("content-range", "").startswith(f"bytes {2 * SLICE}-"):
+            broken.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/upload/*", break_off)
+    page.goto(server.address)
+    page.locator("input.one").set_input_files(str(path))
+    while not broken:
+        page.wait_for_timeout(50)
+    assert f"{2 * SLICE // 1_000_000}.0 MB of" in page.locator(".words").inner_text()  # it says how far it is
+    page.reload()
+    page.unroute("**/upload/*")
+    page.get_by_text("broke off: a part of it is here").wait_for()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
+    page.locator("input.one").set_input_files(str(path))
+    page.get_by_role("button", name="Continue to the split").wait_for()
+    assert len(sent) == pieces - 2
+    assert Library(server.home).datasets()[0].images == 60

@@ -18,12 +18,15 @@ from transfer_core.files import read_json
 from transfer_core.runs import uploads
 from transfer_core.runs.uploads import (
     Upload,
+    begun,
     close_upload,
     is_resumable,
     make_token,
     open_upload,
     receive,
+    receive_slice,
     received,
+    received_part,
 )
 
 
@@ -89,6 +92,35 @@ def test_a_line_that_was_cut_off_is_sent_again(upload: Upload) -> None:
     for end in range(len(whole)):
         upload.listing.write_bytes(whole[:end])
         assert received(upload).items() <= {"one.png": 1, "two.png": 1}.items()
+
+
+@given(data=st.binary(min_size=1, max_size=60), cuts=st.lists(st.integers(0, 60)), torn=st.integers(0, 5))
+def test_a_file_in_slices_is_the_file_whatever_breaks_off(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, cuts: list[int], torn: int
+) -> None:
+    """Slices in order, one of them torn and sent again, another sent twice: the bytes are those of the file."""
+    home = tmp_path_factory.mktemp("home")
+    upload = open_upload(home, make_token(home))
+    ends = sorted({min(each, len(data)) for each in cuts if each} | {len(data)})
+    for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        assert received(upload) == {}
+        if number == torn:
+            with pytest.raises(UserError, match="broke off"):
+                send_slice(upload, data, start, end, upto=end - 1)
+        assert received_part(upload, "set.zip") == start
+        send_slice(upload, data, start, end)
+        if end < len(data):
+            with pytest.raises(UserError) as refused:
+                send_slice(upload, data, start, end)
+            assert refused.value.kind == "gap"
+            assert is_resumable(upload.folder)
+    assert contents(close_upload(upload, "set")) == {"set.zip": data}
+    assert begun(upload) == 0
+
+
+def send_slice(upload: Upload, data: bytes, start: int, end: int, upto: int | None = None) -> None:
+    with receive_slice(upload, "set.zip", start, end, len(data)) as out:
+        out.write(data[start : end if upto is None else upto])
 
 
 def test_many_at_once_lose_nothing(upload: Upload) -> None:
@@ -173,10 +205,10 @@ def test_over_http(client: TestClient, home: Path) -> None:
     name = "Größe/../ü [1].png"
     sent = client.put(f"/upload/{token}", content=b"123", headers={"X-File": quote(name)})
     assert sent.status_code == 204
-    assert client.get(f"/upload/{token}").json() == {"files": {name: 3}}
+    assert client.get(f"/upload/{token}").json() == {"files": {name: 3}, "begun": 0}
     assert contents(close_upload(open_upload(home, token), "x")) == {name: b"123"}
     assert client.delete(f"/upload/{token}").status_code == 204
-    assert client.get(f"/upload/{token}").json() == {"files": {}}
+    assert client.get(f"/upload/{token}").json() == {"files": {}, "begun": 0}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +226,7 @@ def test_no_other_site_may_send(client: TestClient, home: Path, headers: dict[st
     token = make_token(home)
     answer = client.put(f"/upload/{token}", content=b"1", headers={"X-File": "a.png"} | headers)
     assert answer.status_code == status
-    assert client.get(f"/upload/{token}").json() == {"files": {"a.png": 1} if status == 204 else {}}
+    assert client.get(f"/upload/{token}").json()["files"] == ({"a.png": 1} if status == 204 else {})
 
 
 @pytest.mark.parametrize("token", ["x", "..%2f..%2fetc", "0" * 64])
@@ -218,3 +250,25 @@ def test_a_body_without_an_end_is_cut_at_the_cap(
     assert answer.status_code == 413
     assert "at most" in answer.json()["error"]
     assert not [path for path in (home / "uploads").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "piece", ["bytes 5-9/20", "bytes 0-30/20", "bytes 9-0/20", "bytes 0-1/99999999999999"]
+)
+def test_a_piece_that_cannot_be_is_refused(client: TestClient, home: Path, piece: str) -> None:
+    token = make_token(home)
+    headers = {"X-File": "a.zip", "Content-Range": piece}
+    answer = client.put(f"/upload/{token}", content=b"12345", headers=headers)
+    assert answer.status_code == (413 if piece.endswith("99") else 409)
+    assert client.get(f"/upload/{token}", headers={"X-File": "a.zip"}).json() == {"part": 0}
+
+
+def test_pieces_over_http(client: TestClient, home: Path) -> None:
+    token = make_token(home)
+    for piece, status in (("bytes 0-2/5", 204), ("bytes 0-2/5", 409), ("bytes 3-4/5", 204)):
+        first, last = (int(each) for each in piece[6:].partition("/")[0].split("-"))
+        headers = {"X-File": "a.zip", "Content-Range": piece}
+        sent = client.put(f"/upload/{token}", content=b"12345"[first : last + 1], headers=headers)
+        assert sent.status_code == status
+    assert client.get(f"/upload/{token}").json() == {"files": {"a.zip": 5}, "begun": 0}
+    assert contents(close_upload(open_upload(home, token), "x")) == {"a.zip": b"12345"}

@@ -25,6 +25,7 @@ MAX_FILE = 20_000_000_000  # bytes; an archive may be large, images have a cap o
 MAX_FILES = 200_000
 MAX_NAME = 1_000  # characters of a path
 SPARE = 500_000_000  # bytes of the disk that an upload leaves free
+SLICES = ".slices"  # ends the name of a file of which not all has come
 KEPT = 86_400.0  # seconds; an upload that was broken off can be gone on with for a day
 
 
@@ -68,6 +69,11 @@ def received(upload: Upload) -> dict[str, int]:
     return {path: size for path, (_, size) in _listed(upload).items()}
 
 
+def begun(upload: Upload) -> int:
+    """Return how many large files are here in part."""
+    return len(list(upload.folder.glob(f"*{SLICES}")))
+
+
 def _listed(upload: Upload) -> dict[str, tuple[str, int]]:
     found = {}
     if upload.listing.exists():
@@ -87,6 +93,53 @@ def receive(upload: Upload, path: str, size: int | None) -> Iterator[BinaryIO]:
     UserError where it cannot be taken: a cap, a full disk, a name that is none. `size` is what the sender
     announces; None where it does not.
     """
+    _check(upload, path, size)
+    name = _name(path)
+    part = upload.folder / f".{name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        with plain_words(part), part.open("wb") as out:
+            yield _Capped(out)  # type: ignore[misc]
+            arrived = out.tell()
+        if size is not None and arrived != size:
+            raise UserError("The connection broke off: send the file again.", "torn")
+        _commit(upload, path, part)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def receive_slice(upload: Upload, path: str, start: int, end: int, total: int) -> Iterator[BinaryIO]:
+    """Yield where bytes `start` to `end` (not counted) of a large file go: what is here stays when the rest breaks off.
+
+    Slices come in order; UserError of the kind "gap" where this is not the next one. With the last the file counts as
+    here.
+    """
+    _check(upload, path, total)
+    part = upload.folder / f"{_name(path)}{SLICES}"
+    if start != received_part(upload, path) or not start < end <= total:
+        raise UserError("This is not the next piece of the file.", "gap")
+    try:
+        with plain_words(part), part.open("ab") as out:
+            yield _Capped(out)  # type: ignore[misc]
+            arrived = out.tell()
+        if arrived != end:
+            raise UserError("The connection broke off: send the piece again.", "torn")
+    except BaseException:
+        with part.open("ab") as out:
+            out.truncate(start)
+        raise
+    if end == total:
+        _commit(upload, path, part)
+
+
+def received_part(upload: Upload, path: str) -> int:
+    """Return how many bytes are here of a file that comes in slices."""
+    part = upload.folder / f"{_name(path)}{SLICES}"
+    return part.stat().st_size if part.exists() else 0
+
+
+def _check(upload: Upload, path: str, size: int | None) -> None:
+    """Raise UserError where a file cannot be taken."""
     if not path.strip("/") or len(path) > MAX_NAME or "\0" in path:
         raise UserError("A file needs a name of at most 1,000 characters.", "bad-name")
     if size is not None and size > MAX_FILE:
@@ -95,24 +148,21 @@ def receive(upload: Upload, path: str, size: int | None) -> Iterator[BinaryIO]:
         upload.folder.mkdir(parents=True, exist_ok=True)
     if free_bytes(upload.folder) - (size or 0) < SPARE:
         raise UserError("The disk is full: make room and send the rest again.", "disk-full")
-    known = _count(upload)
-    if known >= MAX_FILES:
+    if _count(upload) >= MAX_FILES:
         raise UserError(f"An upload may have at most {MAX_FILES:,} files: bring it in parts.", "too-many")
-    name = hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:32]
-    part = upload.folder / f".{name}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        with plain_words(part), part.open("wb") as out:
-            yield _Capped(out)  # type: ignore[misc]
-            arrived = out.tell()
-        if size is not None and arrived != size:
-            raise UserError("The connection broke off: send the file again.", "torn")
-        with plain_words(part):
-            part.replace(upload.folder / name)
-            line = json.dumps({"path": path, "file": name, "size": arrived}) + "\n"
-            with upload.listing.open("a", encoding="utf-8") as out_line:
-                out_line.write(line)
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _name(path: str) -> str:
+    return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _commit(upload: Upload, path: str, part: Path) -> None:
+    """Let a file that has arrived whole count as here."""
+    with plain_words(part):
+        size, name = part.stat().st_size, _name(path)
+        part.replace(upload.folder / name)
+        with upload.listing.open("a", encoding="utf-8") as listing:
+            listing.write(json.dumps({"path": path, "file": name, "size": size}) + "\n")
 
 
 class _Capped:
@@ -175,5 +225,5 @@ def discard_upload(upload: Upload) -> None:
 
 def is_resumable(folder: Path) -> bool:
     """Tell whether a folder of `uploads/` is one that was broken off not long ago."""
-    listing = folder / "names.jsonl"
-    return listing.exists() and time.time() - listing.stat().st_mtime < KEPT
+    told = [*folder.glob("names.jsonl"), *folder.glob(f"*{SLICES}")]
+    return any(time.time() - each.stat().st_mtime < KEPT for each in told)
