@@ -1,7 +1,9 @@
 """LP-FT: first a linear probe, then fine-tuning from it.
 
 Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution":
-a head that already fits does not push the features away in the first steps.
+a head that already fits does not push the features away in the first steps. It fits features with the pretrained
+batch-norm statistics, so these stay while it is tuned (as in the authors' code): with those of each batch the
+features would be others at once, and what the probe learnt worth little.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import ClassVar
 from transfer_core.knobs import knob
 from transfer_core.strategies.base import Phase, Task
 from transfer_core.strategies.feature_extraction import FeatureExtraction
-from transfer_core.strategies.tuning import Tuning
+from transfer_core.strategies.tuning import Tuning, freeze_batch_norm_knob
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class ProbeThenTune(Tuning):
         "Gentler than fine-tuning when test images may differ from the training images."
     )
     mixes: ClassVar[bool] = False
+
+    freeze_batch_norm: bool = freeze_batch_norm_knob(True)
 
     probe: int = knob(
         8, "Epochs of the probe", "Points on the probe's regularisation path; the best one is tuned on.",

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from transfer_core.models.model import Classifier
 
 
+def freeze_batch_norm_knob(default: bool) -> Any:
+    """Return the knob `freeze_batch_norm`, which a method may have on by default."""
+    return knob(
+        default,
+        "Freeze batch-norm statistics",
+        "Keeps the pretrained statistics; steadier with small batches.",
+    )
+
+
 @dataclass(frozen=True)
 class Tuning(Strategy):
     """Stages from the cut on and the head train by mini-batches."""
@@ -32,9 +41,7 @@ class Tuning(Strategy):
         0.1, "Label smoothing", "Trains towards 'rather sure' instead of 'certain'; helps with doubtful labels.",
         low=0, high=0.5,
     )  # fmt: skip
-    freeze_batch_norm: bool = knob(
-        False, "Freeze batch-norm statistics", "Keeps the pretrained statistics; steadier with small batches."
-    )
+    freeze_batch_norm: bool = freeze_batch_norm_knob(False)
     average: float = knob(
         0.98, "Weight averaging", "Decay per step of the running average that is validated and kept; 0: none.",
         low=0, high=0.9999,
