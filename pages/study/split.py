@@ -122,6 +122,15 @@ with right:
         st.markdown(f":material/check: {plural(receipt.pixels_shared, 'identical image')} {sides}")
         icon = ":material/check:" if not receipt.near_duplicates else ":material/info:"
         st.markdown(f"{icon} {plural(receipt.near_duplicates, 'set')} of look-alikes {sides}")
+        if rule in ("domain", "transfer"):
+            there = [
+                row for row in manifest.labelled if row.domain != domain and source in (None, row.domain)
+            ]
+            left_out = sum(row.image not in split.assignment for row in there)
+            if left_out:
+                st.markdown(
+                    f":material/info: {plural(left_out, 'image')} not trained on, because what is tested shows the same"
+                )
         asked = [
             name for name in manifest.classes if not split.new_classes or receipt.counts[TARGET_TRAIN][name]
         ]

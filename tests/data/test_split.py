@@ -301,6 +301,7 @@ def test_unlabelled_images_that_have_to_do_with_the_test_are_not_free(
         own = rows[image]
         assert image not in split.assignment
         assert own.pixels not in {row.pixels for row in kept}
+        assert own.look not in {row.look for row in kept}
         assert not own.group or own.group not in {row.group for row in kept}
         assert rule != "domain" or own.domain != "here"
         assert own.given not in ("val", "test")

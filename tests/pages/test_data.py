@@ -357,3 +357,18 @@ def test_a_large_set_that_was_not_checked_is_not_split(
     button(at, "Check the images").click().run()
     wait(at)
     assert show("study/split.py", data=manifest.id).main.get("plotly_chart")
+
+
+def test_what_is_left_out_because_the_test_shows_it_is_told(empty: Study) -> None:
+    """Two sites; one image of the first is nearly that of another in the second."""
+    files = {f"{'ab'[n % 2]}/{n:02d}.png": picture(n) for n in range(24)} | {"a/again.png": picture(12) + 1}
+    sites = {path: "east" if path[2:] < "12" else "west" for path in files}
+    sites["a/again.png"] = "east"
+    candidates = [Candidate(path, partial(png, each), path[0], sites[path]) for path, each in files.items()]
+    manifest, _ = ingest(candidates, "Cells", empty.library)
+    get_alike(empty.library, manifest)
+    at = show("study/split.py", data=manifest.id)
+    at.radio[0].set_value("domain").run()
+    widget(at.selectbox, "Test on").set_value("west").run()
+    assert "1 image not trained on, because what is tested shows the same" in words(at)
+    assert "0 sets of look-alikes on both sides" in words(at)
