@@ -46,7 +46,7 @@ def child(source: Path, home: Path) -> None:
     """Ingest and print what it took; runs in a process of its own."""
     from transfer_core.data.alike import get_alike
     from transfer_core.data.crew import MOST, count_cores
-    from transfer_core.data.health import measure_all
+    from transfer_core.data.health import get_findings, measure_all
     from transfer_core.data.ingest import ingest
     from transfer_core.data.library import Library
     from transfer_core.data.sources import open_source
@@ -70,6 +70,7 @@ def child(source: Path, home: Path) -> None:
     print(json.dumps(result))
     measure_all(Library(home), manifest)
     get_alike(Library(home), manifest)
+    get_findings(Library(home), manifest)
 
 
 def look(_: Path, home: Path) -> None:

@@ -122,14 +122,14 @@ def datasets(options: argparse.Namespace) -> Answer:
 def check(options: argparse.Namespace) -> Answer:
     """Look for what could spoil a classifier or its test."""
     from transfer_core.data.alike import get_alike
-    from transfer_core.data.health import check_health, finding_object, measure_all
+    from transfer_core.data.health import finding_object, get_findings, measure_all
 
     library = get_lab().library
     manifest = library.get(library.find(options.data).id)
     with ProgressBar("Looking at images") as bar:
-        measures = measure_all(library, manifest, bar.update)
+        measure_all(library, manifest, bar.update)
         get_alike(library, manifest, bar.update)
-    findings = [finding_object(each, manifest) for each in check_health(library, manifest, measures)]
+    findings = [finding_object(each, manifest) for each in get_findings(library, manifest)]
     problems = [asdict(each) for each in library.about(manifest.id).problems]
     lines = [f"{each['message']} (what to do: {' or '.join(each['remedies'])})" for each in findings]
     text = "\n".join(lines) or "Nothing stands out."

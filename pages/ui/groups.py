@@ -19,7 +19,12 @@ OWN = "A pattern of your own"
 def ask_groups(manifest: Manifest) -> None:
     """Offer groups from file names or from a column of the table of labels, with a preview before anything changes."""
     has = f"{plural(len(manifest.groups), 'group')}" if manifest.groups else "none yet"
-    with st.expander(f"Which images belong together? ({has})", icon=":material/groups:"):
+    box = st.expander(
+        f"Which images belong together? ({has})", icon=":material/groups:", on_change="rerun", key="groups"
+    )
+    if not box.open:
+        return
+    with box:
         st.caption(
             "Several images of one patient, part or module must not be on both sides of a split, or the test flatters. "
             "Say how to tell them."

@@ -10,7 +10,7 @@ from pages.ui.parts import gallery
 from pages.ui.state import choose, get_intake, get_lab, get_manifest
 from pages.ui.text import escape, plural
 from transfer_core.data.edit import exclude, group_together, keep_first, merge_classes
-from transfer_core.data.health import Finding, check_health, is_checked, measure_all
+from transfer_core.data.health import Finding, get_findings, is_checked
 from transfer_core.data.manifest import Manifest
 
 SHOWN = 12
@@ -32,9 +32,7 @@ GRAVE = ("two-labels", "small-class")
 
 @st.cache_resource(max_entries=8, show_spinner="Checking")
 def _findings(home: str, dataset: str) -> list[Finding]:
-    library = get_lab().library
-    manifest = get_manifest(dataset)
-    return check_health(library, manifest, measure_all(library, manifest))
+    return get_findings(get_lab().library, get_manifest(dataset))
 
 
 def findings_of(manifest: Manifest) -> list[Finding]:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pictures import encode
 from PIL import Image, ImageFilter
 
+from transfer_core.data import health
 from transfer_core.data.alike import NEAR, cluster
 from transfer_core.data.edit import exclude, group_together, keep_first, merge_classes, relabel
-from transfer_core.data.health import Finding, check_health, measure_all
+from transfer_core.data.health import Finding, check_health, get_findings, measure_all
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
@@ -188,3 +189,16 @@ def test_measures_are_taken_once(library: Library, monkeypatch: pytest.MonkeyPat
     first = measure_all(library, manifest)
     monkeypatch.setattr(Library, "thumb_path", lambda *_: pytest.fail("measured again"))
     assert measure_all(library, manifest) == first
+
+
+def test_what_was_found_is_kept_and_found_anew_under_other_rules(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = bring(library, sound() | {"a/black.png": picture(50).point(lambda v: v // 16)})
+    found = get_findings(library, manifest)
+    assert found == check_health(library, manifest, measure_all(library, manifest))
+    assert "dark" in {each.kind for each in found}
+    monkeypatch.setattr(health, "DARK", 0.0)
+    assert get_findings(library, manifest) == found
+    monkeypatch.setattr(health, "RULES", health.RULES + 1)
+    assert "dark" not in {each.kind for each in get_findings(library, manifest)}

@@ -152,6 +152,8 @@ def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> Non
         empty.library,
     )
     at = show("study/data.py", data=empty.manifest.id)
+    at.session_state["groups"] = True
+    at.run()
     widget(at.selectbox, "Told by").set_value("The file name up to the first _ or -").run()
     assert "4 groups of 3 to 3 images" in words(at)
     button(at, "Use these groups").click().run()
@@ -163,6 +165,8 @@ def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> Non
 
 def test_a_pattern_that_is_none_is_told(empty: Study, manifest: Manifest) -> None:
     at = show("study/data.py", data=manifest.id)
+    at.session_state["groups"] = True
+    at.run()
     widget(at.selectbox, "Told by").set_value("A pattern of your own").run()
     widget(at.text_input, "Regular expression; its first bracket is the group").set_value("(").run()
     assert "no regular expression" in marked_up(at)

@@ -19,6 +19,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Row
 from transfer_core.files import read_json, write_json
 
+RULES = 1  # another number where anything below, or what becomes of it, changes: what was found before is then found anew
 TINY = 64  # pixels; below it a backbone sees mostly blur
 DARK, BRIGHT = 16.0, 239.0  # mean grey value, of 255
 FLAT = 2.0  # standard deviation of grey values, of 255
@@ -112,6 +113,20 @@ def measure_all(
 
 def _measure_stored(library: Library, image: str) -> Measures:
     return measure(library.thumb_path(image).read_bytes())
+
+
+def get_findings(library: Library, manifest: Manifest) -> list[Finding]:
+    """Return what stands out in a data set, found once and kept beside it."""
+    path = library.folder / manifest.id / "findings.json"
+    kept = read_json(path) if path.exists() else {}
+    if kept.get("rules") == RULES:
+        return [
+            Finding(each["kind"], each["message"], tuple(each["images"]), tuple(map(tuple, each["clusters"])))
+            for each in kept["findings"]
+        ]
+    found = check_health(library, manifest, measure_all(library, manifest))
+    write_json(path, {"rules": RULES, "findings": [vars(each) for each in found]})
+    return found
 
 
 def check_health(library: Library, manifest: Manifest, measures: Mapping[str, Measures]) -> list[Finding]:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from transfer_core.data.alike import get_alike
-from transfer_core.data.health import measure_all
+from transfer_core.data.health import get_findings, measure_all
 from transfer_core.data.ingest import Candidate, Progress, ingest
 from transfer_core.data.label_table import Columns, lay_over, read_table
 from transfer_core.data.library import Library
@@ -211,6 +211,7 @@ class Intake:
                 measure_all(self._library, manifest, tell)
                 arrival.doing, arrival.since = "Looking for look-alikes", time.monotonic()
                 get_alike(self._library, manifest, tell)
+                get_findings(self._library, manifest)
                 arrival.dataset = manifest.id
             except UserError as error:
                 arrival.error = str(error)
