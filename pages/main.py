@@ -40,7 +40,7 @@ PAGES = {
     ],
 }
 page = st.navigation(PAGES, position="hidden")
-show_sidebar(PAGES)
+show_sidebar(PAGES, page.title)
 if receipt := st.session_state.pop("receipt", None):
     st.success(receipt, icon=":material/receipt_long:")
 try:

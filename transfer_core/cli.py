@@ -52,7 +52,7 @@ def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
 
 
 def _train(options: argparse.Namespace) -> Answer:
-    from transfer_core.data.alike import get_alike
+    from transfer_core.data.alike import get_alike, get_held
     from transfer_core.data.split import FRACTIONS, Rule, make_split
     from transfer_core.strategies import TARGET, get_strategy
     from transfer_core.training.rules import make_spec
@@ -66,7 +66,8 @@ def _train(options: argparse.Namespace) -> Answer:
     across: Rule = "transfer" if options.source or adapts else "domain"
     rule: Rule = options.split_by or (across if options.target else "image")
     with ProgressBar("Looking for look-alikes") as bar:
-        alike = get_alike(lab.library, manifest, bar.update)
+        get_alike(lab.library, manifest, bar.update)
+    alike = get_held(lab.library, manifest)
     split = lab.library.add_split(
         make_split(
             manifest,

@@ -119,9 +119,13 @@ with right:
         if manifest.groups:
             icon = ":material/check:" if not receipt.groups_shared else ":material/warning:"
             st.markdown(f"{icon} {plural(receipt.groups_shared, 'group')} {sides}")
-        st.markdown(f":material/check: {plural(receipt.pixels_shared, 'identical image')} {sides}")
+        icon = ":material/check:" if not receipt.pixels_shared else ":material/warning:"
+        st.markdown(f"{icon} {plural(receipt.pixels_shared, 'identical image')} {sides}")
         icon = ":material/check:" if not receipt.near_duplicates else ":material/info:"
-        st.markdown(f"{icon} {plural(receipt.near_duplicates, 'set')} of look-alikes {sides}")
+        if "near-duplicates" in get_lab().library.dismissed(manifest.id):
+            st.markdown(":material/info: look-alikes are not held together: somebody found them different")
+        else:
+            st.markdown(f"{icon} {plural(receipt.near_duplicates, 'set')} of look-alikes {sides}")
         if rule in ("domain", "transfer"):
             there = [
                 row for row in manifest.labelled if row.domain != domain and source in (None, row.domain)
@@ -135,6 +139,17 @@ with right:
             name for name in manifest.classes if not split.new_classes or receipt.counts[TARGET_TRAIN][name]
         ]
         fewest = min(receipt.counts["test"][name] for name in asked)
+        untested = [
+            name
+            for name in asked
+            if not receipt.counts["test"][name] or not receipt.counts["val"].get(name, 1)
+        ]
+        if untested and not split.new_classes:
+            held = "groups or look-alikes that stay together are too large; " if rule != "given" else ""
+            st.warning(
+                f"No image of {escape(', '.join(untested))} to choose or to test by: {held}another seed or rule may help.",
+                icon=":material/warning:",
+            )
         if fewest < FEW:
             st.markdown(
                 f":material/warning: only {plural(fewest, 'test image')} of the rarest class: the result will be "

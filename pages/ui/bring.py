@@ -21,6 +21,7 @@ from transfer_core.runs.uploads import (
     files_of,
     make_token,
     open_upload,
+    received,
     set_aside,
     set_aside_as,
 )
@@ -38,25 +39,29 @@ KINDS = {
 def bring_files(parent: str | None = None) -> None:
     """Show where to drop images; what arrives is read, as a new version of `parent` where one is named."""
     home = get_lab().home
-    token = st.session_state.setdefault("upload-token", make_token(home))
-    done = uploader(token)
+    done = uploader(st.session_state.setdefault("upload-token", make_token(home)))
     each = not parent and st.checkbox(
         "Every frame or page becomes an image",
-        help="Of DICOM series and of TIFF, GIF or WebP files with several; otherwise the first one is used.",
+        help="Of DICOM series and of TIFF or WebP files with several; otherwise the first one is used.",
     )
     frames = "each" if each else "first"
     if not done:
         return
     del st.session_state["upload-token"]  # the next upload is another one
+    token, name, files, size = done
+    here = received(open_upload(home, token))
+    if len(here) != files or sum(here.values()) != size:
+        st.error("Not all of it arrived: choose the same folder or zip again.", icon=":material/error:")
+        return
     try:
-        tables = look_into(files_of(open_upload(home, done[0]))).tables
+        tables = look_into(files_of(open_upload(home, token))).tables
     except UserError:
         tables = {}  # the reading says what is wrong
     if tables:
-        set_aside(open_upload(home, done[0]), name=done[1], parent=parent, frames=frames)
-        st.session_state[PENDING] = done[0]
+        set_aside(open_upload(home, token), name=name, parent=parent, frames=frames)
+        st.session_state[PENDING] = token
         go("study/data.py")
-    _read(*done, parent, frames)
+    _read(token, name, parent, frames)
 
 
 def bring_folder() -> None:

@@ -81,6 +81,9 @@ def _ask(reading: Reading, examples: list[Values]) -> Reading:
     ends = [float(min(each.min() for each in finite)), float(max(each.max() for each in finite))]
     known = [end for end in (reading.low, reading.high) if end is not None]
     lowest, highest = min(ends + known), max(ends + known)
+    if lowest >= highest:
+        st.caption("All values in the images below are the same.")
+        return reading
     whole = all(each.values.dtype.kind in "ui" for each in examples)
     low, high = st.slider(
         "From black to white",

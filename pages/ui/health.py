@@ -127,7 +127,11 @@ def _look_at(kind: str) -> None:
 
 
 def _keep(manifest: Manifest, finding: Finding, key: str) -> None:
-    if st.button("Leave as it is", key=key, type="tertiary"):
+    alike = finding.kind == "near-duplicates"
+    told = "A split may then put them on two sides" if alike else None
+    if st.button(
+        "They are different, let them be" if alike else "Leave as it is", key=key, type="tertiary", help=told
+    ):
         get_lab().library.dismiss(manifest.id, finding.kind)
         st.rerun()
 

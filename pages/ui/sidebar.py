@@ -13,8 +13,8 @@ from pages.ui.text import escape, right_on
 from transfer_core.runs.run import Run
 
 
-def show_sidebar(pages: Mapping[str, Sequence[Any]]) -> None:
-    """Show pickers and links; a link carries the choice, so that a page can be reloaded or sent."""
+def show_sidebar(pages: Mapping[str, Sequence[Any]], here: str) -> None:
+    """Show pickers and links; a link carries the choice, so that a page can be reloaded or sent. `here`: the page's title."""
     get_lab().look()
     with st.sidebar:
         st.markdown("### :material/biotech: Transfer Lab")
@@ -26,12 +26,12 @@ def show_sidebar(pages: Mapping[str, Sequence[Any]]) -> None:
                 st.caption(section)
             for page in entries:
                 st.page_link(page, query_params=params, width="stretch")
-        _show_arrivals()
+        _show_arrivals(here)
 
 
-def _show_arrivals() -> None:
-    """Show what is on its way and what no page waits for: after a refresh, or brought in another window."""
-    waited = st.session_state.get("arrival")
+def _show_arrivals(here: str) -> None:
+    """Show what is on its way, but for what the Data page waits for itself."""
+    waited = st.session_state.get("arrival") if here == "Data" else None
     others = [each for each in get_intake().arrivals() if not each.is_over and each.id != waited]
     if others:
         st.caption("On its way")

@@ -14,7 +14,7 @@ import streamlit as st
 
 from pages.ui.settings import forget_settings
 from pages.ui.text import escape
-from transfer_core.data.alike import get_alike
+from transfer_core.data.alike import get_held
 from transfer_core.data.health import is_checked
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Rule, Split, make_split
@@ -61,17 +61,19 @@ def get_manifest(dataset: str) -> Manifest:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Drawing the split")
-def _split(home: str, dataset: str, choices: tuple[tuple[str, Any], ...]) -> Split:
+def _split(home: str, dataset: str, choices: tuple[tuple[str, Any], ...], released: bool) -> Split:
     library, manifest = get_lab().library, get_manifest(dataset)
     if len(manifest.rows) > WHILE_ONE_WAITS and not is_checked(library, manifest):
         message = "Look-alikes were not looked for yet, and they must not be on two sides: check the images on the Data page first."
         raise UserError(message, "not-checked")
-    return make_split(manifest, alike=get_alike(library, manifest), **dict(choices))
+    return make_split(manifest, alike=get_held(library, manifest), **dict(choices))
 
 
 def draw_split(manifest: Manifest, rule: Rule, **choices: Any) -> Split:
     """Return the split that these choices make, look-alikes on one side; drawn once. UserError as `make_split`."""
-    return _split(str(get_lab().home), manifest.id, tuple(sorted({"rule": rule, **choices}.items())))
+    lab = get_lab()
+    released = "near-duplicates" in lab.library.dismissed(manifest.id)
+    return _split(str(lab.home), manifest.id, tuple(sorted({"rule": rule, **choices}.items())), released)
 
 
 def chosen(key: str) -> str | None:

@@ -80,6 +80,12 @@ export default function (component) {
   const remember = value => value ? localStorage.setItem(MEMORY, JSON.stringify(value)) : localStorage.removeItem(MEMORY);
   let stopped = false, before = null;
   try { before = JSON.parse(localStorage.getItem(MEMORY)); } catch { /* then there was none */ }
+  const tab = sessionStorage.getItem(MEMORY) || crypto.getRandomValues(new Uint32Array(2)).join('-');
+  sessionStorage.setItem(MEMORY, tab);
+  if (before && before.tab !== tab && Date.now() - before.at < 10000) {   // another window is still sending it
+    say(`${before.name} is being sent in another window.`);
+    before = null;
+  }
 
   const about = async token => {
     const answer = await fetch(where(token));
@@ -109,7 +115,8 @@ export default function (component) {
 
   const put = async (token, path, file, tell) => {   // a large file in slices: it goes on where it broke off
     if (file.size <= SLICE) { await push(token, path, file, {}); tell(file.size); return; }
-    let at = Math.min(await partly(token, path).catch(() => 0), file.size - 1);
+    let at = await partly(token, path).catch(() => 0);
+    if (at >= file.size) at = 0;   // all of it came and was lost before it counted
     tell(at, true);
     while (at < file.size) {
       const end = Math.min(at + SLICE, file.size);
@@ -143,10 +150,13 @@ export default function (component) {
     list = list.filter(([path]) => !junk(path));
     if (!list.length) { say('There are no files in it.', true); return; }
     const all = list.reduce((sum, [, file]) => sum + file.size, 0);
-    const same = before && before.name === name && (before.size === all || before.total > 1);
+    // The same again is what has the same name, number, size and latest change: nothing old is mixed in.
+    const mark = [list.length, all, list.reduce((last, [, file]) => Math.max(last, file.lastModified), 0)].join('-');
+    const same = before && before.name === name && before.mark === mark;
     const token = same ? before.token : root.__now.data.token;
-    if (before && !same) fetch(where(before.token), { method: 'DELETE' }).catch(() => {});
-    remember({ token, name, total: list.length, size: all });
+    const state = { token, name, total: list.length, mark, tab, at: Date.now() };
+    remember(state);
+    const beat = setInterval(() => remember({ ...state, at: Date.now() }), 3000);
     ask.hidden = true; work.hidden = false; stopped = false; say('');
     const known = same ? await here(token).catch(() => ({})) : {};
     const todo = list.filter(([path, file]) => known[path] !== file.size);
@@ -164,11 +174,13 @@ export default function (component) {
           done++; tell(0);
         }
       }));
+      clearInterval(beat);
       remember(null); before = null;
       ask.hidden = false; work.hidden = true;
-      root.__now.setTriggerValue('done', { token, name });
+      root.__now.setTriggerValue('done', { token, name, files: list.length, size: all });
     } catch (error) {
-      before = { token, name, total: list.length, size: all };
+      clearInterval(beat);
+      before = state;
       ask.hidden = false; work.hidden = true;
       say(error.message === 'stopped' ? `Stopped. ${count(done)} of ${count(list.length)} files are here; choose the same again to go on.` : error.message,
           error.message !== 'stopped');
@@ -202,12 +214,12 @@ def _component() -> Any:
     return st.components.v2.component("uploader", html=_HTML, css=_CSS, js=_JS)
 
 
-def uploader(token: str) -> tuple[str, str] | None:
-    """Show where to drop; return token and name of an upload once all of it is here, else None.
+def uploader(token: str) -> tuple[str, str, int, int] | None:
+    """Show where to drop; return token, name, number of files and bytes of an upload once all of it was sent, else None.
 
     `token` is for a new upload; one that broke off goes on under its own. The key never changes, so that a page
     whose server was started anew keeps the element that is still sending.
     """
     found = _component()(key="uploader", data={"token": token}, on_done_change=lambda: None)
     done = getattr(found, "done", None)
-    return (done["token"], done["name"]) if done else None
+    return (done["token"], done["name"], done["files"], done["size"]) if done else None

@@ -56,6 +56,11 @@ def test_an_error_arrives_as_it_is_and_ends_it() -> None:
     assert told.value.kind == "disk-full"
 
 
+def test_an_error_of_the_disk_is_not_taken_for_a_death() -> None:
+    with Crew(MANY) as crew, pytest.raises(FileNotFoundError):
+        list(crew.each(os.stat, ["/"] * MANY + ["/not/there"], lambda _: None))
+
+
 def test_nobody_is_left() -> None:
     with Crew(MANY) as crew:
         list(crew.each(work, range(2000, 2000 + MANY), lambda _: -1))

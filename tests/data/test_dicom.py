@@ -15,6 +15,7 @@ import pytest
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.uid import ExplicitVRLittleEndian
 
+from transfer_core.data import dicom
 from transfer_core.data.depth import Values, to_8_bit
 from transfer_core.data.dicom import KEPT, read_dicom
 from transfer_core.data.images import decode
@@ -236,3 +237,32 @@ def test_the_values_themselves_are_kept() -> None:
     assert isinstance(kept.image, Values)
     assert np.array_equal(kept.image.values, ramp("i2") - 1000)
     assert to_8_bit(kept.image, Reading(depth="range", low=-1000, high=3095)).getextrema()[0] == (0, 255)
+
+
+ODD = [
+    {"WindowCenter": 40, "WindowWidth": 0},
+    {"WindowCenter": 40, "WindowWidth": 400, "VOILUTFunction": "CUBIC"},
+    {"RescaleSlope": None, "RescaleIntercept": 1},
+    {"PhotometricInterpretation": "PALETTE COLOR"},
+    {"ModalityLUTSequence": [pydicom.Dataset()]},
+    {"WindowCenter": "", "WindowWidth": ""},
+]
+
+
+@pytest.mark.parametrize("tags", ODD, ids=lambda tags: next(iter(tags)))
+def test_an_odd_header_costs_its_own_file_at_most(home: Path, tags: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        odd = made(ramp(), **tags)
+    files = {f"{'ab'[n % 2]}/{n}.dcm": made(ramp() + n) for n in range(8)} | {"a/odd.dcm": odd}
+    manifest, problems = bring(home, files)
+    assert len(manifest.rows) == 9 - len([each for each in problems if each.file == "a/odd.dcm"])
+
+
+def test_a_deflated_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = content("image_dfl.dcm")
+    assert keep(data)
+    monkeypatch.setattr(dicom, "MAX_UNPACKED", 10_000)
+    with pytest.raises(UserError) as refused:
+        keep(data)
+    assert refused.value.kind == "too-large"

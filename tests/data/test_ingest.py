@@ -7,6 +7,7 @@ import math
 import os
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -268,3 +269,30 @@ def test_the_stored_thumbnail_shows_the_image(library: Library) -> None:
         assert shown.size == (192, 144)
         difference = np.abs(np.asarray(shown, float) - np.asarray(image.resize(shown.size), float))
     assert difference.mean() < 6
+
+
+def test_what_is_added_takes_nothing_from_what_was_known(library: Library) -> None:
+    """The same files under a path that sorts before, and without their groups: the groups and paths stay."""
+    old = [Candidate(f"m/{n}.png", partial(png, n), "ab"[n % 2], group=f"p{n // 4}") for n in range(16)]
+    before, _ = ingest(old, "Cells", library)
+    more = [Candidate(f"a/{n}.png", partial(png, n), "ab"[n % 2], "north") for n in range(20)]
+    after, _ = ingest(more, "Cells, version 2", library, parent=before)
+    known = {row.image: row for row in before.rows}
+    assert len(after.rows) == 20
+    for row in after.rows:
+        assert row.domain == "north"
+        if row.image in known:
+            assert (row.path, row.group) == (known[row.image].path, known[row.image].group)
+
+
+def test_an_image_that_is_deleted_while_others_are_read_is_told(library: Library) -> None:
+    first, _ = ingest([Candidate(f"{n}.png", partial(png, n), "ab"[n % 2]) for n in range(8)], "One", library)
+
+    def progress(done: int, _: int) -> None:
+        if done == 10:
+            library.delete(first.id)
+
+    files = [Candidate(f"{n}.png", partial(png, n), "ab"[n % 2]) for n in range(10)]
+    manifest, problems = ingest(files, "Two", library, progress=progress)
+    assert all(library.image_path(row.image).exists() for row in manifest.rows)
+    assert len(manifest.rows) + len(problems) == 10

@@ -103,7 +103,38 @@ def test_deep_pictures_lose_no_bit_with_their_words() -> None:
     assert np.array_equal(tifffile.imread(io.BytesIO(kept.data)), tifffile.imread(io.BytesIO(data)))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "WEBP", "JPEG"])
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def riff(kind: bytes, body: bytes, data: bytes) -> bytes:
+    whole = data[12:] + kind + struct.pack("<I", len(body)) + body
+    return b"RIFF" + struct.pack("<I", len(whole) + 4) + b"WEBP" + whole
+
+
+WORDS = b"SECRET words"
+PNG, WEBP, BMP = (encode(noise(6), kind) for kind in ("PNG", "WEBP", "BMP"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PNG[:33] + chunk(b"caBX", WORDS) + PNG[33:],
+        PNG + WORDS,
+        riff(b"C2PA", WORDS, WEBP),
+        WEBP + WORDS,
+        BMP + WORDS,
+    ],
+    ids=["PNG chunk", "behind PNG", "WebP chunk", "behind WebP", "behind BMP"],
+)
+def test_words_in_a_place_that_nobody_knows_are_not_kept(data: bytes) -> None:
+    assert WORDS in data
+    kept = only(data)
+    assert WORDS not in kept.data
+    assert np.array_equal(seen(kept.data), seen(data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
 def test_a_file_that_says_nothing_is_kept_byte_for_byte(kind: str) -> None:
     data = encode(noise(6), kind)
     assert only(data).data == data

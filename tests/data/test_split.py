@@ -142,6 +142,7 @@ def test_from_one_domain_to_another_nothing_tested_was_seen(manifest: Manifest, 
     assert {*split.part("test"), *split.part(TARGET_TRAIN)} == target
     assert all(rows[image].domain == "there" and rows[image].label for image in split.part("train"))
     for key in (lambda row: row.group, lambda row: row.pixels, lambda row: row.look):
+        assert not crossing(sides(manifest, split, key))
         assert all(parts == {"test"} or "test" not in parts for parts in sides(manifest, split, key).values())
 
 

@@ -20,8 +20,9 @@ from transfer_core.data.alike import get_alike
 from transfer_core.data.health import measure_all
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.manifest import Manifest
-from transfer_core.runs.intake import Arrival
-from transfer_core.runs.uploads import open_upload, receive
+from transfer_core.files import read_json, write_json
+from transfer_core.runs.intake import Arrival, Intake
+from transfer_core.runs.uploads import close_upload, make_token, open_upload, receive
 
 
 def png(values: np.ndarray) -> bytes:
@@ -175,15 +176,15 @@ def test_a_pattern_that_is_none_is_told(empty: Study, manifest: Manifest) -> Non
 
 def brought(empty: Study, at: AppTest, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
     """What the browser does when a folder is chosen."""
-    told: list[tuple[str, str]] = []
+    told: list[tuple[str, str, int, int]] = []
 
-    def sent(token: str) -> tuple[str, str] | None:
+    def sent(token: str) -> tuple[str, str, int, int] | None:
         if told:
             return None
         for path, content in files.items():
             with receive(open_upload(empty.home, token), path, len(content)) as out:
                 out.write(content)
-        told.append((token, "Scans"))
+        told.append((token, "Scans", len(files), sum(map(len, files.values()))))
         return told[0]
 
     monkeypatch.setattr(bring, "uploader", sent)
@@ -376,3 +377,45 @@ def test_what_is_left_out_because_the_test_shows_it_is_told(empty: Study) -> Non
     widget(at.selectbox, "Test on").set_value("west").run()
     assert "1 image not trained on, because what is tested shows the same" in words(at)
     assert "0 sets of look-alikes on both sides" in words(at)
+
+
+def test_look_alikes_that_somebody_found_different_are_let_go(empty: Study, manifest: Manifest) -> None:
+    at = show("study/data.py", data=manifest.id)
+    button(at, "They are different, let them be").click().run()
+    at.switch_page("study/split.py").run()
+    assert "somebody found them different" in words(at)
+    button(at, "Continue to training").click().run()
+    (split,) = (empty.library.folder / manifest.id / "splits").glob("*.json")
+    assert empty.library.get_split(manifest.id, split.stem).alike == ()
+
+
+def test_an_upload_that_nobody_survives_is_given_up(empty: Study) -> None:
+    """The server died of reading it, at each start."""
+    home = empty.home
+    upload = open_upload(home, make_token(home))
+    with receive(upload, "a/1.png", None) as out:
+        out.write(png(picture(1)))
+    folder = close_upload(upload, "Cells")
+    write_json(folder / "upload.json", {**read_json(folder / "upload.json"), "tried": 3})
+    (arrival,) = Intake(empty.library).recover()
+    for _ in range(200):
+        if arrival.is_over:
+            break
+        time.sleep(0.05)
+    assert "bring it in smaller parts" in str(arrival.error)
+    assert not folder.exists()
+
+
+def test_images_of_one_grey_have_no_range_to_choose(empty: Study) -> None:
+    def flat(n: int) -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(np.full((64, 64), 500, np.uint16)).save(out, "TIFF", resolution=n + 1)
+        return out.getvalue()
+
+    files = [Candidate(f"{'ab'[n % 2]}/{n}.tif", partial(flat, n), "ab"[n % 2]) for n in range(8)]
+    manifest, _ = ingest(files, "Flat", empty.library)
+    at = show("study/data.py", data=manifest.id)
+    at.session_state["grey"] = True
+    at.run()
+    assert not at.exception
+    assert "All values in the images below are the same" in words(at)

@@ -19,7 +19,7 @@ FILE = "alike.json"  # beside the manifest
 NEAR = 3  # bits of 64 in which two perceptual hashes may differ for their thumbnails to be compared
 ALIKE = 0.997  # correlation of two thumbnails; copies reach it, two solar cells of one kind do not
 REMEMBERED = 4096  # thumbnails in memory: 64 MB
-NEIGHBOURS = 10  # of many images with one hash, how many each is compared with
+NEIGHBOURS = 30  # of many images with one hash, how many each is compared with
 
 
 def get_alike(
@@ -43,6 +43,11 @@ def get_alike(
         clusters = find_alike(looks, lambda image: library.thumb_path(image).read_bytes(), progress)
     write_json(path, clusters)
     return clusters
+
+
+def get_held(library: Library, manifest: Manifest) -> list[list[str]]:
+    """Return the look-alikes that a split holds on one side: all, unless somebody looked at them and left them as they are."""
+    return [] if "near-duplicates" in library.dismissed(manifest.id) else get_alike(library, manifest)
 
 
 def find_alike(
@@ -80,10 +85,10 @@ def cluster(
             image = parent[image]
         return image
 
-    pairs = list(_candidates(looks))
-    for number, (one, other) in enumerate(pairs, start=1):
+    total = sum(1 for _ in _candidates(looks)) if progress else 0  # they may be too many to keep
+    for number, (one, other) in enumerate(_candidates(looks), start=1):
         if progress and number % 1000 == 0:
-            progress(number, len(pairs))
+            progress(number, total)
         if root(one) != root(other) and is_same(one, other):
             parent[root(other)] = root(one)
     clusters: dict[str, list[str]] = defaultdict(list)

@@ -14,6 +14,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,11 +43,16 @@ class Crew:
         self._hands = min(count_cores(), MOST) if pieces >= MANY else 0
         self._idle: deque[subprocess.Popen[bytes]] = deque()
         self._started: list[subprocess.Popen[bytes]] = []
+        self._since: dict[subprocess.Popen[bytes], float] = {}  # when those at work began with their piece
+        self._over = threading.Event()
 
     def __enter__(self) -> Self:
+        if self._hands:
+            threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
         for process in self._started:
             process.kill()
             process.communicate()  # closes its pipes and takes it off the list of processes
@@ -73,6 +79,13 @@ class Crew:
                 for rest in waiting:
                     rest.cancel()
 
+    def _watch(self) -> None:
+        """Stop whoever is too long over a piece."""
+        while not self._over.wait(PATIENCE / 100):
+            for process, since in list(self._since.items()):
+                if time.monotonic() - since > PATIENCE:
+                    process.kill()
+
     def _do(self, work: Callable[[T], R], things: Sequence[T], died: Callable[[T], R]) -> list[R]:
         """Return what becomes of things, in one process, or in the next where that one dies."""
         done: list[R] = []
@@ -80,7 +93,7 @@ class Crew:
             request = pickle.dumps((work, rest), pickle.HIGHEST_PROTOCOL)
             process = self._idle.pop() if self._idle else self._start()
             try:
-                done += _ask(process, request, len(rest))
+                done += self._ask(process, request, len(rest))
             except DiedError as end:
                 process.kill()
                 done += end.done
@@ -88,6 +101,30 @@ class Crew:
             else:
                 self._idle.append(process)
         return done
+
+    def _ask(self, process: subprocess.Popen[bytes], request: bytes, count: int) -> list[Any]:
+        """Return the answers to a request for so many; what the work raised, where it raised."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers: list[Any] = []
+        answer: Any = None
+        try:
+            self._since[process] = time.monotonic()
+            process.stdin.write(request)
+            process.stdin.flush()
+            while len(answers) < count:
+                answer = pickle.load(process.stdout)
+                self._since[process] = time.monotonic()
+                if isinstance(answer, Exception):
+                    break
+                answers.append(answer)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            raise DiedError(answers) from None
+        finally:
+            self._since.pop(process, None)
+        if isinstance(answer, Exception):
+            raise answer
+        return answers
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -113,29 +150,6 @@ def _batched(things: Iterable[T]) -> Iterator[tuple[T, ...]]:
     rest = iter(things)
     while chunk := tuple(islice(rest, CHUNK)):
         yield chunk
-
-
-def _ask(process: subprocess.Popen[bytes], request: bytes, count: int) -> list[Any]:
-    """Return the answers to a request for so many; what the work raised, where it raised."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    answers: list[Any] = []
-    try:
-        process.stdin.write(request)
-        process.stdin.flush()
-        while len(answers) < count:
-            alarm = threading.Timer(PATIENCE, process.kill)
-            alarm.start()
-            try:
-                answer = pickle.load(process.stdout)
-            finally:
-                alarm.cancel()
-            if isinstance(answer, Exception):
-                raise answer
-            answers.append(answer)
-    except (OSError, EOFError, pickle.UnpicklingError):
-        raise DiedError(answers) from None
-    return answers
 
 
 def serve() -> None:

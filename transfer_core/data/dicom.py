@@ -10,6 +10,7 @@ import io
 import logging
 import re
 import warnings
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,11 +39,16 @@ def is_dicom(data: bytes) -> bool:
     return data[128:132] == b"DICM"
 
 
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+MAX_UNPACKED = 200_000_000  # bytes
+
+
 def read_dicom(data: bytes, *, all_frames: bool = False) -> Study:
     """Return pictures and facts; UserError says in a sentence what is wrong, without a word of the header."""
     import pydicom
 
     _hush()
+    _refuse_bombs(data)
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
         has_picture = "PixelData" in dataset
@@ -64,6 +70,22 @@ def read_dicom(data: bytes, *, all_frames: bool = False) -> Study:
     )
 
 
+def _refuse_bombs(data: bytes) -> None:
+    """Raise UserError where a file, deflated as a whole, would unpack to more than an image can have."""
+    if _DEFLATED not in data[:2_000]:
+        return
+    begin = 144 + int.from_bytes(
+        data[140:144], "little"
+    )  # behind the first group, whose length stands at its start
+    unpacker = zlib.decompressobj(-15)
+    try:
+        unpacker.decompress(data[begin:], MAX_UNPACKED)
+    except zlib.error:
+        raise UserError("the DICOM file is damaged", "damaged") from None
+    if unpacker.unconsumed_tail:
+        raise UserError("the DICOM file unpacks to more than an image can have", "too-large")
+
+
 def _hush() -> None:
     """Ignore pydicom's warnings and log, which quote the header. For good: images are read in several threads."""
     if ("ignore", None, Warning, re.compile("pydicom"), 0) not in warnings.filters:
@@ -72,13 +94,19 @@ def _hush() -> None:
 
 
 def _read_frame(dataset: Any, index: int) -> Values | npt.NDArray[np.uint8]:
+    try:
+        return _shown_frame(dataset, index)
+    except UserError:
+        raise
+    except Exception:  # what describes the values may be as wrong as they
+        raise UserError(_unreadable(dataset), "damaged") from None
+
+
+def _shown_frame(dataset: Any, index: int) -> Values | npt.NDArray[np.uint8]:
     from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
     from pydicom.pixels.utils import pixel_array
 
-    try:
-        stored = pixel_array(dataset, index=index)  # colours already as RGB
-    except Exception:
-        raise UserError(_unreadable(dataset), "damaged") from None
+    stored = pixel_array(dataset, index=index)  # colours already as RGB
     if stored.ndim == 3:
         return _colour(stored)
     if str(dataset.get("PhotometricInterpretation")) == "PALETTE COLOR":

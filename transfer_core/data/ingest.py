@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -87,8 +87,10 @@ def ingest(
                 found += [each for each in ends if isinstance(each, Problem)]
     if parent and rows:
         rows = [*parent.rows, *rows]
-    rows, doubles = _settle_duplicates(rows)
+    rows, doubles = _settle_duplicates(rows, {row.path for row in parent.rows} if parent else set())
     found += doubles
+    rows, lost = _still_there(library, rows)
+    found += lost
     if not rows:
         raise UserError(_nothing(name, found), "no-images")
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
@@ -124,6 +126,8 @@ def take(library: Library, reading: Reading, candidate: Candidate) -> Sequence[R
         return [Problem(candidate.path, error.kind, str(error))]
     except OSError as error:
         return [Problem(candidate.path, "unreadable", f"the file cannot be read ({error.strerror})")]
+    except Exception:  # one odd file must not take the others with it
+        return [Problem(candidate.path, "damaged", "the file is damaged and cannot be read")]
     # Named after the file that was brought, not after what is kept of it: however that is packed, it is the same image.
     origin = hashlib.sha256(data).hexdigest()
     found: list[Row | _Waiting | Problem] = []
@@ -132,7 +136,12 @@ def take(library: Library, reading: Reading, candidate: Candidate) -> Sequence[R
         found += [Problem(named.path, *notice) for notice in picture.notices]
         of_frame = f"{origin}#{picture.frame}".encode()
         key = hashlib.sha256(of_frame).hexdigest() if len(pictures) > 1 else origin
-        found.append(_store(library, reading, named, picture, key))
+        try:
+            found.append(_store(library, reading, named, picture, key))
+        except (UserError, OSError):  # of the disk, not of the picture
+            raise
+        except Exception:
+            found.append(Problem(named.path, "damaged", "the file is damaged and cannot be read"))
     return found
 
 
@@ -195,8 +204,22 @@ def _make_row(candidate: Candidate, key: str, image: Image.Image) -> Row:
     )
 
 
-def _settle_duplicates(rows: list[Row]) -> tuple[list[Row], list[Problem]]:
-    """Keep one row per file content; contents with two labels are left out, because one is wrong."""
+def _still_there(library: Library, rows: list[Row]) -> tuple[list[Row], list[Problem]]:
+    """Leave out images that went while this was read, with a data set that held them and was deleted."""
+    gone = [row for row in rows if not library.image_path(row.image).exists()]
+    problems = [
+        Problem(row.path, "gone", "it was deleted with another data set meanwhile; bring it again")
+        for row in gone
+    ]
+    return [row for row in rows if row not in gone] if gone else rows, problems
+
+
+def _settle_duplicates(rows: list[Row], known: Set[str]) -> tuple[list[Row], list[Problem]]:
+    """Keep one row per file content; contents with two labels are left out, because one is wrong.
+
+    Which one does not hang on the order they came in; that of a path that is `known` goes first. What only another of
+    them says (group, domain, further labels) is not lost.
+    """
     together: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         together[row.image].append(row)
@@ -209,14 +232,25 @@ def _settle_duplicates(rows: list[Row]) -> tuple[list[Row], list[Problem]]:
             text = f"the same image stands under {names}; it is left out until only one is right"
             problems += [Problem(row.path, "conflict", text) for row in same]
             continue
-        best = min(same, key=lambda row: (row.label is None, row.path))  # whatever the upload's order
-        kept.append(best)
+        same.sort(key=lambda row: (row.label is None, row.path not in known, row.path))
+        best = same[0]
+        kept.append(_merged(same))
         if {row.given for row in same} - {best.given}:
             text = f"the same image is in two parts; it is kept in {best.given} ({best.path}) only"
         else:
             text = f"the same image as {best.path}; it is counted once"
         problems += [Problem(row.path, "duplicate", text) for row in same if row is not best]
     return kept, problems
+
+
+def _merged(same: Sequence[Row]) -> Row:
+    """Return the first of several rows of one image, with what only the others say."""
+
+    def first(name: str) -> str | None:
+        return next((value for row in same if (value := getattr(row, name)) is not None), None)
+
+    extra = {name: value for row in reversed(same) for name, value in row.extra.items()}
+    return replace(same[0], group=first("group"), domain=first("domain"), extra=extra)
 
 
 def _class_problems(rows: list[Row], classes: tuple[str, ...]) -> list[Problem]:

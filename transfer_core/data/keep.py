@@ -109,12 +109,12 @@ def _without_words(data: bytes, image: Image.Image | Values) -> tuple[bytes, Ima
         tags = _tiff_tags(data)
         return (data, image) if tags <= _STRUCTURE else _pack(image)
     if data.startswith(b"\x89PNG"):
-        talks = any(kind in _PNG_TALK for kind in _png_chunks(data))
+        silent = set(_png_chunks(data)) <= _PNG_PICTURE
     elif data.startswith(b"RIFF"):
-        talks = any(kind in (b"EXIF", b"XMP ") for kind in _riff_chunks(data))
-    else:
-        talks = False
-    return _pack(image) if talks else (data, image)
+        silent = set(_riff_chunks(data)) <= _RIFF_PICTURE
+    else:  # BMP has room for words before and behind its picture
+        silent = False
+    return (data, image) if silent else _pack(image)
 
 
 def _shows(data: bytes, image: Image.Image | Values) -> bool:
@@ -125,15 +125,22 @@ def _shows(data: bytes, image: Image.Image | Values) -> bool:
         return False
 
 
-_PNG_TALK = (b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME")
+# What a picture is made of; any other chunk, and whatever follows the last, may say something.
+_PNG_PICTURE = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs",
+                b"acTL", b"fcTL", b"fdAT"}  # fmt: skip
+_RIFF_PICTURE = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"}
+_REST = b"rest"
 
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
-    at = 8
-    while at + 8 <= len(data):
+    at, kind = 8, b""
+    while at + 8 <= len(data) and kind != b"IEND":
         (length,) = struct.unpack(">I", data[at : at + 4])
-        yield data[at + 4 : at + 8]
+        kind = data[at + 4 : at + 8]
+        yield kind
         at += 12 + length
+    if at < len(data):
+        yield _REST
 
 
 def _riff_chunks(data: bytes) -> Iterator[bytes]:
@@ -142,6 +149,8 @@ def _riff_chunks(data: bytes) -> Iterator[bytes]:
         (length,) = struct.unpack("<I", data[at + 4 : at + 8])
         yield data[at : at + 4]
         at += 8 + length + length % 2
+    if at < len(data) or int.from_bytes(data[4:8], "little") + 8 < len(data):
+        yield _REST
 
 
 def _bare_jpeg(data: bytes) -> bytes:

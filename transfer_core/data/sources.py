@@ -74,7 +74,7 @@ def _empty_folders(folders: Iterable[str], files: Iterable[str]) -> list[Problem
     empty = [name.rstrip("/") for name in folders if name.rstrip("/") not in above]
     text = "the folder is empty: 0 images"
     return [
-        Problem(name, "empty-folder", text)
+        Problem(name.encode("utf-8", "replace").decode(), "empty-folder", text)
         for name in empty
         if not any(other.startswith(f"{name}/") for other in empty) and not _is_junk(name.split("/"))
     ]
@@ -180,7 +180,7 @@ def arrange(
         name = name.encode("utf-8", "replace").decode()  # a file's name need not be text
         whole = unicodedata.normalize("NFC", name).replace("\\", "/")
         parts = tuple(each for each in whole.split("/") if each not in ("", "."))
-        if _is_junk(parts):
+        if _is_junk(parts) or not parts:
             continue
         # A DICOM file often has no suffix at all; what it is, its content says.
         if "." in parts[-1] and not parts[-1].lower().endswith(SUFFIXES):

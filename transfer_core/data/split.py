@@ -213,8 +213,12 @@ def _transfer(
     # Who is tested in the target is not learnt from in the source either.
     tested = {units[image] for image, part in parts.items() if part == "test"}
     here = [row for row in here if units[row.image] not in tested]
+    # Nor does it choose by what training sees of the target without its label.
+    seen = {units[image] for image, part in parts.items() if part == "train"}
     both = shares[0] + shares[1]
-    assignment = deal(here, units, (shares[0] / both, shares[1] / both, 0.0), rng)
+    free = [row for row in here if units[row.image] not in seen]
+    assignment = deal(free, units, (shares[0] / both, shares[1] / both, 0.0), rng)
+    assignment |= {row.image: "train" for row in here if units[row.image] in seen}
     return {image: TARGET_TRAIN if part == "train" else part for image, part in parts.items()} | assignment
 
 

@@ -33,9 +33,10 @@ from transfer_core.data.sources import (
     open_source,
 )
 from transfer_core.errors import UserError
-from transfer_core.files import get_roots, read_json
+from transfer_core.files import get_roots, read_json, write_json
 from transfer_core.runs.uploads import Upload, close_upload, is_resumable
 
+TRIES = 3  # of reading an upload, at so many starts of the server
 Job = Callable[[Progress], tuple[Manifest, list[Problem]]]
 
 
@@ -166,6 +167,13 @@ class Intake:
 
         def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
             files = {path: folder / name for path, name in about["files"].items()}
+            tried = int(about.get("tried", 0)) + 1
+            if tried > TRIES:  # whoever read it died of it, each time
+                shutil.rmtree(folder, ignore_errors=True)
+                raise UserError(
+                    "It could not be read, several times: bring it in smaller parts.", "unreadable"
+                )
+            write_json(folder / "upload.json", {**about, "tried": tried})
             try:
                 found = look_into(files)
                 candidates, problems = found.candidates, found.problems
@@ -177,7 +185,7 @@ class Intake:
                 parent = self._library.get(about["parent"]) if about.get("parent") else None
                 name = self._library.version_name(parent.id) if parent else about["name"]
                 note = f"{len(candidates):,} files added" if parent else ""
-                return ingest(
+                result = ingest(
                     candidates,
                     name,
                     self._library,
@@ -187,13 +195,16 @@ class Intake:
                     note=note,
                     reading=Reading(frames=about.get("frames", "first")),
                 )
+                shutil.rmtree(
+                    folder, ignore_errors=True
+                )  # what fails otherwise is read again at the next start
+                return result
             except UserError as error:
                 told = str(error)
                 for path, at in files.items():
                     told = told.replace(at.name, path)  # the user's name, not ours
-                raise UserError(told, error.kind) from None
-            finally:
                 shutil.rmtree(folder, ignore_errors=True)
+                raise UserError(told, error.kind) from None
 
         return self._begin(about["name"], job)
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock
+
 from transfer_core.errors import UserError
 from transfer_core.files import free_bytes, get_secret, is_id, plain_words, read_json, write_json
 
@@ -111,25 +113,31 @@ def receive(upload: Upload, path: str, size: int | None) -> Iterator[BinaryIO]:
 def receive_slice(upload: Upload, path: str, start: int, end: int, total: int) -> Iterator[BinaryIO]:
     """Yield where bytes `start` to `end` (not counted) of a large file go: what is here stays when the rest breaks off.
 
-    Slices come in order; UserError of the kind "gap" where this is not the next one. With the last the file counts as
-    here.
+    Slices come in order; UserError of the kind "gap" where this is not the next one; the first begins anew. With the last
+    the file counts as here.
     """
-    _check(upload, path, total)
-    part = upload.folder / f"{_name(path)}{SLICES}"
-    if start != received_part(upload, path) or not start < end <= total:
+    _check(upload, path, total, room=end - start)
+    name = _name(path)
+    whole, part = upload.folder / f"{name}{SLICES}", upload.folder / f".{name}.{uuid.uuid4().hex[:8]}.part"
+    if start not in (0, received_part(upload, path)) or not 0 <= start < end <= total:
         raise UserError("This is not the next piece of the file.", "gap")
     try:
-        with plain_words(part), part.open("ab") as out:
+        with plain_words(part), part.open("wb") as out:
             yield _Capped(out)  # type: ignore[misc]
             arrived = out.tell()
-        if arrived != end:
+        if arrived != end - start:
             raise UserError("The connection broke off: send the piece again.", "torn")
-    except BaseException:
-        with part.open("ab") as out:
-            out.truncate(start)
-        raise
-    if end == total:
-        _commit(upload, path, part)
+        with plain_words(whole), FileLock(upload.folder / f".{name}.lock"):  # the same may come twice at once
+            if start == 0:
+                whole.unlink(missing_ok=True)
+            if received_part(upload, path) != start:
+                raise UserError("This is not the next piece of the file.", "gap")
+            with whole.open("ab") as out, part.open("rb") as piece:
+                shutil.copyfileobj(piece, out, 1 << 20)
+            if whole.stat().st_size == total:
+                _commit(upload, path, whole)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def received_part(upload: Upload, path: str) -> int:
@@ -138,7 +146,7 @@ def received_part(upload: Upload, path: str) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _check(upload: Upload, path: str, size: int | None) -> None:
+def _check(upload: Upload, path: str, size: int | None, room: int | None = None) -> None:
     """Raise UserError where a file cannot be taken."""
     if not path.strip("/") or len(path) > MAX_NAME or "\0" in path:
         raise UserError("A file needs a name of at most 1,000 characters.", "bad-name")
@@ -146,7 +154,7 @@ def _check(upload: Upload, path: str, size: int | None) -> None:
         raise UserError(f"A file may have at most {MAX_FILE // 10**9} GB.", "too-large")
     with plain_words(upload.folder):
         upload.folder.mkdir(parents=True, exist_ok=True)
-    if free_bytes(upload.folder) - (size or 0) < SPARE:
+    if free_bytes(upload.folder) - ((size if room is None else room) or 0) < SPARE:
         raise UserError("The disk is full: make room and send the rest again.", "disk-full")
     if _count(upload) >= MAX_FILES:
         raise UserError(f"An upload may have at most {MAX_FILES:,} files: bring it in parts.", "too-many")
