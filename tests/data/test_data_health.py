@@ -13,9 +13,9 @@ from pictures import encode
 from PIL import Image, ImageFilter
 
 from transfer_core.data import health
-from transfer_core.data.alike import NEAR, cluster
+from transfer_core.data.alike import NEAR, cluster, get_alike
 from transfer_core.data.edit import exclude, group_together, keep_first, merge_classes, relabel
-from transfer_core.data.health import Finding, check_health, get_findings, measure_all
+from transfer_core.data.health import Finding, check_health, get_findings, is_checked, measure_all
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
@@ -202,3 +202,16 @@ def test_what_was_found_is_kept_and_found_anew_under_other_rules(
     assert get_findings(library, manifest) == found
     monkeypatch.setattr(health, "RULES", health.RULES + 1)
     assert "dark" not in {each.kind for each in get_findings(library, manifest)}
+
+
+def test_a_version_is_checked_where_what_it_came_from_was_and_nothing_was_added(library: Library) -> None:
+    manifest = bring(library, sound())
+    assert not is_checked(library, manifest)
+    fewer = library.add(exclude(manifest, [manifest.rows[0].image]))
+    assert not is_checked(library, fewer)
+    measure_all(library, manifest)
+    get_alike(library, manifest)
+    assert is_checked(library, manifest)
+    assert is_checked(library, fewer)
+    more = [Candidate("b/more.png", partial(bytes, encode(picture(99))), "b")]
+    assert not is_checked(library, ingest(more, "more", library, parent=manifest)[0])
