@@ -88,6 +88,45 @@ def class_intervals(per_class: Sequence[Mapping[str, Any]], colours: Mapping[str
     return figure
 
 
+MOST_POINTS = 400  # of a curve
+
+
+def ranking_curves(
+    recall: Sequence[float], fallout: Sequence[float], precision: Sequence[float], chance: float, colour: str
+) -> go.Figure:
+    """ROC curve and precision-recall curve side by side, with what chance gives dotted; `chance` is the class's share."""
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(1, 2, horizontal_spacing=0.12)
+    step = max(1, len(recall) // MOST_POINTS)
+    keep = [*range(0, len(recall) - 1, step), len(recall) - 1]
+    line = {"color": colour, "width": 3}
+    curves = ((fallout, recall, "linear"), (recall, precision, "vh"))
+    for column, (x, y, shape) in enumerate(curves, start=1):
+        figure.add_scatter(x=[x[index] for index in keep], y=[y[index] for index in keep], mode="lines", row=1, col=column,
+                           line={**line, "shape": shape}, showlegend=False)  # fmt: skip
+    dotted = {"dash": "dot", "width": 1.5, "color": "#8a9ca1"}
+    for column, ends in enumerate(((0, 1), (chance, chance)), start=1):
+        figure.add_scatter(
+            x=[0, 1],
+            y=list(ends),
+            mode="lines",
+            line=dotted,
+            showlegend=False,
+            hoverinfo="skip",
+            row=1,
+            col=column,
+        )
+    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
+    figure.update_xaxes(title="of the others, taken for it", col=1)
+    figure.update_yaxes(title="found (recall)", col=1)
+    figure.update_xaxes(title="found (recall)", col=2)
+    figure.update_yaxes(title="right when said (precision)", col=2)
+    figure.update_layout(height=360, margin={"l": 8, "r": 8, "t": 24, "b": 36})
+    return figure
+
+
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
     """The confusion matrix as a heat map, shaded by the share of the true class."""
     shares = [[cell / max(sum(row), 1) for cell in row] for row in matrix]

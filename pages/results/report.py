@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui.adaptation import show_verdict
 from pages.ui.cells import MOST, confusion_buttons
 from pages.ui.parts import class_colours, figure_card, gallery, missing, state_badge, title
+from pages.ui.ranking import show_ranking
 from pages.ui.spot_check import show_spot_check
 from pages.ui.state import current_run, get_lab, go
 from pages.ui.text import ago, escape, interval, percent, plural
@@ -216,13 +217,18 @@ table = [
         "interval ": spread(each["precision_ci"]),
         "F1": 100 * each["f1"],
         "interval  ": spread(each["f1_ci"]),
+        "Others spared (specificity)": 100 * each["specificity"] if "specificity" in each else None,
         "n": each["support"],
     }
     for each in test["per_class"]
 ]
 number = st.column_config.NumberColumn(format="%.1f %%")
-columns = {"Found (recall)": number, "Right when said (precision)": number, "F1": number}
+figures = ("Found (recall)", "Right when said (precision)", "F1", "Others spared (specificity)")
+columns = dict.fromkeys(figures, number)
 st.dataframe(table, hide_index=True, column_config=columns, alt="Recall, precision and F1 of each class")
+
+if run.result["test"]["n"]:
+    show_ranking(run.id, report, {each["class"]: each["support"] for each in test["per_class"]}, colours)
 
 wrong = sorted(
     ((row, p) for row, p in rows if int(p.argmax()) != names[row.label or ""]), key=lambda e: -e[1].max()

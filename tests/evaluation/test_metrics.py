@@ -44,8 +44,13 @@ def test_figures_are_those_of_scikit_learn(outcome: tuple[Labels, Labels]) -> No
     assert made.macro_f1 == pytest.approx(sk.f1_score(truth, said, average="macro"))
     assert np.array_equal(made.confusion, sk.confusion_matrix(truth, said, labels=range(4)))
     rates = sk.precision_recall_fscore_support(truth, said, labels=range(4), zero_division=0)
-    for each, *wanted in zip(made.per_class, *rates, strict=True):
-        assert (each.precision, each.recall, each.f1, each.support) == pytest.approx(tuple(wanted))
+    for number, (each, *wanted) in enumerate(zip(made.per_class, *rates, strict=True)):
+        assert (each.precision, each.recall, each.f1, each.support) == pytest.approx(tuple(wanted), abs=1e-9)
+        if (truth != number).any():  # of the others, as a class of their own, how many are found
+            found = sk.recall_score(truth != number, said != number)
+            assert each.specificity == pytest.approx(found, abs=1e-9)
+    if len({*truth, *said}) > 1:
+        assert made.kappa == pytest.approx(sk.cohen_kappa_score(truth, said), abs=1e-9)
 
 
 @settings(max_examples=40)
@@ -60,7 +65,7 @@ def test_every_interval_holds_its_figure_and_lies_between_0_and_1(
         for key in row:
             if key.endswith("_ci"):
                 low, high = row[key]
-                assert 0 <= low <= high <= 1
+                assert (-1 if key == "kappa_ci" else 0) <= low <= high <= 1
                 if row is data and key == "accuracy_ci" and not grouped:
                     assert low <= row["accuracy"] <= high
 

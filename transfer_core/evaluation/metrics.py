@@ -23,7 +23,10 @@ Z = 1.959964  # 97.5 % point of the normal distribution
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class: of those predicted so, how many are (precision); of those that are, how many found (recall)."""
+    """One class: of those predicted so, how many are (precision); of those that are, how many found (recall).
+
+    Of the images of other classes, how many were not taken for it (specificity).
+    """
 
     name: str
     precision: float
@@ -32,6 +35,8 @@ class ClassMetrics:
     recall_ci: Interval
     f1: float
     f1_ci: Interval
+    specificity: float
+    specificity_ci: Interval
     support: int
 
 
@@ -47,6 +52,8 @@ class Metrics:
     balanced_accuracy_ci: Interval
     macro_f1: float
     macro_f1_ci: Interval
+    kappa: float  # agreement beyond chance (Cohen 1960); from -1 to 1
+    kappa_ci: Interval
     per_class: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
     resampled: str  # "images" or "groups"
@@ -84,8 +91,8 @@ def make_metrics(
     confusion = make_confusion(truth, predicted, len(classes))
     drawn = _resample(truth, predicted, len(classes), groups, np.random.default_rng([seed, 95]))
     n, correct = int(confusion.sum()), int(np.trace(confusion))
-    recalls, precisions, f1s = _rates(confusion)
-    drawn_recalls, drawn_precisions, drawn_f1s = _rates(drawn)
+    recalls, precisions, f1s, spared = _rates(confusion)
+    drawn_recalls, drawn_precisions, drawn_f1s, drawn_spared = _rates(drawn)
     grouped = groups is not None
     drawn_accuracy = np.trace(drawn, axis1=-2, axis2=-1) / np.maximum(drawn.sum((-2, -1)), 1)
     hits, said, support = np.diag(confusion), confusion.sum(0), confusion.sum(1)
@@ -98,6 +105,10 @@ def make_metrics(
             recall_ci=_middle(drawn_recalls[:, index]) if grouped else wilson(hits[index], support[index]),
             f1=_number(f1s[index]),
             f1_ci=_middle(drawn_f1s[:, index]),
+            specificity=_number(spared[index]),
+            specificity_ci=_middle(drawn_spared[:, index])
+            if grouped
+            else wilson(n - support[index] - said[index] + hits[index], n - support[index]),
             support=int(support[index]),
         )
         for index, name in enumerate(classes)
@@ -111,6 +122,8 @@ def make_metrics(
         balanced_accuracy_ci=_middle(_row_means(drawn_recalls)),
         macro_f1=_mean(f1s),
         macro_f1_ci=_middle(_row_means(drawn_f1s)),
+        kappa=_number(float(_kappa(confusion))),
+        kappa_ci=_middle(_kappa(drawn), (-1.0, 1.0)),
         per_class=per_class,
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
         resampled="groups" if grouped else "images",
@@ -152,12 +165,22 @@ def _resample(
     return np.asarray(times @ own, np.float64).reshape(-1, classes, classes)
 
 
-def _rates(confusion: Counts) -> tuple[Counts, Counts, Counts]:
-    """Return recall, precision and F1 per class [..., classes]; NaN where there is nothing to rate."""
+def _rates(confusion: Counts) -> tuple[Counts, Counts, Counts, Counts]:
+    """Return recall, precision, F1 and specificity per class [..., classes]; NaN where there is nothing to rate."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     support, said = confusion.sum(-1), confusion.sum(-2)
+    others = confusion.sum((-2, -1))[..., None] - support
     with np.errstate(invalid="ignore", divide="ignore"):
-        return hits / support, hits / said, 2 * hits / (support + said)
+        return hits / support, hits / said, 2 * hits / (support + said), 1 - (said - hits) / others
+
+
+def _kappa(confusion: Counts) -> Counts:
+    """Return Cohen's kappa [...]; NaN where truth and prediction are one and the same class throughout."""
+    total = confusion.sum((-2, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        agreed = np.trace(confusion, axis1=-2, axis2=-1) / total
+        chance = (confusion.sum(-1) * confusion.sum(-2)).sum(-1) / total**2
+        return np.asarray((agreed - chance) / (1 - chance))
 
 
 def _row_means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -167,10 +190,10 @@ def _row_means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(known.any(1), total / np.maximum(known.sum(1), 1), np.nan)
 
 
-def _middle(values: npt.NDArray[np.float64]) -> Interval:
+def _middle(values: npt.NDArray[np.float64], all_: Interval = (0.0, 1.0)) -> Interval:
     known = values[~np.isnan(values)]
     if not len(known):
-        return 0.0, 1.0
+        return all_
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
 
