@@ -97,7 +97,7 @@ def ranking_curves(
     """ROC curve and precision-recall curve side by side, with what chance gives dotted; `chance` is the class's share."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(1, 2, horizontal_spacing=0.12)
+    figure = make_subplots(1, 2, horizontal_spacing=0.2)
     step = max(1, len(recall) // MOST_POINTS)
     keep = [*range(0, len(recall) - 1, step), len(recall) - 1]
     line = {"color": colour, "width": 3}

@@ -217,7 +217,7 @@ table = [
         "interval ": spread(each["precision_ci"]),
         "F1": 100 * each["f1"],
         "interval  ": spread(each["f1_ci"]),
-        "Others spared (specificity)": 100 * each["specificity"] if "specificity" in each else None,
+        **({"Others spared (specificity)": 100 * each["specificity"]} if "specificity" in each else {}),
         "n": each["support"],
     }
     for each in test["per_class"]
