@@ -30,9 +30,9 @@ def test_covers_as_often_as_asked(coverage: float, skill: float) -> None:
     found, right = [], []
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        rule = fit_conformal(*world(rng, 200, skill=skill), coverage, seed=seed)
+        rule = fit_conformal(*world(rng, 200, skill=skill), coverage)
         probabilities, truth = world(rng, 500, skill=skill)
-        sets = prediction_sets(rule, probabilities, seed=seed + 1000)
+        sets = prediction_sets(rule, probabilities)
         found.append(sets[np.arange(500), truth].mean())
         right.append(np.mean(probabilities.argmax(1) == truth))
     assert coverage - 0.01 <= np.mean(found)

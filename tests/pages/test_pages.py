@@ -241,12 +241,12 @@ def upload(empty: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest, 
     def do(at: AppTest, file: str, content: bytes) -> None:
         told = []
 
-        def sent(token: str) -> tuple[str, str] | None:
+        def sent(token: str) -> tuple[str, str, int, int] | None:
             if told:
                 return None
             with receive(open_upload(empty.home, token), file, len(content)) as out:
                 out.write(content)
-            told.append((token, file.removesuffix(".zip")))
+            told.append((token, file.removesuffix(".zip"), 1, len(content)))
             return told[0]
 
         monkeypatch.setattr(bring_module, "uploader", sent)
@@ -653,7 +653,7 @@ def test_a_data_set_is_deleted_with_its_runs_and_a_receipt(study: Study) -> None
     run = study.ended(name="mine")
     at = show("study/data.py", data=run.manifest, run=run.id)
     assert "60 images, 1 run" in words(at)
-    at.checkbox[0].check().run()
+    widget(at.checkbox, "I want to delete all of this").check().run()
     button(at, "Delete the data set").click().run()
     assert not at.exception
     assert "1 run, 60 images" in at.success[0].value
@@ -665,7 +665,7 @@ def test_a_data_set_is_deleted_with_its_runs_and_a_receipt(study: Study) -> None
 def test_a_data_set_in_use_is_not_deleted(study: Study) -> None:
     study.running()
     at = show("study/data.py")
-    at.checkbox[0].check().run()
+    widget(at.checkbox, "I want to delete all of this").check().run()
     button(at, "Delete the data set").click().run()
     assert "stop it first" in at.error[0].value
     assert study.library.datasets()
