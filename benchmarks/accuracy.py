@@ -74,7 +74,9 @@ def run(library: Library, manifest: Manifest, split: Split, wishes: dict[str, An
     images = split.part("test")
     with setup.activations(spec.cut) as activations:
         activations.fill(images, spec.seen_views)
-        said = predict(setup.model, activations, images, spec.cut, views=spec.seen_views).argmax(1)
+        said = predict(
+            setup.model, activations, images, spec.cut, views=spec.seen_views
+        ).probabilities.argmax(1)
     truth = setup.targets(images).numpy()
     recalls = [float(np.mean(said[truth == each] == each)) for each in set(truth.tolist())]
     val = next(each.val["accuracy"] for each in ends if each.epoch == best)

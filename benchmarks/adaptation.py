@@ -92,7 +92,9 @@ class Matrix:
         images = setup.split.part("test")
         with setup.activations(spec.cut) as activations:
             activations.fill(images, spec.seen_views)
-            said = predict(setup.model, activations, images, spec.cut, views=spec.seen_views).argmax(1)
+            said = predict(
+                setup.model, activations, images, spec.cut, views=spec.seen_views
+            ).probabilities.argmax(1)
         truth = setup.targets(images).cpu().numpy()
         return {
             "strategy": spec.strategy, "knobs": dict(spec.knobs), "source": spec.source, "target": spec.target,

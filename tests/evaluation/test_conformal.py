@@ -32,7 +32,7 @@ def test_covers_as_often_as_asked(coverage: float, skill: float) -> None:
         rng = np.random.default_rng(seed)
         rule = fit_conformal(*world(rng, 200, skill=skill), coverage)
         probabilities, truth = world(rng, 500, skill=skill)
-        sets = prediction_sets(rule, probabilities)
+        sets = prediction_sets(rule.threshold, probabilities)
         found.append(sets[np.arange(500), truth].mean())
         right.append(np.mean(probabilities.argmax(1) == truth))
     assert coverage - 0.01 <= np.mean(found)
@@ -45,7 +45,7 @@ def test_more_coverage_is_never_a_smaller_set_and_no_set_is_empty(seed: int, n: 
     rng = np.random.default_rng(seed)
     calibration, probabilities = world(rng, n), world(rng, 20)[0]
     sets = [
-        prediction_sets(fit_conformal(*calibration, coverage), probabilities)
+        prediction_sets(fit_conformal(*calibration, coverage).threshold, probabilities)
         for coverage in (0.5, 0.8, 0.9, 0.99)
     ]
     assert all((small <= large).all() for small, large in itertools.pairwise(sets))
@@ -55,12 +55,12 @@ def test_more_coverage_is_never_a_smaller_set_and_no_set_is_empty(seed: int, n: 
 def test_too_few_images_promise_nothing_but_all_classes() -> None:
     rule = fit_conformal(*world(np.random.default_rng(0), 8), 0.95)
     assert not rule.is_possible
-    assert prediction_sets(rule, world(np.random.default_rng(1), 5)[0]).all()
+    assert prediction_sets(rule.threshold, world(np.random.default_rng(1), 5)[0]).all()
 
 
 def test_sets_have_no_gaps() -> None:
     rng = np.random.default_rng(2)
     rule = fit_conformal(*world(rng, 100), 0.9)
     probabilities, _ = world(rng, 100)
-    for inside, shares in zip(prediction_sets(rule, probabilities), probabilities, strict=True):
+    for inside, shares in zip(prediction_sets(rule.threshold, probabilities), probabilities, strict=True):
         assert inside[np.argsort(-shares)].tolist() == sorted(inside.tolist(), reverse=True)

@@ -60,7 +60,7 @@ def test_without_a_target_all_images_are_of_one_kind(lab: Lab) -> None:
     model.load_trained(outcome.best)
     assert "source_statistics" not in model.extras
     with outcome.setup.activations(2) as activations:
-        said = predict(model, activations, val, 2).argmax(1)
+        said = predict(model, activations, val, 2).probabilities.argmax(1)
     right = float(np.mean(said == outcome.setup.targets(val).numpy()))
     assert right == pytest.approx(outcome.log[outcome.ended.best - 1].val["accuracy"])
 
@@ -101,10 +101,12 @@ def test_every_image_is_predicted_with_the_statistics_of_its_domain(lab: Lab, st
     images = sorted(setup.manifest.by_image)
     with setup.activations(2) as activations:
         activations.fill(images, 1)
-        chances = dict(zip(images, predict_domains(setup, activations, images, lambda *_: None), strict=True))
+        seen = predict_domains(setup, activations, images, lambda *_: None)
+        chances = dict(zip(images, seen.probabilities, strict=True))
         test = lab.split.part("test")
         assert np.array_equal(
-            np.stack([chances[image] for image in test]), predict(setup.model, activations, test, 2)
+            np.stack([chances[image] for image in test]),
+            predict(setup.model, activations, test, 2).probabilities,
         )
     val = setup.images("val")
     said = np.stack([chances[image] for image in val]).argmax(1)

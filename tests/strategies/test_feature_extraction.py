@@ -24,7 +24,7 @@ def probabilities(outcome: Outcome, part: str) -> np.ndarray:
     outcome.setup.model.load_trained(outcome.best)
     with outcome.setup.activations(4) as activations:
         activations.fill(images, 1)
-        return predict(outcome.setup.model, activations, images, 4)
+        return predict(outcome.setup.model, activations, images, 4).probabilities
 
 
 @pytest.mark.parametrize("strength", [1.0, 1e-2, 1e-3])

@@ -81,7 +81,7 @@ def test_both_questions_shape_the_trunk_and_the_answer_is_the_targets(lab: Lab) 
         activations.fill(images, 1)
         from transfer_core.evaluation.predict import predict
 
-        said = predict(both.setup.model, activations, images, both.setup.spec.cut).argmax(1)
+        said = predict(both.setup.model, activations, images, both.setup.spec.cut).probabilities.argmax(1)
     assert {lab.manifest.classes[number] for number in said} <= {"disc-solid", "not solid"}
 
 

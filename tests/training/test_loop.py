@@ -230,9 +230,16 @@ def test_over_views_the_mean_is_predicted(lab: Lab) -> None:
             for view in range(4)
         ]
         told: list[tuple[int, int]] = []
-        said = predict(
+        seen = predict(
             setup.model, activations, images, 2, lambda *at: told.append(at), setup.spec.seen_views
         )
+        features = [
+            setup.model.features(activations.at_cut(images, [view] * len(images)), 2) for view in range(4)
+        ]
+    said = seen.probabilities
+    assert np.allclose(
+        seen.features, torch.stack(features).mean(0).numpy(), atol=2e-3
+    )  # kept in half precision
     assert np.allclose(said, np.mean(each, axis=0), atol=1e-6)
     assert not np.allclose(said, each[0], atol=1e-3)
     assert told[-1] == (len(images), len(images))

@@ -37,8 +37,8 @@ def fit_conformal(probabilities: Floats, truth: npt.NDArray[np.int64], coverage:
     return Conformal(coverage, float(own[rank - 1]) if rank <= n else 0.0, n)
 
 
-def prediction_sets(rule: Conformal, probabilities: Floats) -> npt.NDArray[np.bool_]:
-    """Return which classes are in the set of each image [n, classes]; the likeliest always is."""
-    inside = np.asarray(probabilities, np.float64) >= rule.threshold
+def prediction_sets(threshold: float, probabilities: Floats) -> npt.NDArray[np.bool_]:
+    """Return which classes reach a rule's threshold, for each image [n, classes]; the likeliest always is in."""
+    inside = np.asarray(probabilities, np.float64) >= threshold
     inside[np.arange(len(inside)), probabilities.argmax(1)] = True
     return inside

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from transfer_core.data.manifest import Manifest, Row
+from transfer_core.errors import UserError
 from transfer_core.evaluation.metrics import Metrics, make_metrics
 from transfer_core.files import atomic_path, read_json, write_json
 
+FEATURES = "features.npy"
 UNSPLIT = "unlabelled"  # the part of images that no split assigns
 
 
@@ -57,13 +59,23 @@ class Report:
         groups = [row.group or row.image for row, _, _ in rows] if self.grouped else None
         return make_metrics(truth, said, self.classes, groups)
 
+    def labelled(self, part: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Return probabilities [n, classes] and true classes [n], of all of the manifest's, of a part's labelled images."""
+        numbers = {name: index for index, name in enumerate(self.manifest.classes)}
+        rows = [(numbers[row.label], p) for row, _, p in self.rows(part) if row.label is not None]
+        probabilities = np.array([p for _, p in rows], dtype=np.float64).reshape(len(rows), len(numbers))
+        return probabilities, np.array([label for label, _ in rows], dtype=np.int64)
+
     def predicted(self, images: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the number of the likeliest class [n] of some images."""
         place = {image: index for index, image in enumerate(self.images)}
         return np.asarray(self.probabilities[[place[image] for image in images]].argmax(1), dtype=np.int64)
 
-    def save(self, folder: Path) -> None:
-        """Write the rows and the facts; the facts last, because a report exists once they do."""
+    def save(self, folder: Path, features: npt.NDArray[np.float16] | None = None) -> None:
+        """Write the rows, their features [n, d] and the facts; the facts last, because a report exists once they do."""
+        if features is not None:
+            with atomic_path(folder / FEATURES) as part, part.open("wb") as out:
+                np.save(out, features)
         with atomic_path(folder / "predictions.npz") as part, part.open("wb") as out:
             np.savez_compressed(
                 out,
@@ -91,6 +103,16 @@ def load_report(folder: Path, manifest: Manifest) -> Report:
             grouped=facts["grouped"],
             about=facts["about"],
         )
+
+
+def load_features(folder: Path) -> npt.NDArray[np.float16]:
+    """Return the features [n, d] of a report's images, in its order, read from the disk as they are used."""
+    try:
+        found: npt.NDArray[np.float16] = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        message = "This run was made by an older version, which kept no features: run it again to see this."
+        raise UserError(message, "no-features") from None
+    return found
 
 
 def write_csv(report: Report, out: TextIO) -> None:

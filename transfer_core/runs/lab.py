@@ -13,6 +13,7 @@ from transfer_core.data.split import Split
 from transfer_core.data.spot_check import SpotCheck, draw_spot_check
 from transfer_core.errors import UserError
 from transfer_core.evaluation.compare import Difference, paired_difference
+from transfer_core.evaluation.decision import Decision, fit_decision, load_wishes
 from transfer_core.evaluation.report import Report, load_report
 from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.weights import find_weights, missing_weights_message
@@ -115,6 +116,12 @@ class Lab:
             raise UserError(f"Run {run.id} is {run.state} and has no report yet.", "no-report")
         manifest = self.library.get(run.manifest)
         return load_report(folder, self.spot_check(run).applied(manifest))
+
+    def decision(self, run: Run) -> Decision:
+        """Return how a run's probabilities become decisions: its validation images, and what was wished for it."""
+        split = self.library.get_split(run.manifest, run.spec.split)
+        wishes = load_wishes(self.store.folder(run.id))
+        return fit_decision(self.report(run), wishes, shifted=split.rule in ("domain", "transfer"))
 
     def tested(self, run: Run) -> dict[str, Any]:
         """Return the figures of the test part, from labels given by hand where the target came without."""

@@ -215,7 +215,7 @@ def _test(
             return True
 
         activations.fill(images, setup.spec.seen_views, progress=tell)
-        probabilities = predict_domains(setup, activations, list(images), tell)
+        seen = predict_domains(setup, activations, list(images), tell)
     about = {
         "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch",
         "best_epoch": ended.best,
@@ -239,9 +239,9 @@ def _test(
     if setup.has_target:
         about |= _about_target(setup, folder, ended.best)
     report = Report(
-        setup.manifest, images, parts, probabilities, setup.split.keeps_groups(setup.manifest), about
+        setup.manifest, images, parts, seen.probabilities, setup.split.keeps_groups(setup.manifest), about
     )
-    report.save(folder)
+    report.save(folder, seen.features)
     if not setup.strategy.cost:  # others cost more an image than what is estimated from them
         remember(setup, seconds)
     result = {**about, "test": report.metrics().to_json()}

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
-from transfer_core.evaluation.predict import predict
+from transfer_core.evaluation.predict import Seen, predict
 from transfer_core.models.activations import Activations
 from transfer_core.models.statistics import measure_statistics
 from transfer_core.training.setup import Setup
@@ -53,21 +52,25 @@ def _sample(images: list[str], seed: int) -> list[str]:
 
 def predict_domains(
     setup: Setup, activations: Activations, images: list[str], tell: Callable[[int, int], object]
-) -> npt.NDArray[np.float32]:
-    """Return class probabilities [n, classes] of images of both domains, each with the statistics of its own."""
+) -> Seen:
+    """Return what the model makes of images of both domains, each with the statistics of its own."""
     of_source = set(setup.source) if setup.has_target else set()
     parts = [[image for image in images if (image in of_source) == own] for own in (True, False)]
     done = 0
 
-    def said(part: list[str]) -> npt.NDArray[np.float32]:
+    def look(part: list[str]) -> Seen:
         return predict(
             setup.model, activations, part, setup.spec.cut,
             lambda now, _: tell(done + now, len(images)), setup.spec.seen_views,
         )  # fmt: skip
 
     with setup.looking_at_source():
-        source = said(parts[0])
-    done = len(source)
-    rest = said(parts[1])
-    found = dict(zip([*parts[0], *parts[1]], [*source, *rest], strict=True))
-    return np.stack([found[image] for image in images])
+        source = look(parts[0])
+    done = len(parts[0])
+    both = [each for each in (source, look(parts[1])) if len(each.probabilities)]
+    place = {image: number for number, image in enumerate([*parts[0], *parts[1]])}
+    order = [place[image] for image in images]
+    return Seen(
+        np.concatenate([each.probabilities for each in both])[order],
+        np.concatenate([each.features for each in both])[order],
+    )
