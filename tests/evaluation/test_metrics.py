@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import binom
 from sklearn import metrics as sk
 
 from transfer_core.evaluation import metrics as ours
-from transfer_core.evaluation.metrics import make_metrics, wilson
+from transfer_core.evaluation.metrics import exact, make_metrics
 
 CLASSES = ("a", "b", "c", "d")
 Labels = np.ndarray
@@ -71,36 +70,38 @@ def test_every_interval_holds_its_figure_and_lies_between_0_and_1(
 
 
 @pytest.mark.parametrize(("hits", "n", "low", "high"), [
-    (81, 263, 0.2553, 0.3662),  # Newcombe 1998, table I, method 3
-    (15, 148, 0.0624, 0.1605),
-    (0, 20, 0.0000, 0.1611),
-    (1, 29, 0.0061, 0.1718),
-    (0, 10, 0.0000, 0.2775),
-    (10, 10, 0.7225, 1.0000),
+    (81, 263, 0.2527, 0.3676),  # Newcombe 1998, table I, method 5
+    (15, 148, 0.0578, 0.1617),
+    (0, 20, 0.0000, 0.1684),
+    (1, 29, 0.0009, 0.1776),
 ])  # fmt: skip
 def test_the_interval_of_a_proportion_is_the_published_one(
     hits: int, n: int, low: float, high: float
 ) -> None:
-    assert wilson(hits, n) == pytest.approx((low, high), abs=6e-5)
+    assert exact(hits, n) == pytest.approx((low, high), abs=6e-5)
 
 
 @given(n=st.integers(1, 5000), data=st.data())
-def test_the_interval_is_where_the_score_test_rejects(n: int, data: st.DataObject) -> None:
-    """Its ends are the proportions from which the observed one is 1.96 standard errors away."""
+def test_the_interval_ends_where_what_was_seen_is_a_chance_of_one_in_forty(
+    n: int, data: st.DataObject
+) -> None:
     hits = data.draw(st.integers(0, n))
-    share = hits / n
+    low, high = exact(hits, n)
+    assert (binom.sf(hits - 1, n, low) if hits else 0.025) == pytest.approx(0.025, abs=1e-6)
+    assert (binom.cdf(hits, n, high) if hits < n else 0.025) == pytest.approx(0.025, abs=1e-6)
+    assert (1 - high, 1 - low) == pytest.approx(exact(n - hits, n), abs=1e-9)
 
-    def score(p: float) -> float:
-        return (share - p) ** 2 - norm.ppf(0.975) ** 2 * p * (1 - p) / n
 
-    low, high = wilson(hits, n)
-    assert low == pytest.approx(brentq(score, 0, share - share / 1e9) if hits > 0 else 0, abs=1e-6)
-    assert high == pytest.approx(brentq(score, share + (1 - share) / 1e9, 1) if hits < n else 1, abs=1e-6)
-    assert (1 - high, 1 - low) == pytest.approx(wilson(n - hits, n), abs=1e-9)
+@pytest.mark.parametrize("share", [0.75, 0.884, 0.92])
+def test_the_interval_of_a_proportion_covers_as_often_as_it_says(share: float) -> None:
+    """Not simulated but summed: the chance of each outcome whose interval holds the truth."""
+    n = 656
+    holds = [low <= share <= high for low, high in (exact(hits, n) for hits in range(n + 1))]
+    assert 0.95 <= binom.pmf(np.arange(n + 1), n, share)[holds].sum() <= 0.97
 
 
 def test_of_nothing_nothing_is_known() -> None:
-    assert wilson(0, 0) == (0, 1)
+    assert exact(0, 0) == (0, 1)
     nothing = np.array([], dtype=np.int64)
     for groups in (None, []):
         made = make_metrics(nothing, nothing, CLASSES, groups)

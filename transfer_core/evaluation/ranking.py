@@ -106,7 +106,7 @@ def _draw(
     if groups is None:
         shares = np.bincount(cells, minlength=count) / n
         return rng.multinomial(n, shares, size=RESAMPLES).astype(np.float64)
-    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+    from scipy.sparse import csr_matrix
 
     units = np.unique(np.asarray(groups), return_inverse=True)[1]
     number = int(units.max()) + 1

@@ -45,6 +45,10 @@ class Helper:
         """Write a run's weights to a file."""
         return self._ask({"do": "export", "run": run, "path": str(path)})
 
+    def study(self, run: str, what: str) -> dict[str, Any]:
+        """Study a run's data set, its "labels" or its learning "curve"; what is found is kept with the run."""
+        return self._ask({"do": "study", "run": run, "what": what})
+
     def add_weights(self, backbone: str, path: Path) -> str:
         """Check a file with a backbone's weights and keep a copy; return a remark on it, mostly empty."""
         return str(self._ask({"do": "weights", "backbone": backbone, "path": str(path)})["note"])
@@ -122,6 +126,8 @@ def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
             if request["do"] == "export":
                 export_run(store, store.get(request["run"]), Path(request["path"]))
                 answer: dict[str, Any] = {}
+            elif request["do"] == "study":
+                answer = _study(store, store.get(request["run"]), request["what"])
             elif request["do"] == "weights":
                 answer = {"note": _add_weights(home, request["backbone"], Path(request["path"]))}
             else:
@@ -140,6 +146,12 @@ def _add_weights(home: Path, backbone: str, path: Path) -> str:
     from transfer_core.models.weights import add_weights_file
 
     return add_weights_file(get_backbone(backbone), path, home)[1]
+
+
+def _study(store: Any, run: Any, what: str) -> dict[str, Any]:
+    from transfer_core.runs.probing import study_curve, study_labels
+
+    return {"labels": study_labels, "curve": study_curve}[what](store, run)
 
 
 def _predict(model: Any, files: dict[str, str]) -> dict[str, Any]:
