@@ -56,11 +56,10 @@ def test_flipped_labels_are_found_first(grouped: bool) -> None:
     given[flipped] = (truth[flipped] + 1) % CLASSES
     groups = [f"g{number // 5}" for number in range(len(truth))] if grouped else None
     found = find_suspects(out_of_fold(features, given, groups, CLASSES), given)
-    assert len(set(found.images[:20].tolist()) & set(flipped.tolist())) >= 18
-    right = (
-        found.instead[np.isin(found.images, flipped)] == truth[found.images[np.isin(found.images, flipped)]]
-    )
+    right = np.isin(found.images, flipped)
+    assert right.sum() >= 14  # of 20
     assert right.mean() > 0.9
+    assert (found.instead == truth[found.images])[right].mean() > 0.9
 
 
 def test_an_image_is_not_asked_about_itself() -> None:
