@@ -68,23 +68,67 @@ def grey_curves(shares: Mapping[str, Sequence[float]], colours: Mapping[str, str
     return figure
 
 
-def class_intervals(per_class: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> go.Figure:
-    """Recall of each class as a point with its 95 % interval."""
+ONE_COLOUR = "#0b6e75"
+
+
+def interval_points(
+    title: str,
+    points: Sequence[tuple[str, float, tuple[float, float]]],
+    colours: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> go.Figure:
+    """One share for each label as a point with its 95 % interval; a point knows what it stands for (`customdata`)."""
     figure = go.Figure()
-    for each in per_class:
-        low, high = each["recall_ci"]
+    for name, share, (low, high) in points:
+        colour, stands_for = (colours or {}).get(name, ONE_COLOUR), (names or {}).get(name, name)
         figure.add_scatter(
-            x=[each["recall"]], y=[plain(each["class"])], mode="markers", showlegend=False,
-            marker={"size": 13, "color": colours[each["class"]]},
-            error_x={"type": "data", "symmetric": False, "array": [high - each["recall"]],
-                     "arrayminus": [each["recall"] - low], "thickness": 2.5, "width": 6,
-                     "color": colours[each["class"]]},
+            x=[share], y=[plain(name)], customdata=[stands_for], mode="markers", showlegend=False,
+            marker={"size": 13, "color": colour},
+            error_x={"type": "data", "symmetric": False, "array": [high - share],
+                     "arrayminus": [share - low], "thickness": 2.5, "width": 6, "color": colour},
+            hovertemplate=f"%{{y}}: %{{x:.1%}} ({low:.1%} to {high:.1%})<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
-        title="Found among all that are there (recall, 95 % interval)", height=110 + 44 * len(per_class),
-        margin={"l": 8, "r": 8, "t": 48, "b": 36}, xaxis={"range": [0, 1.02], "tickformat": ".0%"},
+        title=title, height=110 + 44 * len(points),
+        margin={"l": 8, "r": 8, "t": 48, "b": 36}, xaxis={"range": [-0.02, 1.02], "tickformat": ".0%"},
     )  # fmt: skip
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", type="category")
+    return figure
+
+
+def learning_curve(
+    sizes: Sequence[int],
+    mean: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    ahead: Mapping[str, Sequence[float]],
+) -> go.Figure:
+    """Accuracy against how many labelled images there were, measured (line) and expected with more (dotted, with its range)."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(sizes), y=list(mean), mode="lines+markers", name="measured", line={"color": ONE_COLOUR, "width": 3},
+        error_y={"type": "data", "symmetric": False, "array": [b - m for b, m in zip(high, mean, strict=True)],
+                 "arrayminus": [m - a for a, m in zip(low, mean, strict=True)], "thickness": 1.2, "width": 4},
+    )  # fmt: skip
+    x = list(ahead["sizes"])
+    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(x=x, y=list(ahead["high"]), **band)
+    figure.add_scatter(x=x, y=list(ahead["low"]), fill="tonexty", fillcolor="rgba(11,110,117,0.15)", **band)
+    figure.add_scatter(
+        x=x,
+        y=list(ahead["mean"]),
+        mode="lines",
+        name="expected",
+        line={"color": ONE_COLOUR, "width": 2, "dash": "dot"},
+    )
+    figure.update_xaxes(
+        type="log", title="labelled images to learn from", tickvals=[*sizes, *x[1:]], tickformat=",d"
+    )
+    figure.update_yaxes(tickformat=".0%", title="accuracy of the probe")
+    figure.update_layout(
+        height=340, margin={"l": 8, "r": 8, "t": 24, "b": 36},
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 0.02, "yanchor": "bottom"},
+    )  # fmt: skip
     return figure
 
 

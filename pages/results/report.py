@@ -5,11 +5,14 @@ import io
 import streamlit as st
 
 from pages.ui.adaptation import show_verdict
+from pages.ui.by_part import show_parts
 from pages.ui.cells import MOST, confusion_buttons
-from pages.ui.parts import class_colours, figure_card, gallery, missing, state_badge, title
+from pages.ui.data_studies import show_data_studies
+from pages.ui.opened import open_images, opening_chart, show_opened
+from pages.ui.parts import class_colours, figure_card, missing, state_badge, title
 from pages.ui.ranking import show_ranking
 from pages.ui.spot_check import show_spot_check
-from pages.ui.state import current_run, get_lab, go
+from pages.ui.state import current_run, get_lab, get_report, get_split, go
 from pages.ui.text import ago, escape, interval, percent, plural
 from transfer_core.evaluation.report import write_csv
 from transfer_core.strategies import get_strategy
@@ -48,11 +51,11 @@ def few_words(count: int) -> str:
     return "is only one unseen image" if count else "is no unseen image"
 
 
-report = lab.report(run)
+report, cases = get_report(run)
 manifest, classes = report.manifest, report.classes
 test = lab.tested(run)
 colours = class_colours(classes)
-split = lab.library.get_split(run.manifest, run.spec.split)
+split = get_split(run)
 
 title(escape(run.name))
 if run.state != "done":
@@ -167,47 +170,30 @@ figure_card(
     "on images of the source that training did not see" if adapts else "on images that training did not see",
 )
 
-from transfer_core.figures import class_intervals, confusion  # noqa: E402 - plotly is slow to import
+from transfer_core.figures import confusion, interval_points  # noqa: E402 - plotly is slow to import
 
 with st.container(key="wrap-page"):
     left, right = st.columns(2, gap="large")
 with left:
     st.markdown("#### Each class")
-    st.plotly_chart(
-        class_intervals(test["per_class"], colours),
-        config={"displayModeBar": False},
-        alt="Recall of each class",
-    )
+    st.caption("Open a point to see its images.")
+    points = [(each["class"], each["recall"], each["recall_ci"]) for each in test["per_class"]]
+    found = interval_points("Found among all that are there (recall, 95 % interval)", points, colours)
+    opening_chart(found, run.id, "label", "Recall of each class")
 with right:
     st.markdown("#### What was taken for what")
     st.caption("Open a cell to see its images.")
     if len(classes) <= MOST:
-        cell = confusion_buttons(test["confusion"], classes, run.id)
+        confusion_buttons(test["confusion"], classes, run.id)
     else:
         st.plotly_chart(confusion(test["confusion"], classes), alt="Confusion matrix")
-        a, b = st.columns(2)
-        is_class = a.selectbox("is", classes)
-        said_class = b.selectbox("said", classes, index=1)
-        cell = (classes.index(is_class), classes.index(said_class))
+        a, b, c = st.columns([2, 2, 1], vertical_alignment="bottom")
+        is_class, said_class = a.selectbox("is", classes), b.selectbox("said", classes, index=1)
+        c.button("Open", on_click=open_images, args=(run.id,), kwargs={"label": is_class, "said": said_class})
+show_parts(run.id, report, cases)
+show_opened(run.id, cases)
 
-rows = [(row, p) for row, _, p in report.rows("test") if row.label is not None]
-names = {name: index for index, name in enumerate(manifest.classes)}
-if cell:
-    is_name, said_name = (classes[number] for number in cell)
-    said = names[said_name]
-    inside = [(row, p) for row, p in rows if row.label == is_name and int(p.argmax()) == said]
-    inside.sort(key=lambda each: -each[1][said])
-    st.markdown(f"#### Is {escape(is_name)}, said {escape(said_name)}: {plural(len(inside), 'image')}")
-    PER_PAGE = 18
-    pages = max(1, -(-len(inside) // PER_PAGE))
-    number_shown = st.pagination(pages, key=f"cell-page-{run.id}-{is_name}-{said_name}") if pages > 1 else 1
-    part = inside[(number_shown - 1) * PER_PAGE : number_shown * PER_PAGE]
-    gallery(
-        [row for row, _ in part],
-        [f"{percent(float(p[said]), 0)} sure · {escape(row.path)}" for row, p in part],
-        key="cell",
-    )
-
+st.markdown("#### Every figure")
 table = [
     {
         "Class": each["class"],
@@ -227,24 +213,15 @@ figures = ("Found (recall)", "Right when said (precision)", "F1", "Others spared
 columns = dict.fromkeys(figures, number)
 st.dataframe(table, hide_index=True, column_config=columns, alt="Recall, precision and F1 of each class")
 
+if "kappa" in test:
+    low, high = test["kappa_ci"]
+    st.caption(
+        f"Agreement beyond chance (Cohen's kappa): {test['kappa']:.2f} (95 % interval {low:.2f} to {high:.2f})."
+    )
 if run.result["test"]["n"]:
     show_ranking(run.id, report, {each["class"]: each["support"] for each in test["per_class"]}, colours)
 
-wrong = sorted(
-    ((row, p) for row, p in rows if int(p.argmax()) != names[row.label or ""]), key=lambda e: -e[1].max()
-)
-st.markdown("#### Worst mistakes")
-if wrong:
-    st.caption("Wrong and most sure of it, first. Some may be wrong labels.")
-    captions = [
-        f"is {escape(row.label)}, said {escape(manifest.classes[int(p.argmax())])} ({percent(float(p.max()), 0)})  \n"
-        f"{escape(row.path.rpartition('/')[2])}"
-        for row, p in wrong[:12]
-    ]
-    gallery([row for row, _ in wrong[:12]], captions, key="worst")
-else:
-    st.caption("None on the unseen images.")
-
+show_data_studies(run, transfers=adapts)
 with st.expander("How this came about", icon=":material/info:"):
     backbone, spec = run.spec.make_backbone(), run.spec
     seconds = run.result["seconds"]
@@ -256,11 +233,18 @@ with st.expander("How this came about", icon=":material/info:"):
         f"- "
         + ", ".join(f"{escape(key)} {escape(value)}" for key, value in run.result["environment"].items())
     )
-text = io.StringIO()
-write_csv(report, text)
+
+
+def predictions() -> str:
+    """Return the table of all predictions, made when somebody asks for it."""
+    text = io.StringIO()
+    write_csv(report, text)
+    return text.getvalue()
+
+
 st.download_button(
     "Predictions of every image (CSV)",
-    text.getvalue(),
+    predictions,
     f"predictions-{run.id}.csv",
     "text/csv",
     icon=":material/download:",

@@ -6,16 +6,22 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.ui.opened import open_images, opened
 from pages.ui.text import escape
 
 MOST = 8  # classes; beyond that a heat map and two pickers
 
 
-def confusion_buttons(
-    matrix: Sequence[Sequence[int]], classes: Sequence[str], key: str
-) -> tuple[int, int] | None:
-    """Show the matrix, rows true and columns predicted; return the cell that was opened last."""
-    st.html(_shades(matrix, key, st.session_state.get(f"cell-{key}")))
+def confusion_buttons(matrix: Sequence[Sequence[int]], classes: Sequence[str], key: str) -> None:
+    """Show the matrix of a run (`key`), rows true and columns predicted; a cell opens its images."""
+    which = opened(key)
+    cell = (which.get("label"), which.get("said"))
+    marked = (
+        (classes.index(cell[0]), classes.index(cell[1]))
+        if cell[0] in classes and cell[1] in classes
+        else None
+    )
+    st.html(_shades(matrix, key, marked))
     head = st.columns([2] + [1] * len(classes), vertical_alignment="bottom")
     head[0].caption("is ↓  said →")
     for column, name in zip(head[1:], classes, strict=True):
@@ -26,12 +32,10 @@ def confusion_buttons(
         for said, count in enumerate(row):
             with places[said + 1], st.container(key=f"cell-{key}-{true}-{said}"):
                 about = f"is {classes[true]}, said {classes[said]}"
-                if st.button(f"{count:,}", key=f"open-{key}-{true}-{said}", width="stretch", help=escape(about),
-                             disabled=not count):  # fmt: skip
-                    st.session_state[f"cell-{key}"] = (true, said)
-                    st.rerun()  # so that the cell is marked
-    cell: tuple[int, int] | None = st.session_state.get(f"cell-{key}")
-    return cell
+                st.button(
+                    f"{count:,}", key=f"open-{key}-{true}-{said}", width="stretch", help=escape(about), disabled=not count,
+                    on_click=open_images, args=(key,), kwargs={"label": classes[true], "said": classes[said]},
+                )  # fmt: skip
 
 
 def _shades(matrix: Sequence[Sequence[int]], key: str, opened: tuple[int, int] | None) -> str:

@@ -50,7 +50,7 @@ def show_images(manifest: Manifest) -> None:
     number = st.pagination(pages, key=f"gallery-{key}") if pages > 1 else 1
     shown = rows[(number - 1) * size : number * size]
     if change:
-        _table(manifest, shown, f"{key}-{number}")
+        label_table(manifest, shown, f"{key}-{number}")
         return
     gallery(
         shown,
@@ -98,23 +98,30 @@ def _choose(manifest: Manifest, wish: Wish) -> list[Row]:
     ]
 
 
-def _table(manifest: Manifest, rows: Sequence[Row], key: str) -> None:
+def label_table(
+    manifest: Manifest, rows: Sequence[Row], key: str, suggested: Sequence[str] | None = None
+) -> None:
+    """Show images as a table in which labels can be changed, beside the class `suggested` for each where there is one."""
     library = get_lab().library
     table = [
         {
             "Image": _data_uri(library.thumb_path(row.image).read_bytes()),
             "File": row.path,
+            **({"Looks like": suggested[number]} if suggested else {}),
             "Class": row.label or NONE,
             "Leave out": False,
         }
-        for row in rows
+        for number, row in enumerate(rows)
     ]
     new = st.text_input(
-        "A class that is not in the list yet", placeholder="name of the new class", width=320
+        "A class that is not in the list yet",
+        placeholder="name of the new class",
+        width=320,
+        key=f"new-{key}",
     ).strip()
     options = list(dict.fromkeys([*manifest.classes, NONE, *([new] if new else [])]))
     edited = st.data_editor(
-        table, hide_index=True, key=f"edit-{key}-{new}", row_height=72, disabled=["Image", "File"],
+        table, hide_index=True, key=f"edit-{key}-{new}", row_height=72, disabled=["Image", "File", "Looks like"],
         column_config={
             "Image": st.column_config.ImageColumn(width="small"),
             "Class": st.column_config.SelectboxColumn(options=options, required=True),

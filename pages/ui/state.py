@@ -19,6 +19,8 @@ from transfer_core.data.health import is_checked
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Rule, Split, make_split
 from transfer_core.errors import UserError
+from transfer_core.evaluation.cases import Cases, make_cases
+from transfer_core.evaluation.report import Report
 from transfer_core.files import get_home
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.intake import Intake
@@ -74,6 +76,28 @@ def draw_split(manifest: Manifest, rule: Rule, **choices: Any) -> Split:
     lab = get_lab()
     released = "near-duplicates" in lab.library.dismissed(manifest.id)
     return _split(str(lab.home), manifest.id, tuple(sorted({"rule": rule, **choices}.items())), released)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _stored_split(home: str, dataset: str, split: str) -> Split:
+    return get_lab().library.get_split(dataset, split)
+
+
+def get_split(run: Run) -> Split:
+    """Return the split of a run, kept in memory: it never changes."""
+    return _stored_split(str(get_lab().home), run.manifest, run.spec.split)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the report")
+def _report(home: str, run: str, attempt: int, answered: int) -> tuple[Report, Cases]:
+    report = get_lab().report(get_lab().store.get(run))
+    return report, make_cases(report)
+
+
+def get_report(run: Run) -> tuple[Report, Cases]:
+    """Return a run's report and its labelled test images, kept in memory; UserError where there is none yet."""
+    answered = len(get_lab().library.answers(run.manifest))
+    return _report(str(get_lab().home), run.id, run.attempt, answered)
 
 
 def chosen(key: str) -> str | None:

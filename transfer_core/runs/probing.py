@@ -17,9 +17,9 @@ from transfer_core.data.manifest import Row
 from transfer_core.errors import UserError
 from transfer_core.evaluation.label_errors import find_suspects, out_of_fold
 from transfer_core.evaluation.learning_curve import measure_curve
-from transfer_core.files import read_json, write_json
 from transfer_core.models.cache import ActivationCache
 from transfer_core.runs.store import Run, RunStore
+from transfer_core.runs.studies import keep_study
 from transfer_core.training.setup import make_setup
 
 Tell = Callable[[int, int], object]
@@ -43,18 +43,6 @@ def pretrained_features(store: RunStore, run: Run, images: list[str]) -> npt.NDA
     return np.concatenate(found)
 
 
-def get_label_study(store: RunStore, run: Run) -> dict[str, Any] | None:
-    """Return the images whose label may be wrong, as `study_labels` found them; None where nobody asked yet."""
-    path = store.folder(run.id) / "label_study.json"
-    return read_json(path) if path.exists() else None
-
-
-def get_curve_study(store: RunStore, run: Run) -> dict[str, Any] | None:
-    """Return the learning curve, as `study_curve` measured it; None where nobody asked yet."""
-    path = store.folder(run.id) / "curve_study.json"
-    return read_json(path) if path.exists() else None
-
-
 def study_labels(store: RunStore, run: Run, tell: Tell = lambda *_: None) -> dict[str, Any]:
     """Find labels that may be wrong among all labelled images of a run's data set, by folds."""
     rows, truth, groups, classes = _labelled(
@@ -69,7 +57,7 @@ def study_labels(store: RunStore, run: Run, tell: Tell = lambda *_: None) -> dic
             for place, instead, margin in zip(found.images, found.instead, found.margin, strict=True)
         ],
     }
-    write_json(store.folder(run.id) / "label_study.json", data)
+    keep_study(store.folder(run.id), "labels", data)
     return data
 
 
@@ -95,7 +83,7 @@ def study_curve(store: RunStore, run: Run, tell: Tell = lambda *_: None) -> dict
             "high": high.tolist(),
         },
     }
-    write_json(store.folder(run.id) / "curve_study.json", data)
+    keep_study(store.folder(run.id), "curve", data)
     return data
 
 

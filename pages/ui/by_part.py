@@ -1,0 +1,71 @@
+"""How a run does on each domain and on each group, where images name any."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.opened import opening_chart
+from pages.ui.text import escape, interval, percent, plural
+from transfer_core.evaluation.cases import Cases, Part, metrics_of_domains
+from transfer_core.evaluation.report import Report
+
+WORST = 12  # groups in the chart
+SURE = 0.05  # accuracies further apart than that are worth a sentence
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _by(run: str, answered: int, what: str, _cases: Cases) -> list[Part]:
+    return _cases.by(what)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _domain_table(run: str, answered: int, _report: Report, _cases: Cases) -> list[dict[str, object]]:
+    return [
+        {
+            "Domain": name,
+            "Right": 100 * each.accuracy,
+            "interval": interval(each.accuracy_ci),
+            "Balanced": 100 * each.balanced_accuracy,
+            "interval ": interval(each.balanced_accuracy_ci),
+            "Macro-F1": 100 * each.macro_f1,
+            "n": each.n,
+        }
+        for name, each in metrics_of_domains(_report, _cases).items()
+    ]
+
+
+def show_parts(run: str, report: Report, cases: Cases) -> None:
+    """Show domains and groups, each point opening its images; nothing where there are fewer than two of either."""
+    known = {what: _by(run, len(cases.rows), what, cases) for what in ("domain", "group")}
+    known = {what: parts for what, parts in known.items() if len(parts) > 1}
+    if not known:
+        return
+    st.markdown("#### Where it does worse")
+    st.caption("Open a point to see its images.")
+    for place, (what, parts) in zip(st.columns(len(known), gap="large"), known.items(), strict=True):
+        with place:
+            _chart(run, what, parts)
+    if "domain" in known:
+        number = st.column_config.NumberColumn(format="%.1f %%")
+        config = dict.fromkeys(("Right", "Balanced", "Macro-F1"), number)
+        table = _domain_table(run, len(cases.rows), report, cases)
+        st.dataframe(table, hide_index=True, column_config=config, alt="Figures of each domain")
+
+
+def _chart(run: str, what: str, parts: list[Part]) -> None:
+    from transfer_core.figures import interval_points  # plotly is slow to import
+
+    shown = parts[:WORST]
+    more = f", the worst {WORST} of {len(parts)}" if len(parts) > WORST else ""
+    title = f"Right on each {what}{more} (exact 95 % interval)"
+    points = [(f"{part.name} ({part.n})", part.accuracy, part.accuracy_ci) for part in shown]
+    names = {f"{part.name} ({part.n})": part.name for part in shown}
+    opening_chart(interval_points(title, points, names=names), run, what, f"Accuracy of each {what}")
+    worst, best = parts[0], max(parts, key=lambda part: part.accuracy)
+    if best.accuracy - worst.accuracy > SURE:
+        apart = worst.accuracy_ci[1] < best.accuracy_ci[0]
+        st.caption(
+            f"{escape(worst.name)}: right on {percent(worst.accuracy)} of {plural(worst.n, 'image')}; {escape(best.name)}: on "
+            f"{percent(best.accuracy)} of {plural(best.n, 'image')}. "
+            + ("More than chance." if apart else "By so few images this may be chance.")
+        )

@@ -1,0 +1,106 @@
+"""The labelled images of one part of a report as arrays: what was true, what was said, and how surprising it was.
+
+Pages ask it for the images behind a figure; with 50,000 of them a loop over rows would be felt at every click.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transfer_core.data.manifest import Row
+from transfer_core.evaluation.metrics import Interval, Metrics, exact, make_metrics
+from transfer_core.evaluation.report import Report
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """How images of one domain or group were told. `accuracy_ci` is exact, of images like these."""
+
+    name: str
+    n: int
+    correct: int
+    accuracy: float
+    accuracy_ci: Interval
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Labelled images [n]. `truth` and `said` [n] number the manifest's classes; `probabilities` [n, classes]."""
+
+    rows: tuple[Row, ...]
+    classes: tuple[str, ...]
+    truth: Numbers
+    said: Numbers
+    probabilities: npt.NDArray[np.float64]
+
+    @property
+    def loss(self) -> npt.NDArray[np.float64]:
+        """The cross-entropy of each image [n]: how surprising its label is."""
+        given = self.probabilities[np.arange(len(self.truth)), self.truth]
+        return np.asarray(-np.log(np.maximum(given, 1e-12)))
+
+    def find(
+        self, *, label: str | None = None, said: str | None = None, domain: str | None = None,
+        group: str | None = None, wrong: bool = False,
+    ) -> Numbers:  # fmt: skip
+        """Return the places of the images that fit, the most surprising first; None where it does not matter."""
+        fits = np.ones(len(self.rows), dtype=bool)
+        for wanted, own in ((label, self.truth), (said, self.said)):
+            if wanted is not None:
+                fits &= own == self.classes.index(wanted)
+        for wanted, names in ((domain, self._names("domain")), (group, self._names("group"))):
+            if wanted is not None:
+                fits &= names == wanted
+        if wrong:
+            fits &= self.truth != self.said
+        places = np.flatnonzero(fits)
+        return places[np.argsort(-self.loss[places], kind="stable")]
+
+    def by(self, what: str) -> list[Part]:
+        """Return how each "domain" or "group" was told, the worst first; images that name none are left out."""
+        names = self._names(what)
+        known, number = np.unique(names[names != ""], return_inverse=True)
+        right = (self.truth == self.said)[names != ""]
+        n, correct = np.bincount(number, minlength=len(known)), np.bincount(number, right, len(known))
+        parts = [
+            Part(str(name), int(all_), int(some), float(some / all_), exact(some, all_))
+            for name, all_, some in zip(known, n, correct, strict=True)
+        ]
+        return sorted(parts, key=lambda part: (part.accuracy, -part.n))
+
+    def _names(self, what: str) -> npt.NDArray[np.str_]:
+        get: Callable[[Row], Any] = {"domain": lambda row: row.domain, "group": lambda row: row.group}[what]
+        return np.array([get(row) or "" for row in self.rows], dtype=np.str_)
+
+
+def make_cases(report: Report, part: str = "test") -> Cases:
+    """Return the labelled images of a report's part."""
+    rows = [(row, p) for row, _, p in report.rows(part) if row.label is not None]
+    numbers = {name: index for index, name in enumerate(report.manifest.classes)}
+    probabilities = np.array([p for _, p in rows], dtype=np.float64).reshape(len(rows), len(numbers))
+    return Cases(
+        rows=tuple(row for row, _ in rows),
+        classes=tuple(report.manifest.classes),
+        truth=np.array([numbers[row.label or ""] for row, _ in rows], dtype=np.int64),
+        said=np.asarray(probabilities.argmax(1), dtype=np.int64),
+        probabilities=probabilities,
+    )
+
+
+def metrics_of_domains(report: Report, cases: Cases) -> dict[str, Metrics]:
+    """Return all figures of each domain's images; whole groups are resampled where the split kept them apart."""
+    found = {}
+    for domain in sorted({row.domain for row in cases.rows if row.domain}):
+        own = [index for index, row in enumerate(cases.rows) if row.domain == domain]
+        groups = (
+            [cases.rows[index].group or cases.rows[index].image for index in own] if report.grouped else None
+        )
+        found[domain] = make_metrics(cases.truth[own], cases.said[own], cases.classes, groups)
+    return found
