@@ -89,7 +89,7 @@ def interval_points(
             hovertemplate=f"%{{y}}: %{{x:.1%}} ({low:.1%} to {high:.1%})<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
-        title=title, height=110 + 44 * len(points),
+        title=title, height=110 + (44 if len(points) < 5 else 30) * len(points),
         margin={"l": 8, "r": 8, "t": 48, "b": 36}, xaxis={"range": [-0.02, 1.02], "tickformat": ".0%"},
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", type="category")
@@ -168,6 +168,77 @@ def ranking_curves(
     figure.update_xaxes(title="found (recall)", col=2)
     figure.update_yaxes(title="right when said (precision)", col=2)
     figure.update_layout(height=360, margin={"l": 8, "r": 8, "t": 24, "b": 36})
+    return figure
+
+
+ALARMS, DOTTED = "#D55E00", {"dash": "dot", "width": 1.5, "color": "#8a9ca1"}
+
+
+def trade_off_curves(
+    thresholds: Sequence[float],
+    missed: Sequence[float],
+    alarms: Sequence[float],
+    name: str,
+    colour: str,
+    at: float | None,
+) -> go.Figure:
+    """How many of 1,000 images are missed and falsely called so, at each threshold; `at`: the one that is tried."""
+    figure = go.Figure()
+    curves = (("missed", missed, colour, "solid"), ("false alarms", alarms, ALARMS, "dash"))
+    for label, values, own, dash in curves:
+        figure.add_scatter(
+            x=list(thresholds),
+            y=list(values),
+            name=label,
+            mode="lines",
+            line={"color": own, "width": 3, "dash": dash},
+        )
+    if at is not None:
+        figure.add_vline(x=at, line=DOTTED, annotation_text="tried", annotation_position="top")
+    figure.update_xaxes(
+        title=f"{plain(name)} is said from this probability on", tickformat=".0%", range=[0, 1]
+    )
+    figure.update_yaxes(title="of 1,000 images", rangemode="tozero")
+    return _under(figure)
+
+
+def referral_curve(share: Sequence[float], accuracy: Sequence[float], at: float) -> go.Figure:
+    """How many of the rest are right when so many go to a person; `at`: how many do."""
+    figure = go.Figure()
+    figure.add_scatter(x=list(share), y=list(accuracy), mode="lines", line={"color": ONE_COLOUR, "width": 3, "shape": "vh"},
+                       showlegend=False)  # fmt: skip
+    if at > 0:
+        figure.add_vline(x=at, line=DOTTED, annotation_text="tried", annotation_position="top")
+    figure.update_xaxes(title="sent to a person", tickformat=".0%", range=[0, 0.8])
+    figure.update_yaxes(title="of the rest, right", tickformat=".0%")
+    return _under(figure)
+
+
+def reliability_diagram(before: Any, after: Any) -> go.Figure:
+    """Accuracy against confidence, as trained and calibrated; the larger a point, the more images."""
+    figure = go.Figure()
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=DOTTED, showlegend=False, hoverinfo="skip")
+    for name, found, colour, symbol in (
+        ("as trained", before, ALARMS, "diamond"),
+        ("calibrated", after, ONE_COLOUR, "circle"),
+    ):
+        sizes = [8 + 22 * (each / max(found.images)) ** 0.5 for each in found.images]
+        figure.add_scatter(
+            x=list(found.confidence), y=list(found.accuracy), name=name, mode="lines+markers", customdata=list(found.images),
+            line={"color": colour, "width": 1.5}, marker={"size": sizes, "color": colour, "symbol": symbol, "opacity": 0.8},
+            hovertemplate="sure %{x:.0%}, right %{y:.0%} of %{customdata} images<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title="how sure it is", tickformat=".0%")
+    figure.update_yaxes(title="how often it is right", tickformat=".0%")
+    return _under(figure, 380)
+
+
+def _under(figure: go.Figure, height: int = 320) -> go.Figure:
+    """Return a figure without a title of its own, its legend below the chart."""
+    figure.update_layout(
+        height=height, margin={"l": 8, "r": 8, "t": 24, "b": 36},
+        legend={"orientation": "h", "x": 0, "yref": "container", "y": 0, "yanchor": "bottom"},
+    )  # fmt: skip
     return figure
 
 

@@ -9,8 +9,7 @@ from pages.ui.text import escape, interval, percent, plural
 from transfer_core.evaluation.cases import Cases, Part, metrics_of_domains
 from transfer_core.evaluation.report import Report
 
-WORST = 12  # groups in the chart
-SURE = 0.05  # accuracies further apart than that are worth a sentence
+WORST = 8  # groups in the chart
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -42,14 +41,16 @@ def show_parts(run: str, report: Report, cases: Cases) -> None:
         return
     st.markdown("#### Where it does worse")
     st.caption("Open a point to see its images.")
-    for place, (what, parts) in zip(st.columns(len(known), gap="large"), known.items(), strict=True):
+    with st.container(key="wrap-page-parts"):
+        places = st.columns(len(known), gap="large")
+    for place, (what, parts) in zip(places, known.items(), strict=True):
         with place:
             _chart(run, what, parts)
-    if "domain" in known:
-        number = st.column_config.NumberColumn(format="%.1f %%")
-        config = dict.fromkeys(("Right", "Balanced", "Macro-F1"), number)
-        table = _domain_table(run, len(cases.rows), report, cases)
-        st.dataframe(table, hide_index=True, column_config=config, alt="Figures of each domain")
+            if what == "domain":
+                number = st.column_config.NumberColumn(format="%.1f %%")
+                config = dict.fromkeys(("Right", "Balanced", "Macro-F1"), number)
+                table = _domain_table(run, len(cases.rows), report, cases)
+                st.dataframe(table, hide_index=True, column_config=config, alt="Figures of each domain")
 
 
 def _chart(run: str, what: str, parts: list[Part]) -> None:
@@ -59,13 +60,13 @@ def _chart(run: str, what: str, parts: list[Part]) -> None:
     more = f", the worst {WORST} of {len(parts)}" if len(parts) > WORST else ""
     title = f"Right on each {what}{more} (exact 95 % interval)"
     points = [(f"{part.name} ({part.n})", part.accuracy, part.accuracy_ci) for part in shown]
-    names = {f"{part.name} ({part.n})": part.name for part in shown}
-    opening_chart(interval_points(title, points, names=names), run, what, f"Accuracy of each {what}")
-    worst, best = parts[0], max(parts, key=lambda part: part.accuracy)
-    if best.accuracy - worst.accuracy > SURE:
-        apart = worst.accuracy_ci[1] < best.accuracy_ci[0]
-        st.caption(
-            f"{escape(worst.name)}: right on {percent(worst.accuracy)} of {plural(worst.n, 'image')}; {escape(best.name)}: on "
-            f"{percent(best.accuracy)} of {plural(best.n, 'image')}. "
-            + ("More than chance." if apart else "By so few images this may be chance.")
+    stands_for = {f"{part.name} ({part.n})": part.name for part in shown}
+    opening_chart(interval_points(title, points, names=stands_for), run, what, f"Accuracy of each {what}")
+    worse = [part for part in parts if part.is_worse]
+    if worse:
+        names = ", ".join(
+            f"{escape(part.name)} ({percent(part.accuracy)} of {part.n:,})" for part in worse[:WORST]
         )
+        st.caption(f"Worse than chance explains among {plural(len(parts), what)}: {names}.")
+    else:
+        st.caption(f"No {what} does worse than chance explains among {len(parts)}.")

@@ -17,17 +17,23 @@ from transfer_core.evaluation.metrics import Interval, Metrics, exact, make_metr
 from transfer_core.evaluation.report import Report
 
 Numbers = npt.NDArray[np.int64]
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Part:
-    """How images of one domain or group were told. `accuracy_ci` is exact, of images like these."""
+    """How images of one domain or group were told. `accuracy_ci` is exact, of images like these.
+
+    `is_worse`: told that much worse than all images that, with so many parts looked at, chance alone would show one as bad
+    in fewer than 5 of 100 cases (binomial test, Bonferroni).
+    """
 
     name: str
     n: int
     correct: int
     accuracy: float
     accuracy_ci: Interval
+    is_worse: bool
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,12 @@ class Cases:
         known, number = np.unique(names[names != ""], return_inverse=True)
         right = (self.truth == self.said)[names != ""]
         n, correct = np.bincount(number, minlength=len(known)), np.bincount(number, right, len(known))
+        from scipy.special import bdtr  # the binomial distribution
+
+        chances = bdtr(correct, n, float(right.mean()) if len(right) else 0.0) * len(known)
         parts = [
-            Part(str(name), int(all_), int(some), float(some / all_), exact(some, all_))
-            for name, all_, some in zip(known, n, correct, strict=True)
+            Part(str(name), int(all_), int(some), float(some / all_), exact(some, all_), bool(chance < LEVEL))
+            for name, all_, some, chance in zip(known, n, correct, chances, strict=True)
         ]
         return sorted(parts, key=lambda part: (part.accuracy, -part.n))
 

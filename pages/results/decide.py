@@ -1,0 +1,142 @@
+"""Decide: what shall it say, and when ask a person?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.certainty import show_calibration, show_sets
+from pages.ui.parts import class_colours, finished_run, missing, title
+from pages.ui.state import get_lab, get_report, get_split
+from pages.ui.text import escape, plural
+from pages.ui.trade_off import ask_wishes
+from transfer_core.evaluation.decision import Decision, Wishes, fit_decision, load_wishes
+from transfer_core.evaluation.operating import Consequences, Share, consequences, referral, trade_off
+
+FEW = 20  # validation images of a class, below which a threshold hangs on chance
+title("What shall it say, and when ask a person?")
+run = finished_run()
+lab = get_lab()
+report, cases = get_report(run)
+split = get_split(run)
+shifted = split.rule in ("domain", "transfer")
+folder = lab.store.folder(run.id)
+kept = load_wishes(folder)
+probabilities, truth = report.labelled("val")
+if not len(truth) or report.about.get("asked"):
+    missing("This run has no validation images to decide by.", "Set up a run", "train/new_run.py")
+groups = (
+    [row.group or row.image for row, _, _ in report.rows("val") if row.label is not None]
+    if report.grouped
+    else None
+)
+before = fit_decision(report, kept, shifted=shifted)
+calibrated = before.calibrated(probabilities)
+classes = list(report.manifest.classes)
+
+
+def thousand(share: Share, what: str) -> str:
+    """Return how many of 1,000 images that is, in words, with the interval."""
+    count, low, high = share.per(1000)
+    return f"**{count:.0f} {what}** (95 % interval {low:.0f} to {high:.0f})"
+
+
+def tell(found: Consequences, watched: str) -> str:
+    """Return in one sentence what becomes of 1,000 images."""
+    return (
+        f"Of 1,000 images, {1000 * found.of_class / found.missed.n:.0f} of them {escape(watched)}: "
+        f"{thousand(found.missed, 'missed')}, {thousand(found.alarms, 'false alarms')}, "
+        f"{thousand(found.referred, 'sent to a person')}."
+    )
+
+
+if shifted:
+    st.warning(
+        f"Everything here is fitted on validation images that are not from {escape(split.test_domain)}. On other images neither the "
+        "probabilities nor the sets keep what they promise: use it as a guide, and check it on labelled images from there.",
+        icon=":material/warning:",
+    )
+rarest = min(range(len(classes)), key=lambda number: (truth == number).sum() or len(truth) + 1)
+with st.container(key="wrap-page"):
+    left, right = st.columns([2, 3], gap="large")
+with left:
+    watched = st.selectbox("Which class must not be missed?", classes, index=rarest, key=f"watched-{run.id}")
+    number = classes.index(watched)
+    wishes = ask_wishes(before, watched, calibrated[:, number], truth == number)
+    decision = fit_decision(report, wishes, shifted=shifted)
+    with st.container(horizontal=True):
+        use = st.button(
+            "Use this when predicting", type="primary", icon=":material/check:", disabled=wishes == kept
+        )
+        plain = kept != Wishes() and st.button("Back to the likeliest class", icon=":material/undo:")
+    if use or plain:
+        (Wishes() if plain else wishes).save(folder)
+        for key in [
+            each
+            for each in st.session_state
+            if str(each).startswith(("way-", "share-", "hand-", "miss-", "alarm-", "refer", "coverage"))
+        ]:
+            del st.session_state[key]
+        st.session_state["receipt"] = "Kept: predictions of this run now follow it."
+        st.rerun()
+    if wishes != kept:
+        st.caption("Not used yet.")
+
+
+def show_unseen(decided: Decision) -> None:
+    """Tell what comes of the decision that is in use, on the images that nobody chose by."""
+    if not len(cases.truth):
+        st.caption("What comes of it on unseen images cannot be told: they have no labels.")
+        return
+    own = [row.group or row.image for row in cases.rows] if report.grouped else None
+    found = consequences(decided, decided.calibrated(cases.probabilities), cases.truth, number, own)
+    st.markdown(
+        f"{tell(found, watched)}  \n:gray[Measured on {plural(len(cases.truth), 'unseen image')}, which nobody chose by.]"
+    )
+
+
+with right:
+    st.markdown("#### What is in use, on unseen images")
+    show_unseen(before)
+    st.markdown(
+        "#### What you are trying, on validation images"
+        if wishes != kept
+        else "#### The same on validation images"
+    )
+    found = consequences(decision, decision.calibrated(probabilities), truth, number, groups)
+    st.markdown(
+        f"{tell(found, watched)}  \n:gray[{plural(len(truth), 'validation image')}; you choose by these, so they flatter a little.]"
+    )
+    if found.of_class < FEW:
+        st.info(
+            f"Only {plural(found.of_class, 'validation image')} of {escape(watched)}: another handful would give another threshold.",
+            icon=":material/info:",
+        )
+
+from transfer_core.figures import referral_curve, trade_off_curves  # noqa: E402 - plotly is slow to import
+
+with st.container(key="wrap-page-curves"):
+    left, right = st.columns(2, gap="large")
+threshold = wishes.thresholds.get(watched)
+with left:
+    st.markdown("#### Missed or falsely called?")
+    curves = trade_off_curves(
+        *trade_off(calibrated[:, number], truth == number),
+        watched,
+        class_colours(classes)[watched],
+        threshold,
+    )
+    st.plotly_chart(
+        curves, config={"displayModeBar": False}, alt="Misses and false alarms against the threshold"
+    )
+    st.caption(
+        f"Of 1,000 validation images, before any goes to a person; {escape(watched)} against all others."
+    )
+with right:
+    st.markdown("#### How many to a person?")
+    said = decision.said(calibrated)
+    share, accuracy = referral(calibrated[range(len(said)), said], said == truth)
+    st.plotly_chart(referral_curve(share, accuracy, found.referred.count / len(truth)), config={"displayModeBar": False},
+                    alt="Accuracy of the rest against the share sent to a person")  # fmt: skip
+    st.caption("The least sure go first. On validation images.")
+show_calibration(run.id, before, probabilities, truth, cases)
+show_sets(decision, calibrated, cases)

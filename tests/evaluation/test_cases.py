@@ -1,0 +1,92 @@
+"""The images behind a figure are those that the figure counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from transfer_core.data.manifest import Manifest, Row
+from transfer_core.evaluation.cases import Cases, make_cases, metrics_of_domains
+from transfer_core.evaluation.metrics import exact
+from transfer_core.evaluation.report import Report
+
+CLASSES = ("a", "b", "c")
+
+
+def made(n: int = 400, seed: int = 0, grouped: bool = False) -> tuple[Report, Cases]:
+    rng = np.random.default_rng(seed)
+    rows = tuple(
+        Row(f"{i:064x}", f"{i:064x}", f"{i}.png", 9, 9, CLASSES[rng.integers(3)] if i % 7 else None,
+            domain=f"d{i % 3}" if i % 5 else None, group=f"g{i // 20}")
+        for i in range(n)
+    )  # fmt: skip
+    parts = tuple("test" if i % 2 else "val" for i in range(n))
+    chances = rng.dirichlet([1, 1, 1], n).astype(np.float32)
+    report = Report(Manifest("set", CLASSES, rows), tuple(r.image for r in rows), parts, chances, grouped, {})
+    return report, make_cases(report)
+
+
+def test_every_cell_opens_as_many_images_as_it_says() -> None:
+    report, cases = made()
+    confusion = report.metrics().confusion
+    for true, row in enumerate(confusion):
+        for said, count in enumerate(row):
+            places = cases.find(label=CLASSES[true], said=CLASSES[said])
+            assert len(places) == count
+            assert (cases.truth[places] == true).all()
+            assert (cases.said[places] == said).all()
+    assert len(cases.find(wrong=True)) == report.metrics().n - report.metrics().correct
+
+
+def test_the_most_surprising_comes_first() -> None:
+    report, cases = made()
+    order = cases.find()
+    given = {row.image: p[CLASSES.index(row.label or "")] for row, _, p in report.rows("test") if row.label}
+    told = [given[cases.rows[place].image] for place in order]
+    assert told == sorted(told)
+    assert len(order) == report.metrics().n
+
+
+@pytest.mark.parametrize("what", ["domain", "group"])
+def test_parts_hold_each_image_once(what: str) -> None:
+    _, cases = made()
+    for part in cases.by(what):
+        own = cases.find(**{what: part.name})
+        assert part.n == len(own)
+        assert part.correct == (cases.truth[own] == cases.said[own]).sum()
+        assert part.accuracy_ci == exact(part.correct, part.n)
+    named = [row for row in cases.rows if getattr(row, what)]
+    assert sum(part.n for part in cases.by(what)) == len(named)
+
+
+def test_a_part_is_called_worse_by_a_test_that_counts_the_parts() -> None:
+    _, cases = made()
+    parts = cases.by("group")
+    share = sum(part.correct for part in parts) / sum(part.n for part in parts)
+    for part in parts:
+        p = binomtest(part.correct, part.n, share, alternative="less").pvalue
+        assert part.is_worse == (p * len(parts) < 0.05)
+
+
+def test_by_chance_hardly_any_part_is_called_worse() -> None:
+    called = [any(part.is_worse for part in made(seed=seed)[1].by("group")) for seed in range(100)]
+    assert np.mean(called) <= 0.07
+
+
+def test_a_part_that_is_worse_is_called_so() -> None:
+    _, cases = made(n=1000)
+    spoilt = np.array([row.group == "g3" for row in cases.rows])
+    said = np.where(spoilt, (cases.truth + 1) % 3, cases.truth)
+    worse = Cases(cases.rows, cases.classes, cases.truth, said, cases.probabilities)
+    assert [part.name for part in worse.by("group") if part.is_worse] == ["g3"]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_figures_of_domains_add_up(grouped: bool) -> None:
+    report, cases = made(grouped=grouped)
+    each = metrics_of_domains(report, cases)
+    for name, metrics in each.items():
+        own = cases.find(domain=name)
+        assert (metrics.n, metrics.correct) == (len(own), (cases.truth[own] == cases.said[own]).sum())
+        assert metrics.resampled == ("groups" if grouped else "images")
