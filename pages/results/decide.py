@@ -8,7 +8,7 @@ from pages.ui.certainty import show_calibration, show_sets
 from pages.ui.parts import class_colours, finished_run, missing, title
 from pages.ui.state import get_lab, get_report, get_split
 from pages.ui.text import escape, plural
-from pages.ui.trade_off import ask_wishes
+from pages.ui.trade_off import ask_wishes, forget_drafts
 from transfer_core.evaluation.decision import Decision, Wishes, fit_decision, load_wishes
 from transfer_core.evaluation.operating import Consequences, Share, consequences, referral, trade_off
 
@@ -61,7 +61,7 @@ with st.container(key="wrap-page"):
 with left:
     watched = st.selectbox("Which class must not be missed?", classes, index=rarest, key=f"watched-{run.id}")
     number = classes.index(watched)
-    wishes = ask_wishes(before, watched, calibrated[:, number], truth == number)
+    wishes = ask_wishes(run.id, before, watched, calibrated[:, number], truth == number)
     decision = fit_decision(report, wishes, shifted=shifted)
     with st.container(horizontal=True):
         use = st.button(
@@ -70,12 +70,7 @@ with left:
         plain = kept != Wishes() and st.button("Back to the likeliest class", icon=":material/undo:")
     if use or plain:
         (Wishes() if plain else wishes).save(folder)
-        for key in [
-            each
-            for each in st.session_state
-            if str(each).startswith(("way-", "share-", "hand-", "miss-", "alarm-", "refer", "coverage"))
-        ]:
-            del st.session_state[key]
+        forget_drafts()
         st.session_state["receipt"] = "Kept: predictions of this run now follow it."
         st.rerun()
     if wishes != kept:
