@@ -44,6 +44,7 @@ def ask(capsys, *arguments):
         (["train"], "usage"),
         (["train", "--data", "nothing"], "no-data"),
         (["show", "abc"], "no-run"),
+        (["report", "abc"], "no-run"),
         (["show", "../../etc/passwd"], "no-run"),
         (["resume", "abc"], "no-run"),
         (["stop", "abc"], "no-run"),
@@ -169,6 +170,17 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     code, shown = ask(capsys, "show", run["run"][:5], "--predictions", rows, "--weights", weights)
     assert code == 0
     assert shown["test"] == test
+    code, told = ask(capsys, "report", run["run"])
+    assert (code, told["test"]) == (0, test)
+    assert set(told["ranking"]) == set(data["classes"])
+    assert {name: each["n"] for name, each in told["domains"].items()} == {
+        domain: sum(
+            row["split"] == "test" and row["domain"] == domain
+            for row in csv.DictReader(rows.open(newline=""))
+        )
+        for domain in data["domains"]
+    }
+    assert 0 < told["sets"]["held"] <= 1
     with rows.open(newline="") as lines:
         table = list(csv.DictReader(lines))
     assert list(table[0]) == ["image", "file", "split", "label", "domain", "group", *data["classes"]]

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transfer_core import cli_catalogue, cli_data, cli_house
+from transfer_core import cli_catalogue, cli_data, cli_house, cli_results
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
 from transfer_core.cli_watch import ProgressBar, watch
@@ -243,6 +243,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "show": _show,
     "resume": _resume,
     "stop": _stop,
+    "report": cli_results.report,
     "predict": _predict,
     "backbones": cli_catalogue.backbones,
     "strategies": cli_catalogue.strategies,

@@ -57,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     resume.add_argument("run")
     resume.add_argument("--detach", action="store_true", help="return at once")
     add("stop", "stop a run and keep its best epoch").add_argument("run")
+    add("report", "tell every figure of a run's unseen images").add_argument("run")
     predict = add("predict", "say what a run's model thinks of images")
     predict.add_argument("run")
     predict.add_argument("paths", nargs="+")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.ui.certainty import show_calibration, show_sets
 from pages.ui.parts import class_colours, finished_run, missing, title
-from pages.ui.state import get_lab, get_report, get_split
+from pages.ui.state import get_lab, get_report, get_split, get_validation
 from pages.ui.text import escape, plural
 from pages.ui.trade_off import ask_wishes, forget_drafts
 from transfer_core.evaluation.decision import Decision, Wishes, fit_decision, load_wishes
@@ -21,15 +21,12 @@ split = get_split(run)
 shifted = split.rule in ("domain", "transfer")
 folder = lab.store.folder(run.id)
 kept = load_wishes(folder)
-probabilities, truth = report.labelled("val")
+validation = get_validation(run)
+probabilities, truth = validation.probabilities, validation.truth
 if not len(truth) or report.about.get("asked"):
     missing("This run has no validation images to decide by.", "Set up a run", "train/new_run.py")
-groups = (
-    [row.group or row.image for row, _, _ in report.rows("val") if row.label is not None]
-    if report.grouped
-    else None
-)
-before = fit_decision(report, kept, shifted=shifted)
+groups = [row.group or row.image for row in validation.rows] if report.grouped else None
+before = fit_decision(validation, kept, shifted=shifted)
 calibrated = before.calibrated(probabilities)
 classes = list(report.manifest.classes)
 
@@ -45,7 +42,11 @@ def tell(found: Consequences, watched: str) -> str:
     return (
         f"Of 1,000 images, {1000 * found.of_class / found.missed.n:.0f} of them {escape(watched)}: "
         f"{thousand(found.missed, 'missed')}, {thousand(found.alarms, 'false alarms')}, "
-        f"{thousand(found.referred, 'sent to a person')}."
+        + (
+            f"{thousand(found.referred, 'sent to a person')}."
+            if found.referred.count
+            else "none sent to a person."
+        )
     )
 
 
@@ -57,12 +58,12 @@ if shifted:
     )
 rarest = min(range(len(classes)), key=lambda number: (truth == number).sum() or len(truth) + 1)
 with st.container(key="wrap-page"):
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([1, 1], gap="large")
 with left:
     watched = st.selectbox("Which class must not be missed?", classes, index=rarest, key=f"watched-{run.id}")
     number = classes.index(watched)
     wishes = ask_wishes(run.id, before, watched, calibrated[:, number], truth == number)
-    decision = fit_decision(report, wishes, shifted=shifted)
+    decision = fit_decision(validation, wishes, shifted=shifted)
     with st.container(horizontal=True):
         use = st.button(
             "Use this when predicting", type="primary", icon=":material/check:", disabled=wishes == kept

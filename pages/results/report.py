@@ -226,7 +226,7 @@ with st.expander("How this came about", icon=":material/info:"):
     backbone, spec = run.spec.make_backbone(), run.spec
     seconds = run.result["seconds"]
     st.markdown(
-        f"- Data set {escape(manifest.name)} ({run.manifest}), split {split.id} by {split.rule}, seed {split.seed}\n"
+        f"- Data set {escape(manifest.name)} ({run.manifest}), split {run.spec.split} by {split.rule}, seed {split.seed}\n"
         f"- {get_strategy(spec.strategy).title} of {escape(backbone.title)}, {spec.cut} of {len(backbone.stages)} stages frozen, "
         f"images of {backbone.size} pixels, geometry {spec.geometry}, augmentation {spec.augment}{', averaged over its views' if spec.test_views else ''}, seed {spec.seed}\n"
         f"- {seconds['total']:.0f} s in all, {seconds['cache']:.0f} s for the frozen part, {seconds['train']:.0f} s training; {ago(run.created)}\n"

@@ -90,8 +90,19 @@ def get_split(run: Run) -> Split:
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the report")
 def _report(home: str, run: str, attempt: int, answered: int) -> tuple[Report, Cases]:
-    report = get_lab().report(get_lab().store.get(run))
+    found = get_lab().store.get(run)
+    report = get_lab().report(found, get_manifest(found.manifest))
     return report, make_cases(report)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the validation images")
+def _validation(home: str, run: str, attempt: int, _report: Report) -> Cases:
+    return make_cases(_report, "val")
+
+
+def get_validation(run: Run) -> Cases:
+    """Return a run's labelled validation images, kept in memory."""
+    return _validation(str(get_lab().home), run.id, run.attempt, get_report(run)[0])
 
 
 def get_report(run: Run) -> tuple[Report, Cases]:

@@ -10,7 +10,7 @@ from pages.ui.text import escape, percent
 from transfer_core.evaluation.decision import Decision, Floats, Wishes
 from transfer_core.evaluation.operating import Flags, threshold_for_costs, threshold_for_share
 
-LIKELIEST, FIND, COSTS, BY_HAND = "Likeliest class", "Find a share", "Weigh costs", "By hand"
+LIKELIEST, FIND, COSTS, BY_HAND = "Likeliest", "Find a share", "Weigh costs", "By hand"
 DRAFT = "decide-"  # of the keys of all controls
 COVERAGES = (0.8, 0.9, 0.95, 0.99)
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from transfer_core.evaluation.calibrate import apply_temperature, fit_temperature
+from transfer_core.evaluation.cases import Cases
 from transfer_core.evaluation.conformal import fit_conformal, prediction_sets
-from transfer_core.evaluation.report import Report
 from transfer_core.files import read_json, write_json
 
 Floats = npt.NDArray[np.float64]
@@ -99,10 +99,8 @@ def say(
     return np.asarray(found, dtype=np.int64)
 
 
-def fit_decision(report: Report, wishes: Wishes, *, shifted: bool) -> Decision:
-    """Return the rule of a report's validation images and somebody's wishes."""
-    classes = tuple(report.manifest.classes)
-    probabilities, truth = report.labelled("val")
-    temperature = fit_temperature(probabilities, truth)
-    rule = fit_conformal(apply_temperature(probabilities, temperature), truth, wishes.coverage)
-    return Decision(classes, wishes, temperature, rule.threshold, len(truth), shifted)
+def fit_decision(cases: Cases, wishes: Wishes, *, shifted: bool) -> Decision:
+    """Return the rule of validation images and somebody's wishes."""
+    temperature = fit_temperature(cases.probabilities, cases.truth)
+    rule = fit_conformal(apply_temperature(cases.probabilities, temperature), cases.truth, wishes.coverage)
+    return Decision(cases.classes, wishes, temperature, rule.threshold, len(cases.truth), shifted)

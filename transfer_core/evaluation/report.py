@@ -59,13 +59,6 @@ class Report:
         groups = [row.group or row.image for row, _, _ in rows] if self.grouped else None
         return make_metrics(truth, said, self.classes, groups)
 
-    def labelled(self, part: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Return probabilities [n, classes] and true classes [n], of all of the manifest's, of a part's labelled images."""
-        numbers = {name: index for index, name in enumerate(self.manifest.classes)}
-        rows = [(numbers[row.label], p) for row, _, p in self.rows(part) if row.label is not None]
-        probabilities = np.array([p for _, p in rows], dtype=np.float64).reshape(len(rows), len(numbers))
-        return probabilities, np.array([label for label, _ in rows], dtype=np.int64)
-
     def predicted(self, images: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the number of the likeliest class [n] of some images."""
         place = {image: index for index, image in enumerate(self.images)}

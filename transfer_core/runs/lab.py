@@ -12,6 +12,7 @@ from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.data.spot_check import SpotCheck, draw_spot_check
 from transfer_core.errors import UserError
+from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.decision import Decision, fit_decision, load_wishes
 from transfer_core.evaluation.report import Report, load_report
@@ -109,19 +110,22 @@ class Lab:
         n_train = sum(split.receipt.counts["train"].values())
         return make_plan(self.home, spec, len(split.assignment), n_train, len(manifest.classes), stored)
 
-    def report(self, run: Run) -> Report:
-        """Return a run's report; UserError where there is none yet."""
+    def report(self, run: Run, manifest: Manifest | None = None) -> Report:
+        """Return a run's report; UserError where there is none yet. `manifest`: the run's, where it is at hand."""
         folder = self.store.folder(run.id)
         if not run.result:
             raise UserError(f"Run {run.id} is {run.state} and has no report yet.", "no-report")
-        manifest = self.library.get(run.manifest)
-        return load_report(folder, self.spot_check(run).applied(manifest))
+        manifest = manifest or self.library.get(run.manifest)
+        if self.library.answers(run.manifest):
+            manifest = self.spot_check(run).applied(manifest)
+        return load_report(folder, manifest)
 
     def decision(self, run: Run) -> Decision:
         """Return how a run's probabilities become decisions: its validation images, and what was wished for it."""
         split = self.library.get_split(run.manifest, run.spec.split)
         wishes = load_wishes(self.store.folder(run.id))
-        return fit_decision(self.report(run), wishes, shifted=split.rule in ("domain", "transfer"))
+        shifted = split.rule in ("domain", "transfer")
+        return fit_decision(make_cases(self.report(run), "val"), wishes, shifted=shifted)
 
     def tested(self, run: Run) -> dict[str, Any]:
         """Return the figures of the test part, from labels given by hand where the target came without."""

@@ -1,0 +1,62 @@
+"""The commands that tell what a finished run is worth."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from transfer_core.cli_house import Answer, get_lab
+
+
+def report(options: argparse.Namespace) -> Answer:
+    """Tell every figure of a run's unseen images."""
+    from transfer_core.evaluation.summary import summarise
+    from transfer_core.runs.lab import run_object
+
+    lab = get_lab()
+    run = lab.store.find(options.run)
+    found = summarise(lab.report(run), lab.decision(run))
+    return run_object(lab.store, run) | found, "\n".join(_lines(run.name, found)), 0
+
+
+def _lines(name: str, found: dict[str, Any]) -> list[str]:
+    test = found["test"]
+    if not test["n"]:
+        return [name, "cannot be measured: the unseen images have no labels"]
+    lines = [
+        name,
+        f"n {test['n']}, intervals by {test['resampled']}",
+        *(
+            f"{key:<18} {_figure(test, key)}"
+            for key in ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
+        ),
+    ]
+    for each in test["per_class"]:
+        area = found["ranking"][each["class"]]["roc_area"]
+        ranks = "" if area is None else f", ROC area {area:.3f}"
+        lines.append(
+            f"  {each['class']}: recall {_figure(each, 'recall')}, precision {_figure(each, 'precision')}, "
+            f"specificity {_figure(each, 'specificity')}, F1 {_figure(each, 'f1')}{ranks}, n {each['support']}"
+        )
+    lines += [
+        f"  domain {name}: {_figure(each, 'accuracy')}, n {each['n']}"
+        for name, each in found["domains"].items()
+    ]
+    worse = [part["name"] for part in found["groups"] if part["is_worse"]]
+    if worse:
+        lines.append(f"  groups that do worse than chance explains: {', '.join(worse)}")
+    told, sets = found["calibration"], found["sets"]
+    lines.append(
+        f"calibration error {told['error_before']:.3f}, with temperature {told['temperature']:.2f} {told['error_after']:.3f}"
+    )
+    lines.append(
+        f"prediction sets hold the true class in {sets['held']:.1%} (asked {sets['asked']:.0%}), {sets['mean_size']:.2f} classes each"
+    )
+    if sets["shifted"]:
+        lines.append("the unseen images are of another domain: probabilities and sets promise nothing there")
+    return lines
+
+
+def _figure(data: dict[str, Any], key: str) -> str:
+    low, high = data[f"{key}_ci"]
+    return f"{data[key]:.3f} ({low:.3f} to {high:.3f})"
