@@ -5,6 +5,7 @@ Run: uv run python benchmarks/report.py
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 import time
@@ -70,12 +71,13 @@ def main() -> None:
         home = Path(name)
         run = make_run(home)
         os.environ["TRANSFER_LAB_HOME"] = str(home)
+        for module in (
+            "pandas",
+            "plotly.graph_objects",
+        ):  # what any page with a table or a chart imports, once a server
+            importlib.import_module(module)
         from streamlit.testing.v1 import AppTest
 
-        import pandas  # what any page with a table or a chart imports once in a server's life
-        import plotly.graph_objects
-
-        assert pandas and plotly.graph_objects
         page = AppTest.from_file(str(Path(__file__).parents[1] / "pages" / "main.py"), default_timeout=300)
         page.run()
 
