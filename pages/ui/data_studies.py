@@ -64,7 +64,7 @@ def _show_doubts(run: Run) -> None:
         st.markdown(f"None of {plural(found['n'], 'labelled image')} looks wrongly labelled.")
         return
     st.markdown(
-        f"{plural(len(doubts), 'label')} of {found['n']:,} look doubtful, the most doubtful first. A doubt is not an error: look, "
+        f"{plural(len(doubts), 'label')} of {found['n']:,} {'looks' if len(doubts) == 1 else 'look'} doubtful, the most doubtful first. A doubt is not an error: look, "
         "and change only what you see is wrong. Saving makes a new version; this run and its data stay as they are."
     )
     pages = max(1, -(-len(doubts) // PER_PAGE))
