@@ -8,17 +8,16 @@ from pages.ui.adaptation import show_verdict
 from pages.ui.by_part import show_parts
 from pages.ui.cells import MOST, confusion_buttons
 from pages.ui.data_studies import show_data_studies
+from pages.ui.headline import show_cards, show_headline, show_notes
 from pages.ui.opened import open_images, opening_chart, show_opened
-from pages.ui.parts import class_colours, figure_card, missing, state_badge, title
+from pages.ui.parts import class_colours, missing, state_badge, title
 from pages.ui.ranking import show_ranking
 from pages.ui.spot_check import show_spot_check
 from pages.ui.state import current_run, get_lab, get_report, get_split, go
-from pages.ui.text import ago, escape, interval, percent, plural
+from pages.ui.text import ago, escape, interval, plural
 from transfer_core.evaluation.report import write_csv
 from transfer_core.strategies import get_strategy
 
-FEW = 20  # images of a class, below which no figure of it means much
-FEW_GROUPS = 10  # below which a figure hangs on which groups happened to be held out
 lab = get_lab()
 run = current_run(finished=True)
 if run is None:
@@ -37,18 +36,6 @@ if not run.result:
 def spread(ends: tuple[float, float]) -> str:
     """Return an interval; where resampling found no spread there is none to show."""
     return interval(ends) if ends[0] < ends[1] else "-"
-
-
-def between(ends: tuple[float, float]) -> str:
-    """Return a resampled interval in words; of images that are all right or all wrong there is none."""
-    return f"95 % interval {interval(ends)} %" if ends[0] < ends[1] else "too few images for an interval"
-
-
-def few_words(count: int) -> str:
-    """Return a small number of images in words that follow "there"."""
-    if count > 1:
-        return f"are only {count} unseen images"
-    return "is only one unseen image" if count else "is no unseen image"
 
 
 report, cases = get_report(run)
@@ -70,52 +57,7 @@ if not test["n"]:
     show_verdict(run)
     show_spot_check(run, manifest)
     st.stop()
-st.markdown(
-    f"### Right on {percent(test['accuracy'])} of {plural(test['n'], 'unseen image')}  \n"
-    f"{between(test['accuracy_ci'])}"
-)
-kinds = {
-    "image": "single images, drawn at random",
-    "group": "whole groups that training never saw",
-    "domain": f"the domain {escape(split.test_domain)}, which training never saw",
-    "given": "your own test folder",
-    "transfer": f"a part of the images of {escape(split.test_domain)} that training never saw",
-}
-units = f"{test['groups']} groups" if test["resampled"] == "groups" else "single images"
-st.markdown(
-    f"Held out: {kinds[split.rule]}. Model chosen by {escape(run.result['selection_rule'])} "
-    f"(epoch {run.result['best_epoch']} of {run.result['epoch']}). Intervals treat {units} as independent."
-)
-if test["resampled"] == "groups" and test["groups"] < FEW_GROUPS:
-    st.info(
-        f"Only {plural(test['groups'], 'group')} are held out, and groups differ: with others held out the figures may be quite "
-        "different, by more than the intervals say. Split again with another seed, and repeat the run.",
-        icon=":material/info:",
-    )
-if not run.result["test"]["n"]:
-    st.markdown(
-        f"Labelled by hand after training: {plural(test['n'], 'image')} drawn at random from the "
-        f"{len(split.part('test'))} unseen ones. Training never read these labels."
-    )
-    show_spot_check(run, manifest)
-if split.rule == "image" and split.receipt.groups_shared:
-    st.info(
-        f"Images of {plural(split.receipt.groups_shared, 'group')} were on both sides, so this figure may be too "
-        "good for new groups. A split by group tells.",
-        icon=":material/info:",
-    )
-weakest = min((each for each in test["per_class"] if each["support"]), key=lambda each: each["recall"])
-rarest = min(test["per_class"], key=lambda each: each["support"])
-if weakest["recall"] < 1:
-    st.markdown(
-        f"Weakest class: of {plural(weakest['support'], 'image')} of **{escape(weakest['class'])}** it found "
-        f"{percent(weakest['recall'])}."
-    )
-if rarest["support"] < FEW:
-    st.warning(
-        f"Of {escape(rarest['class'])} there {few_words(rarest['support'])}: too few to trust any figure below. Bring more images.",
-        icon=":material/warning:",
-    )
+show_headline(run, test, split, manifest)
 others = [each for each in lab.store.runs(manifest=run.manifest) if each.result and each.id != run.id]
 with st.container(horizontal=True):
     compare = others and st.button("Compare", type="primary", icon=":material/compare_arrows:")
@@ -127,48 +69,9 @@ with st.container(horizontal=True):
 
 
 show_verdict(run)
-used = run.result.get("target_labels_used")
-if split.new_classes:
-    st.caption(
-        f"Source and target have different classes: {plural(used or 0, 'labelled image')} of the target taught and, a quarter of "
-        "them, chose the epoch."
-    )
-elif oracle := run.result.get("oracle"):
-    st.caption(
-        f"Chosen without labels of the target: epoch {run.result['best_epoch']}, balanced accuracy {percent(oracle['chosen'])} on "
-        f"{plural(oracle['images'], 'image')} of its training part. An oracle that knew their labels would have taken "
-        f"epoch {oracle['epoch']} ({percent(oracle['balanced_accuracy'])}). "
-        f"On all labelled images of the target: {percent(run.result['test_transductive']['balanced_accuracy'])} (transductive)."
-    )
-if shots := run.spec.knobs.get("shots"):
-    st.caption(f"Learnt from at most {plural(int(shots), 'image')} per class of the training part.")
-if used and not split.new_classes:
-    st.caption(f"{plural(used, 'label')} of the target's training part were used.")
+show_notes(run, split)
 adapts = split.rule == "transfer" and not split.new_classes
-majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)
-with st.container(key="wrap-figures"):
-    places = st.columns(4)
-figure_card(
-    places[0],
-    "Balanced accuracy",
-    percent(test["balanced_accuracy"]),
-    between(test["balanced_accuracy_ci"]),
-    "The mean of how many of each class were found.",
-)
-figure_card(
-    places[1],
-    "Macro-F1",
-    percent(test["macro_f1"]),
-    between(test["macro_f1_ci"]),
-    "Precision and recall in one figure, averaged over the classes.",
-)
-figure_card(places[2], "No classifier at all", percent(majority), "always saying the commonest class")
-figure_card(
-    places[3],
-    "Validation accuracy",
-    percent(run.result["val"]["accuracy"]),
-    "on images of the source that training did not see" if adapts else "on images that training did not see",
-)
+show_cards(run, test, adapts=adapts)
 
 from transfer_core.figures import confusion, interval_points  # noqa: E402 - plotly is slow to import
 

@@ -24,7 +24,9 @@ def forget_drafts() -> None:
 def ask_wishes(run: str, decision: Decision, watched: str, scores: Floats, positive: Flags) -> Wishes:
     """Ask what is wished for a class of a run, with validation images' calibrated probabilities of it [n]; return all wishes."""
     kept = decision.wishes
-    threshold = _ask_threshold(f"{DRAFT}{run}-{watched}", kept, watched, scores, positive)
+    threshold = _ask_threshold(
+        f"{DRAFT}{run}-{decision.classes.index(watched)}", kept, watched, scores, positive
+    )
     thresholds = {name: value for name, value in kept.thresholds.items() if name != watched}
     if threshold is not None:
         thresholds[watched] = threshold

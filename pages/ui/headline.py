@@ -1,0 +1,130 @@
+"""The first lines of a report: how often it is right, on what, how sure that is, and what to doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.parts import figure_card
+from pages.ui.spot_check import show_spot_check
+from pages.ui.text import escape, interval, percent, plural
+from transfer_core.data.manifest import Manifest
+from transfer_core.data.split import Split
+from transfer_core.runs.run import Run
+
+FEW = 20  # images of a class, below which no figure of it means much
+FEW_GROUPS = 10  # below which a figure hangs on which groups happened to be held out
+Test = Mapping[str, Any]
+
+
+def between(ends: tuple[float, float]) -> str:
+    """Return a resampled interval in words; of images that are all right or all wrong there is none."""
+    return f"95 % interval {interval(ends)} %" if ends[0] < ends[1] else "too few images for an interval"
+
+
+def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> None:
+    """Show how many unseen images are right, what was held out, and what to doubt; `test`: figures of those images."""
+    assert run.result
+    st.markdown(
+        f"### Right on {percent(test['accuracy'])} of {plural(test['n'], 'unseen image')}  \n"
+        f"{between(test['accuracy_ci'])}"
+    )
+    kinds = {
+        "image": "single images, drawn at random",
+        "group": "whole groups that training never saw",
+        "domain": f"the domain {escape(split.test_domain)}, which training never saw",
+        "given": "your own test folder",
+        "transfer": f"a part of the images of {escape(split.test_domain)} that training never saw",
+    }
+    units = f"{test['groups']} groups" if test["resampled"] == "groups" else "single images"
+    st.markdown(
+        f"Held out: {kinds[split.rule]}. Model chosen by {escape(run.result['selection_rule'])} "
+        f"(epoch {run.result['best_epoch']} of {run.result['epoch']}). Intervals treat {units} as independent."
+    )
+    if test["resampled"] == "groups" and test["groups"] < FEW_GROUPS:
+        st.info(
+            f"Only {plural(test['groups'], 'group')} are held out, and groups differ: with others held out the figures may be quite "
+            "different, by more than the intervals say. Split again with another seed, and repeat the run.",
+            icon=":material/info:",
+        )
+    if not run.result["test"]["n"]:
+        st.markdown(
+            f"Labelled by hand after training: {plural(test['n'], 'image')} drawn at random from the "
+            f"{len(split.part('test'))} unseen ones. Training never read these labels."
+        )
+        show_spot_check(run, manifest)
+    if split.rule == "image" and split.receipt.groups_shared:
+        st.info(
+            f"Images of {plural(split.receipt.groups_shared, 'group')} were on both sides, so this figure may be too "
+            "good for new groups. A split by group tells.",
+            icon=":material/info:",
+        )
+    weakest = min((each for each in test["per_class"] if each["support"]), key=lambda each: each["recall"])
+    few = [
+        f"{escape(each['class'])} ({each['support']})" for each in test["per_class"] if each["support"] < FEW
+    ]
+    if weakest["recall"] < 1:
+        st.markdown(
+            f"Weakest class: of {plural(weakest['support'], 'image')} of **{escape(weakest['class'])}** it found "
+            f"{percent(weakest['recall'])}."
+        )
+    if few:
+        st.warning(
+            f"Too few unseen images to trust any figure of {', '.join(few)}: bring more images.",
+            icon=":material/warning:",
+        )
+
+
+def show_notes(run: Run, split: Split) -> None:
+    """Show what else has to be known to read the figures: which labels were used, and what an oracle would have chosen."""
+    assert run.result
+    used = run.result.get("target_labels_used")
+    if split.new_classes:
+        st.caption(
+            f"Source and target have different classes: {plural(used or 0, 'labelled image')} of the target taught and, a quarter of "
+            "them, chose the epoch."
+        )
+    elif oracle := run.result.get("oracle"):
+        st.caption(
+            f"Chosen without labels of the target: epoch {run.result['best_epoch']}, balanced accuracy {percent(oracle['chosen'])} on "
+            f"{plural(oracle['images'], 'image')} of its training part. An oracle that knew their labels would have taken "
+            f"epoch {oracle['epoch']} ({percent(oracle['balanced_accuracy'])}). "
+            f"On all labelled images of the target: {percent(run.result['test_transductive']['balanced_accuracy'])} (transductive)."
+        )
+    if shots := run.spec.knobs.get("shots"):
+        st.caption(f"Learnt from at most {plural(int(shots), 'image')} per class of the training part.")
+    if used and not split.new_classes:
+        st.caption(f"{plural(used, 'label')} of the target's training part were used.")
+
+
+def show_cards(run: Run, test: Test, *, adapts: bool) -> None:
+    """Show the four figures that stand for all."""
+    assert run.result
+    majority = max(each["support"] for each in test["per_class"]) / max(test["n"], 1)
+    with st.container(key="wrap-figures"):
+        places = st.columns(4)
+    figure_card(
+        places[0],
+        "Balanced accuracy",
+        percent(test["balanced_accuracy"]),
+        between(test["balanced_accuracy_ci"]),
+        "The mean of how many of each class were found.",
+    )
+    figure_card(
+        places[1],
+        "Macro-F1",
+        percent(test["macro_f1"]),
+        between(test["macro_f1_ci"]),
+        "Precision and recall in one figure, averaged over the classes.",
+    )
+    figure_card(places[2], "No classifier at all", percent(majority), "always saying the commonest class")
+    figure_card(
+        places[3],
+        "Validation accuracy",
+        percent(run.result["val"]["accuracy"]),
+        "on images of the source that training did not see"
+        if adapts
+        else "on images that training did not see",
+    )
