@@ -13,13 +13,32 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from transfer_core.errors import UserError
+from transfer_core.evaluation.heat import Heat, read_heat
+from transfer_core.runs.likeness import Likeness
 
 IDLE = 600.0  # seconds
 KEPT = 3  # models in memory
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Why a class may be said of a file.
+
+    `heat` [h, w] in 0..1 and `overlay`, a PNG of it over the picture, show where the score is sensitive, which does not
+    make the reason right. `similar`: training images most like it, the most alike first; none for a run of an older
+    version. `known`: the very same picture was used in training.
+    """
+
+    label: str
+    heat: Heat
+    overlay: bytes
+    similar: tuple[Likeness, ...]
+    known: bool
 
 
 class Helper:
@@ -40,6 +59,21 @@ class Helper:
         """Return {"predictions": [...], "problems": [...]} for the contents of files by name."""
         packed = {name: base64.b64encode(content).decode() for name, content in files.items()}
         return self._ask({"do": "predict", "run": run, "files": packed})
+
+    def explain(self, run: str, wanted: dict[str, str]) -> dict[str, Heat]:
+        """Return the map [h, w] in 0..1 of what speaks for a class in images of the run's data set; image -> class."""
+        found = self._ask({"do": "explain", "run": run, "wanted": wanted})["heat"]
+        return {image: read_heat(rows) for image, rows in found.items()}
+
+    def explain_bytes(self, run: str, name: str, content: bytes, wanted: str | None = None) -> Explained:
+        """Explain what is said of a file's content, or another class; UserError where it is no readable image."""
+        packed = base64.b64encode(content).decode()
+        found = self._ask(
+            {"do": "explain-file", "run": run, "file": name, "content": packed, "class": wanted}
+        )
+        similar = tuple(Likeness(**each) for each in found["similar"])
+        overlay = base64.b64decode(found["overlay"])
+        return Explained(found["class"], read_heat(found["heat"]), overlay, similar, found["known"])
 
     def export(self, run: str, path: Path) -> dict[str, Any]:
         """Write a run's weights to a file."""
@@ -102,6 +136,7 @@ class Helper:
 
 def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more."""
+    from transfer_core.runs.explaining import EXPLAINED, answer_why
     from transfer_core.runs.predictor import Predictor, export_run
     from transfer_core.runs.store import RunStore
 
@@ -124,6 +159,8 @@ def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
                 answer: dict[str, Any] = {}
             elif request["do"] == "weights":
                 answer = {"note": _add_weights(home, request["backbone"], Path(request["path"]))}
+            elif request["do"] in EXPLAINED:
+                answer = answer_why(get_model(request["run"]), store, request)
             else:
                 answer = _predict(get_model(request["run"]), request["files"])
         except UserError as error:
