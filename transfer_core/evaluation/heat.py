@@ -76,7 +76,7 @@ def draw_heat(
     if opacity <= 0 or not heat.any():
         return Image.fromarray(shown.astype(np.uint8))
     warm = spread(heat, width, height, seen_box(width, height, geometry))
-    alpha = (opacity * np.sqrt(warm))[..., None]
+    alpha = (opacity * warm**0.8)[..., None]
     mixed = (1 - alpha) * shown + alpha * colours(warm)
     for reach, tone in ((2, 0.0), (1, 255.0)):
         mixed[_rim(warm >= HALF, reach)] = tone
