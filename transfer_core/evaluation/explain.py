@@ -87,7 +87,8 @@ def _run_below(model: Classifier, x: Tensor, start: int) -> Tensor:
 
 def _score(model: Classifier, below: Tensor, start: int, wanted: Tensor) -> Tensor:
     logits = model(below, start)
-    return (logits - logits.mean(1, keepdim=True)).gather(1, wanted[:, None]).sum()
+    score: Tensor = (logits - logits.mean(1, keepdim=True)).gather(1, wanted[:, None]).sum()
+    return score
 
 
 def _to_maps(heat: Tensor) -> Maps:
@@ -117,7 +118,7 @@ def _attention_seen(blocks: list[nn.Module]) -> Iterator[list[Tensor]]:
         shares.append(share)
         return out, None
 
-    handles = [block.self_attention.register_forward_hook(write_out) for block in blocks]  # type: ignore[union-attr, operator]
+    handles = [block.self_attention.register_forward_hook(write_out) for block in blocks]  # type: ignore[union-attr]
     try:
         yield shares
     finally:

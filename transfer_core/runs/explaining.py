@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from transfer_core.evaluation.explain import Maps, heat_maps, to_unit
 from transfer_core.evaluation.heat import draw_heat, tell_heat, to_png
 from transfer_core.evaluation.report import load_features, load_report
 from transfer_core.runs.likeness import similar_training_images
+from transfer_core.runs.mapping import lay_out, pretrained_features
 from transfer_core.runs.predictor import Predictor
 from transfer_core.runs.store import Run, RunStore
 
@@ -26,15 +27,23 @@ ALIKE = 5
 OPACITY = 0.6
 
 
-EXPLAINED = ("explain", "explain-file")  # the requests answered here
+EXPLAINED = ("explain", "explain-file", "pretrained", "map")  # the requests answered here
 
 
-def answer_why(model: Predictor, store: RunStore, request: dict[str, Any]) -> dict[str, Any]:
+def answer_why(
+    get_model: Callable[[str], Predictor], store: RunStore, request: dict[str, Any]
+) -> dict[str, Any]:
     """Answer one of the requests EXPLAINED; they are described at the methods of `Helper` that make them."""
-    if request["do"] == "explain":
-        return explain(model, request["wanted"])
+    run, kind = store.get(request["run"]), request["do"]
+    if kind == "explain":
+        return explain(get_model(run.id), request["wanted"])
+    if kind == "pretrained":
+        pretrained_features(store, run, request["images"])
+        return {}
+    if kind == "map":
+        return lay_out(store, run, request["method"], request["features_of"])
     content = base64.b64decode(request["content"])
-    return explain_bytes(model, store, store.get(request["run"]), request["file"], content, request["class"])
+    return explain_bytes(get_model(run.id), store, run, request["file"], content, request["class"])
 
 
 def explain(model: Predictor, wanted: Mapping[str, str]) -> dict[str, Any]:

@@ -75,6 +75,14 @@ class Helper:
         overlay = base64.b64decode(found["overlay"])
         return Explained(found["class"], read_heat(found["heat"]), overlay, similar, found["known"])
 
+    def fill_pretrained(self, run: str, images: list[str]) -> None:
+        """Compute what the run's backbone made of images before training, a few at a time; it is kept in the cache."""
+        self._ask({"do": "pretrained", "run": run, "images": images})
+
+    def lay_out(self, run: str, method: str, features_of: str) -> None:
+        """Make a run's feature map ("pca" or "tsne") and keep it at `map_path`; see `mapping.lay_out`."""
+        self._ask({"do": "map", "run": run, "method": method, "features_of": features_of})
+
     def export(self, run: str, path: Path) -> dict[str, Any]:
         """Write a run's weights to a file."""
         return self._ask({"do": "export", "run": run, "path": str(path)})
@@ -160,7 +168,7 @@ def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
             elif request["do"] == "weights":
                 answer = {"note": _add_weights(home, request["backbone"], Path(request["path"]))}
             elif request["do"] in EXPLAINED:
-                answer = answer_why(get_model(request["run"]), store, request)
+                answer = answer_why(get_model, store, request)
             else:
                 answer = _predict(get_model(request["run"]), request["files"])
         except UserError as error:
