@@ -11,6 +11,7 @@ from pages.ui.ranking import show_ranking
 from pages.ui.spot_check import show_spot_check
 from pages.ui.state import current_run, get_lab, go
 from pages.ui.text import ago, escape, interval, percent, plural
+from pages.ui.why import all_said, show_gallery
 from transfer_core.evaluation.report import write_csv
 from transfer_core.strategies import get_strategy
 
@@ -236,12 +237,9 @@ wrong = sorted(
 st.markdown("#### Worst mistakes")
 if wrong:
     st.caption("Wrong and most sure of it, first. Some may be wrong labels.")
-    captions = [
-        f"is {escape(row.label)}, said {escape(manifest.classes[int(p.argmax())])} ({percent(float(p.max()), 0)})  \n"
-        f"{escape(row.path.rpartition('/')[2])}"
-        for row, p in wrong[:12]
-    ]
-    gallery([row for row, _ in wrong[:12]], captions, key="worst")
+    heat = st.toggle("Show what it looked at", key="worst-heat")
+    said = all_said(report)
+    show_gallery(run, [said[row.image] for row, _ in wrong[:12]], key="worst", heat=heat, most=12)
 else:
     st.caption("None on the unseen images.")
 
