@@ -39,11 +39,12 @@ if view == "class":
     st.stop()
 if view == "map":
     picked = show_maps(run, report, said)
-    if picked is None:
+    if picked:
+        st.query_params["image"] = link = picked
+    if link not in said:
         st.caption("Point at a dot to see its image; click it to see what the model looked at.")
         st.stop()
-    st.query_params["image"] = picked
-    opened = said[picked]
+    opened = said[link]
 
 show_image(run, report, opened)
 

@@ -11,7 +11,7 @@ from pages.ui.parts import class_colours
 from pages.ui.scatter import scatter
 from pages.ui.state import get_helper, get_lab
 from pages.ui.text import escape, percent, plural
-from pages.ui.why import Said
+from pages.ui.why import Said, all_said
 from transfer_core.errors import UserError
 from transfer_core.evaluation.feature_map import FeatureMap, align, draw_sample, load_map
 from transfer_core.evaluation.report import Report, load_features
@@ -53,17 +53,23 @@ def show_maps(run: Run, report: Report, said: Mapping[str, Said]) -> str | None:
                 **maps}  # fmt: skip
     colours = class_colours(report.manifest.classes) if by == "class" else _domain_colours(domains)
     _legend(colours if by == "class" or domains else class_colours(report.manifest.classes))
-    with st.container(key="wrap-page"):
+    with st.container(key="wrap-page-maps"):
         columns = st.columns(len(maps))
     picked = None
     for place, (words, found) in zip(columns, maps.items(), strict=True):
         with place:
-            traces = _traces(report, found, said, by, parts, colours)
+            of_twin = words == other.words and other.features_of != "pretrained"
+            known = all_said(lab.report(lab.store.get(other.features_of))) if of_twin else said
+            traces = _traces(report, found, known, by, parts, colours)
             shown = sum(len(each["x"]) for each in traces)
             key = f"map-{run.id}-{method}-{by}-{parts}-{words}"
             alt = f"{METHODS[method]} of the features of {shown} images"
             picked = scatter(plain(f"{words} ({plural(shown, 'image')})"), traces, key=key, alt=alt) or picked
             _neighbours(found)
+            if words == other.words and not of_twin:
+                st.caption(
+                    "Right and wrong are those of the trained model: before training nothing is said yet."
+                )
     _caveats(report, own, method)
     return picked
 
@@ -120,8 +126,9 @@ def _traces(report: Report, found: FeatureMap, said: Mapping[str, Said], by: str
 
 
 def _marker(symbol: str, colour: str) -> dict[str, Any]:
-    return {"symbol": symbol, "color": colour, "size": 10 if symbol == "x" else 7, "opacity": 0.85,
-            "line": {"width": 1.2 if symbol == "x" else 0.6, "color": "#ffffff" if symbol != "circle-open" else colour}}  # fmt: skip
+    """Return how a dot looks; the browser gives it a rim in the colour of the page."""
+    rim = {"line": {"width": 1.5, "color": colour}} if symbol == "circle-open" else {}
+    return {"symbol": symbol, "color": colour, "size": 10 if symbol == "x" else 7, "opacity": 0.85, **rim}
 
 
 def _words(each: Said) -> str:

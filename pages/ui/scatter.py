@@ -54,7 +54,8 @@ export default async function (component) {
     title: { text: data.title, x: 0, xanchor: 'left', y: 0.98, yanchor: 'top', font: { size: 15 } },
     showlegend: false, xaxis: { ...axis, scaleanchor: 'y' }, yaxis: axis,
   };
-  const traces = data.traces.map(each => ({ ...each, type: 'scattergl', mode: 'markers', hoverinfo: 'none' }));
+  const traces = data.traces.map(each => ({ ...each, type: 'scattergl', mode: 'markers', hoverinfo: 'none',
+    marker: { ...each.marker, line: { width: 1, color: css('--st-background-color', '#fff'), ...each.marker.line } } }));
   await window.Plotly.react(box, traces, layout, { displaylogo: false, responsive: true, scrollZoom: true,
     modeBarButtonsToRemove: ['sendChartToCloud', 'lasso2d', 'select2d'] });
   box.removeAllListeners('plotly_hover');

@@ -21,7 +21,7 @@ _STYLE = """
   :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock]{flex-wrap:wrap}
   :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:210px}
   [class*=st-key-wrap-gallery] [data-testid=stColumn]{min-width:110px!important}
-  :is(.st-key-wrap-page,.st-key-wrap-page > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:100%}
+  :is([class*=st-key-wrap-page],[class*=st-key-wrap-page] > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:100%}
 }
 """
 

@@ -24,6 +24,9 @@ def lay_out(store: RunStore, run: Run, method: Method, features_of: str) -> dict
     `features_of`: "own", "pretrained" (those its backbone had before training), or the id of another run on the same
     images.
     """
+    path = map_path(store, run, method, features_of)
+    if path.exists():  # somebody else asked at the same time, or a page was left and opened again
+        return {}
     report = load_report(store.folder(run.id), Library(store.home).get(run.manifest))
     places = draw_sample(report)
     if features_of == "pretrained":
@@ -31,7 +34,7 @@ def lay_out(store: RunStore, run: Run, method: Method, features_of: str) -> dict
     else:
         source = run.id if features_of == "own" else features_of
         features = np.asarray(load_features(store.folder(source))[places])
-    make_map(report, places, features, method).save(map_path(store, run, method, features_of))
+    make_map(report, places, features, method).save(path)
     return {}
 
 
