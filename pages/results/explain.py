@@ -29,8 +29,11 @@ link = str(st.query_params.get("image", ""))
 if link and link not in said:
     st.warning("This link names an image that this run has not seen.", icon=":material/search_off:")
 opened = said.get(link) or worst_first[0]
+if st.session_state.get("why-opened"):  # by a button below another view, or on another page
+    st.session_state["why-view"] = "image"
+st.session_state.setdefault("why-view", "image")
 view = st.segmented_control(
-    "View", list(VIEWS), default="image", format_func=VIEWS.__getitem__, key="why-view", required=True,
+    "View", list(VIEWS), format_func=VIEWS.__getitem__, key="why-view", required=True,
     label_visibility="collapsed",
 )  # fmt: skip
 

@@ -64,11 +64,13 @@ def all_said(report: Report) -> dict[str, Said]:
 
 def open_image(image: str) -> None:
     """Open an image on the Explain page."""
+    st.session_state["why-opened"] = image
     st.switch_page(PAGE, query_params=link_params() | {"image": image})
 
 
 def show_image(run: Run, report: Report, said: Said) -> None:
     """Show one image: heat over it on the left, what is known of it and what it is like on the right."""
+    _scroll_up(said.row.image)
     with st.container(key="wrap-page"):
         left, right = st.columns([6, 5], gap="large")
     with right:
@@ -93,6 +95,13 @@ def show_image(run: Run, report: Report, said: Said) -> None:
         st.caption(HONEST)
     with right:
         _similar(run, report, said)
+
+
+def _scroll_up(image: str) -> None:
+    """Bring a newly opened image into view: what opened it lay further down."""
+    if st.session_state.pop("why-opened", None) == image:
+        script = "document.querySelector('[data-testid=stMain]')?.scrollTo({top: 0})"
+        st.html(f"<script>/* {image} */ {script}</script>", unsafe_allow_javascript=True)
 
 
 def _facts(said: Said) -> None:
