@@ -60,6 +60,7 @@ def make(study: Study, state: str, **choices: Any) -> Any:
         ("train/live.py", "Nothing is training yet", "Bring images"),
         ("results/runs.py", "Nothing yet", "Bring images"),
         ("results/report.py", "No run has a report yet", "Bring images"),
+        ("results/explain.py", "no finished model yet", "Bring images"),
         ("results/compare.py", "Two finished runs are needed", "Bring images"),
         ("results/predict.py", "no finished model yet", "Bring images"),
         ("results/take_home.py", "no finished model yet", "Bring images"),
