@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import streamlit as st
 from PIL import Image
 
@@ -34,7 +35,8 @@ def show_class(run: Run, report: Report, test: list[Said]) -> None:
         left, right = st.columns([2, 3], gap="large")
     mean = np.mean([maps[each.row.image] for each in some], axis=0).astype(np.float32)
     with left:
-        shown = draw_heat(_mean_picture(run, some), _unit(mean), "whole", 0.6, 420)
+        picture = _mean_picture(run.manifest, run.spec.geometry, [each.row.image for each in some])
+        shown = draw_heat(Image.fromarray(picture), _unit(mean), "whole", 0.6, 420)
         st.image(to_png(shown), width=420, alt=f"Mean of the images said to be {name}, with their mean heat")
         show_scale(0.6)
     with right:
@@ -56,10 +58,12 @@ def show_class(run: Run, report: Report, test: list[Said]) -> None:
     show_gallery(run, [by_image[image] for image in best], key="typical", heat=True, most=TYPICAL)
 
 
-def _mean_picture(run: Run, some: list[Said]) -> Image.Image:
-    squares = [to_pixels(picture_of(run, each.row.image, SIDE), SIDE, run.spec.geometry) for each in some]
+@st.cache_data(max_entries=20, show_spinner=False)
+def _mean_picture(manifest: str, geometry: str, images: list[str]) -> npt.NDArray[np.uint8]:
+    """Return the mean [s, s, 3] of images as squares."""
+    squares = [to_pixels(picture_of(manifest, image, SIDE), SIDE, geometry) for image in images]
     mean = np.mean(squares, axis=0, dtype=np.float64)
-    return Image.fromarray(mean.round().astype(np.uint8).transpose(1, 2, 0))
+    return np.asarray(mean.round().transpose(1, 2, 0), np.uint8)
 
 
 def _unit(mean: Heat) -> Heat:

@@ -11,10 +11,11 @@ from pages.ui.state import get_helper, get_lab, get_manifest
 from pages.ui.text import plural
 from transfer_core.data.images import decode
 from transfer_core.errors import UserError
-from transfer_core.evaluation.heat import SCALE, Heat, draw_heat, to_png
+from transfer_core.evaluation.heat import SCALE, Heat, draw_heat, read_heat, to_png
 from transfer_core.runs.store import Run
 
 AT_ONCE = 12  # images asked for together, between two steps of the progress bar
+THUMB = 240  # pixels that a thumbnail is drawn out to at most
 MOST_KEPT = 50_000  # maps of some 200 bytes
 HONEST = (
     "A heat map shows where the score of a class is sensitive. It does not show that the reason is right, and it is "
@@ -59,14 +60,14 @@ def explained(run: Run, wanted: Mapping[str, str]) -> dict[str, Heat]:
     }
 
 
-def picture_of(run: Run, image: str, edge: int | None = None) -> Image.Image:
+def picture_of(manifest: str, image: str, edge: int | None = None) -> Image.Image:
     """Return an image as training sees it; from its thumbnail where `edge` pixels are enough of it."""
     library = get_lab().library
     thumb = library.thumb_path(image)
     if edge is not None and thumb.exists():
         return Image.open(thumb).convert("RGB")
     try:
-        return decode(library.image_path(image).read_bytes(), get_manifest(run.manifest).reading)
+        return decode(library.image_path(image).read_bytes(), get_manifest(manifest).reading)
     except FileNotFoundError:
         message = "This image is no longer stored here: bring the data set again, which puts it back."
         raise UserError(message, "missing-image") from None
@@ -74,8 +75,15 @@ def picture_of(run: Run, image: str, edge: int | None = None) -> Image.Image:
 
 def overlay(run: Run, image: str, heat: Heat, opacity: float, edge: int) -> bytes:
     """Return a PNG of an image with its map over it, `edge` pixels long."""
-    small = edge if edge <= 240 else None
-    return to_png(draw_heat(picture_of(run, image, small), heat, run.spec.geometry, opacity, edge))
+    return _overlay(run.manifest, image, run.spec.geometry, heat.tolist(), opacity, edge)
+
+
+@st.cache_data(max_entries=300, show_spinner=False)  # drawn anew at every click it would take a second
+def _overlay(
+    manifest: str, image: str, geometry: str, heat: list[list[float]], opacity: float, edge: int
+) -> bytes:
+    picture = picture_of(manifest, image, edge if edge <= THUMB else None)
+    return to_png(draw_heat(picture, read_heat(heat), geometry, opacity, edge))
 
 
 def show_scale(opacity: float) -> None:

@@ -99,11 +99,12 @@ def _moved(mask: npt.NDArray[np.bool_], step: int, axis: int) -> npt.NDArray[np.
     return np.take(padded, np.arange(mask.shape[axis]) + abs(step) + step, axis=axis)
 
 
-def colours(heat: Heat) -> npt.NDArray[np.float64]:
-    """Return the colours [..., 3], 0 to 255, of values in 0..1."""
+def colours(heat: Heat) -> npt.NDArray[np.float32]:
+    """Return the colours [..., 3], 0 to 255, of values in 0..1, in 256 steps."""
     stops = np.array([[int(stop[at : at + 2], 16) for at in (1, 3, 5)] for stop in SCALE], np.float64)
-    places = np.linspace(0, 1, len(stops))
-    return np.stack([np.interp(heat, places, stops[:, channel]) for channel in range(3)], axis=-1)
+    places, steps = np.linspace(0, 1, len(stops)), np.linspace(0, 1, 256)
+    table = np.stack([np.interp(steps, places, stops[:, channel]) for channel in range(3)], axis=-1)
+    return np.asarray(table[np.rint(heat * 255).astype(np.uint8)], np.float32)
 
 
 def to_png(picture: Image.Image) -> bytes:
