@@ -238,7 +238,7 @@ st.markdown("#### Worst mistakes")
 if wrong:
     st.caption("Wrong and most sure of it, first. Some may be wrong labels.")
     heat = st.toggle("Show what it looked at", key="worst-heat")
-    said = all_said(report)
+    said = all_said(report, {row.image for row, _ in wrong[:12]})
     show_gallery(run, [said[row.image] for row, _ in wrong[:12]], key="worst", heat=heat, most=12)
 else:
     st.caption("None on the unseen images.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,14 +52,15 @@ class Said:
         )
 
 
-def all_said(report: Report) -> dict[str, Said]:
-    """Return what is said of each image of a report."""
+def all_said(report: Report, images: Collection[str] | None = None) -> dict[str, Said]:
+    """Return what is said of each image of a report, or of some."""
     classes = report.manifest.classes
     numbers, sure = report.probabilities.argmax(1), report.probabilities.max(1)
     rows = report.manifest.by_image
     return {
         image: Said(rows[image], part, classes[int(number)], float(share))
         for image, part, number, share in zip(report.images, report.parts, numbers, sure, strict=True)
+        if images is None or image in images
     }
 
 
