@@ -18,6 +18,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from pages.ui.headers import SecurityHeaders
+from pages.ui.thumb_route import ROUTE as THUMBS
 from pages.ui.upload_route import ROUTE as UPLOADS
 from transfer_core.files import get_home
 from transfer_core.runs.lab import Lab
@@ -44,6 +45,6 @@ async def plotly_js(_request: Any) -> FileResponse:
 app = st.App(
     "pages/main.py",
     lifespan=lifespan,
-    routes=[Route("/plotly.min.js", plotly_js), UPLOADS],
+    routes=[Route("/plotly.min.js", plotly_js), THUMBS, UPLOADS],
     middleware=[Middleware(SecurityHeaders)],
 )

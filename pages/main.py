@@ -32,6 +32,7 @@ PAGES = {
     "Results": [
         st.Page("results/runs.py", title="Runs", icon=":material/list:"),
         st.Page("results/report.py", title="Report", icon=":material/fact_check:"),
+        st.Page("results/explain.py", title="Explain", icon=":material/visibility:"),
         st.Page("results/decide.py", title="Decide", icon=":material/rule:"),
         st.Page("results/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("results/predict.py", title="Predict", icon=":material/image_search:"),

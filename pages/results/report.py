@@ -94,7 +94,7 @@ with right:
         is_class, said_class = a.selectbox("is", classes), b.selectbox("said", classes, index=1)
         c.button("Open", on_click=open_images, args=(run.id,), kwargs={"label": is_class, "said": said_class})
 show_parts(run.id, report, cases)
-show_opened(run.id, cases)
+show_opened(run, cases)
 
 st.markdown("#### Every figure")
 table = [

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.feature_map import fill_pretrained
 from pages.ui.images import label_table
 from pages.ui.state import get_helper, get_lab, get_manifest
 from pages.ui.text import escape, percent, plural
@@ -42,7 +43,8 @@ def _study(run: Run, what: str, about: str, label: str) -> dict[str, Any] | None
         st.markdown(about)
         if st.button(label, icon=":material/query_stats:", key=f"study-{what}"):
             try:
-                with st.spinner("Looking at every image with the pretrained backbone", show_time=True):
+                fill_pretrained(run, [row.image for row in get_manifest(run.manifest).labelled])
+                with st.spinner("Fitting probes", show_time=True):
                     get_helper().study(run.id, what)
                 st.rerun()
             except UserError as error:

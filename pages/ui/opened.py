@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.parts import gallery
-from pages.ui.text import escape, percent, plural
+from pages.ui.text import escape, plural
+from pages.ui.why import Said, show_gallery
 from transfer_core.evaluation.cases import Cases
+from transfer_core.runs.run import Run
 
-PER_PAGE = 18
 FIRST = 12
 
 
@@ -40,49 +41,32 @@ def opening_chart(figure: Any, run: str, what: str, alt: str) -> None:
     )
 
 
-def show_opened(run: str, cases: Cases) -> None:
+def show_opened(run: Run, cases: Cases) -> None:
     """Show the images that were opened; the worst mistakes where none were."""
-    which = opened(run)
-    if not which:
-        _worst(cases)
-        return
-    places = cases.find(**which)  # type: ignore[arg-type]
+    which = opened(run.id)
+    places = cases.find(**which) if which else cases.find(wrong=True)[:FIRST]  # type: ignore[arg-type]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"#### {_title(which)}: {plural(len(places), 'image')}")
-        st.button(
-            "Back to the worst mistakes",
-            type="tertiary",
-            icon=":material/close:",
-            on_click=open_images,
-            args=(run,),
-        )
-    pages = max(1, -(-len(places) // PER_PAGE))
-    key = "-".join([run, *(f"{name}={value}" for name, value in which.items())])
-    number = st.pagination(pages, key=f"opened-page-{key}") if pages > 1 else 1
-    shown = places[(number - 1) * PER_PAGE : number * PER_PAGE].tolist()
-    gallery([cases.rows[place] for place in shown], [_caption(cases, place) for place in shown], key="opened")
-
-
-def _worst(cases: Cases) -> None:
-    st.markdown("#### Worst mistakes")
-    wrong = cases.find(wrong=True)[:FIRST].tolist()
-    if not wrong:
+        title = f"{_title(which)}: {plural(len(places), 'image')}" if which else "Worst mistakes"
+        st.markdown(f"#### {title}", width="stretch")
+        if which:
+            st.button("Back to the worst mistakes", type="tertiary", icon=":material/close:", on_click=open_images,
+                      args=(run.id,))  # fmt: skip
+        heat = len(places) > 0 and st.toggle("Show what it looked at", key="worst-heat")
+    if not len(places):
         st.caption("None on the unseen images.")
         return
-    st.caption("Wrong and most sure of it, first. Some may be wrong labels.")
-    gallery([cases.rows[place] for place in wrong], [_caption(cases, place) for place in wrong], key="worst")
+    st.caption("The most surprising first. Some may be wrong labels.")
+    shown = [_said(cases, place) for place in places.tolist()]
+    key = f"opened-{zlib.crc32(repr(which).encode())}" if which else "worst"
+    show_gallery(run, shown, key=key, heat=heat)
+
+
+def _said(cases: Cases, place: int) -> Said:
+    said = int(cases.said[place])
+    return Said(cases.rows[place], "test", cases.classes[said], float(cases.probabilities[place, said]))
 
 
 def _title(which: dict[str, str]) -> str:
     """Return in words what was opened."""
     words = {"label": "Is", "said": "said", "domain": "Domain", "group": "Group"}
     return ", ".join(f"{words[name]} {escape(value)}" for name, value in which.items())
-
-
-def _caption(cases: Cases, place: int) -> str:
-    """Return what an image is and was said to be, how surely, and its file."""
-    row, said = cases.rows[place], int(cases.said[place])
-    sure = f"{percent(float(cases.probabilities[place, said]), 0)} sure"
-    right = cases.truth[place] == said
-    told = f"is {escape(row.label)}" + ("" if right else f", said {escape(cases.classes[said])}")
-    return f"{told} · {sure}  \n{escape(row.path.rpartition('/')[2])}"

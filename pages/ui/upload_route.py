@@ -37,7 +37,7 @@ _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")  # RFC 9110, the 
 
 async def upload(request: Request) -> Response:
     """Take a file, tell what is here, or forget all of it."""
-    if not _is_ours(request):
+    if not is_ours(request):
         return JSONResponse({"error": "Only this page may send files here."}, 403)
     try:
         found = open_upload(get_home(), request.path_params["token"])
@@ -69,7 +69,7 @@ def _place(found: Upload, path: str, request: Request) -> AbstractContextManager
     return receive(found, path, int(size) if size.isdigit() else None)
 
 
-def _is_ours(request: Request) -> bool:
+def is_ours(request: Request) -> bool:
     """Tell whether a page of this server asks: another site's page may send here, but not hide where it is from."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")

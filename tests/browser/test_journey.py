@@ -88,7 +88,7 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     settled(page)
     cell = page.locator("[class*='st-key-cell-'] button:enabled").first
     cell.click()
-    page.get_by_text(" sure · ").first.wait_for()
+    page.get_by_text("Back to the worst mistakes").first.wait_for()
     first = page.locator("[data-testid=stImage] img").first
     until(lambda: first.evaluate("image => image.naturalWidth") > 0, "the cell's images did not load")
 

@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import Study, bring
 from transfer_core.runs.executors import SubprocessExecutor
+from transfer_core.runs.helper import Helper
 
 CLASSES = ("disc-solid", "cross-outline", "star-dotted")
 
@@ -31,6 +33,10 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
     study.home.mkdir()
     monkeypatch.setenv("TRANSFER_LAB_HOME", str(study.home))
     monkeypatch.setattr(SubprocessExecutor, "start", lambda _, home, run, attempt: study.started.append(run))
+    # Nor the helper's process, which takes ten seconds.
+    monkeypatch.setattr(
+        Helper, "explain", lambda _, run, wanted: dict.fromkeys(wanted, np.ones((7, 7), np.float32))
+    )
     st.cache_resource.clear()
     st.cache_data.clear()
     yield study

@@ -26,7 +26,8 @@ from transfer_core.training.rules import make_spec
 MAIN = Path(__file__).parents[2] / "pages" / "main.py"
 PAGES = (
     "study/home.py", "study/data.py", "study/split.py", "train/new_run.py", "train/live.py", "results/runs.py",
-    "results/report.py", "results/decide.py", "results/compare.py", "results/predict.py", "results/take_home.py",
+    "results/report.py", "results/explain.py", "results/decide.py", "results/compare.py", "results/predict.py",
+    "results/take_home.py",
 )  # fmt: skip
 
 

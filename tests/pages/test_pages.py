@@ -60,6 +60,7 @@ def make(study: Study, state: str, **choices: Any) -> Any:
         ("train/live.py", "Nothing is training yet", "Bring images"),
         ("results/runs.py", "Nothing yet", "Bring images"),
         ("results/report.py", "No run has a report yet", "Bring images"),
+        ("results/explain.py", "no finished model yet", "Bring images"),
         ("results/compare.py", "Two finished runs are needed", "Bring images"),
         ("results/predict.py", "no finished model yet", "Bring images"),
         ("results/take_home.py", "no finished model yet", "Bring images"),
@@ -521,7 +522,7 @@ def test_a_cell_of_the_confusion_opens_its_images(study: Study) -> None:
     )
     wrong.click().run()
     assert f"{int(wrong.label)} image" in words(at)
-    assert "90 % sure" in words(at)
+    assert "(90 %)" in words(at)
 
 
 def test_no_mistakes_is_said(study: Study) -> None:

@@ -14,6 +14,7 @@ from transfer_core.data.edit import relabel
 from transfer_core.data.split import make_split
 from transfer_core.errors import UserError
 from transfer_core.runs import probing
+from transfer_core.runs.pretrained import pretrained_features
 from transfer_core.runs.store import Run
 from transfer_core.runs.studies import get_study
 from transfer_core.training.rules import make_spec
@@ -85,7 +86,7 @@ def test_pretrained_features_are_those_before_training(home: Path) -> None:
     images = [row.image for row in study.manifest.rows][:6]
 
     def features(run: Run) -> np.ndarray:
-        return probing.pretrained_features(study.store, run, images)
+        return pretrained_features(study.store, run, images)
 
     assert features(first).shape == (6, 1280)
     assert np.array_equal(features(first), features(other))

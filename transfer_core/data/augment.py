@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from transfer_core.data.images import Pixels
 from transfer_core.data.views import blank_square, mix, move_and_light, paste, rand_augment, roughen
@@ -141,6 +143,14 @@ def _turn(pixels: Pixels, turns: int, mirror: bool, upside: bool) -> Pixels:
     changed = changed[:, :, ::-1] if mirror else changed
     changed = changed[:, ::-1, :] if upside else changed
     return np.ascontiguousarray(changed)
+
+
+def turn_back(plane: npt.NDArray[Any], name: str, view: int) -> npt.NDArray[Any]:
+    """Return what was found on a view [s, s] of a policy that only mirrors and turns, as it lies on the image."""
+    turns, mirror, upside = _SYMMETRIES[name][view % len(_SYMMETRIES[name])]
+    plane = plane[::-1] if upside else plane
+    plane = plane[:, ::-1] if mirror else plane
+    return np.rot90(plane, -turns)
 
 
 # (quarter turns, mirrored left-right, mirrored up-down) of each view

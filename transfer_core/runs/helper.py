@@ -12,14 +12,31 @@ import os
 import subprocess
 import sys
 import threading
-from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from transfer_core.errors import UserError
+from transfer_core.evaluation.heat import Heat, read_heat
+from transfer_core.runs.likeness import Likeness
 
 IDLE = 600.0  # seconds
-KEPT = 3  # models in memory
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Why a class may be said of a file.
+
+    `heat` [h, w] in 0..1 and `overlay`, a PNG of it over the picture, show where the score is sensitive, which does not
+    make the reason right. `similar`: training images most like it, the most alike first; none for a run of an older
+    version. `known`: the very same picture was used in training.
+    """
+
+    label: str
+    heat: Heat
+    overlay: bytes
+    similar: tuple[Likeness, ...]
+    known: bool
 
 
 class Helper:
@@ -40,6 +57,29 @@ class Helper:
         """Return {"predictions": [...], "problems": [...]} for the contents of files by name."""
         packed = {name: base64.b64encode(content).decode() for name, content in files.items()}
         return self._ask({"do": "predict", "run": run, "files": packed})
+
+    def explain(self, run: str, wanted: dict[str, str]) -> dict[str, Heat]:
+        """Return the map [h, w] in 0..1 of what speaks for a class in images of the run's data set; image -> class."""
+        found = self._ask({"do": "explain", "run": run, "wanted": wanted})["heat"]
+        return {image: read_heat(rows) for image, rows in found.items()}
+
+    def explain_bytes(self, run: str, name: str, content: bytes, wanted: str | None = None) -> Explained:
+        """Explain what is said of a file's content, or another class; UserError where it is no readable image."""
+        packed = base64.b64encode(content).decode()
+        found = self._ask(
+            {"do": "explain-file", "run": run, "file": name, "content": packed, "class": wanted}
+        )
+        similar = tuple(Likeness(**each) for each in found["similar"])
+        overlay = base64.b64decode(found["overlay"])
+        return Explained(found["class"], read_heat(found["heat"]), overlay, similar, found["known"])
+
+    def fill_pretrained(self, run: str, images: list[str]) -> None:
+        """Compute what the run's backbone made of images before training, a few at a time; it is kept in the cache."""
+        self._ask({"do": "pretrained", "run": run, "images": images})
+
+    def lay_out(self, run: str, method: str, features_of: str) -> None:
+        """Make a run's feature map ("pca" or "tsne") and keep it at `map_path`; see `mapping.lay_out`."""
+        self._ask({"do": "map", "run": run, "method": method, "features_of": features_of})
 
     def export(self, run: str, path: Path) -> dict[str, Any]:
         """Write a run's weights to a file."""
@@ -106,62 +146,12 @@ class Helper:
 
 def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more."""
-    from transfer_core.runs.predictor import Predictor, export_run
-    from transfer_core.runs.store import RunStore
+    from transfer_core.runs.answering import Answering
 
-    store = RunStore(home)
-    models: OrderedDict[str, Predictor] = OrderedDict()
-
-    def get_model(run: str) -> Predictor:
-        if run not in models:
-            models[run] = Predictor(store, store.get(run))
-            while len(models) > KEPT:
-                models.popitem(last=False)
-        models.move_to_end(run)
-        return models[run]
-
+    answering = Answering(home)
     for line in requests:
-        request = json.loads(line)
-        try:
-            if request["do"] == "export":
-                export_run(store, store.get(request["run"]), Path(request["path"]))
-                answer: dict[str, Any] = {}
-            elif request["do"] == "study":
-                answer = _study(store, store.get(request["run"]), request["what"])
-            elif request["do"] == "weights":
-                answer = {"note": _add_weights(home, request["backbone"], Path(request["path"]))}
-            else:
-                answer = _predict(get_model(request["run"]), request["files"])
-        except UserError as error:
-            answer = {"error": {"kind": error.kind, "message": str(error)}}
-        except Exception as error:
-            text = f"The prediction failed with an unexpected error ({type(error).__name__})."
-            answer = {"error": {"kind": "helper", "message": text}}
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(answering.answer(json.loads(line))) + "\n")
         answers.flush()
-
-
-def _add_weights(home: Path, backbone: str, path: Path) -> str:
-    from transfer_core.models.backbones import get_backbone
-    from transfer_core.models.weights import add_weights_file
-
-    return add_weights_file(get_backbone(backbone), path, home)[1]
-
-
-def _study(store: Any, run: Any, what: str) -> dict[str, Any]:
-    from transfer_core.runs.probing import study_curve, study_labels
-
-    return {"labels": study_labels, "curve": study_curve}[what](store, run)
-
-
-def _predict(model: Any, files: dict[str, str]) -> dict[str, Any]:
-    predictions, problems = [], []
-    for name, packed in files.items():
-        try:
-            predictions.append(model.predict_bytes(name, base64.b64decode(packed)).to_json())
-        except UserError as error:
-            problems.append({"file": name, "kind": error.kind, "message": str(error)})
-    return {"predictions": predictions, "problems": problems}
 
 
 if __name__ == "__main__":

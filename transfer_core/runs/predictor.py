@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from transfer_core.data.augment import make_view
-from transfer_core.data.images import to_pixels, to_rgb
+from transfer_core.data.images import Pixels, to_pixels, to_rgb
 from transfer_core.data.keep import keep
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Problem
@@ -25,7 +25,7 @@ from transfer_core.models.cache import ActivationCache
 from transfer_core.models.prefix import Prefix
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.training.checkpoint import load_best
-from transfer_core.training.setup import make_setup
+from transfer_core.training.setup import Setup, make_setup
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,19 @@ class Predictor:
             self.model.stages, spec.cut, run.result["stored"], self._setup.backbone, self._setup.device
         )
 
+    @property
+    def setup(self) -> Setup:
+        """The run's parts, put together."""
+        return self._setup
+
+    def normalise(self, pixels: Pixels) -> torch.Tensor:
+        """Return pixels [n, 3, s, s] as the network's input."""
+        return self._prefix.normalise(pixels)
+
+    def at_cut(self, pixels: Pixels) -> torch.Tensor:
+        """Return activations at the run's cut of pixels [n, 3, s, s], as training saw them."""
+        return self._prefix.from_stored(self._prefix.to_stored(pixels))
+
     @torch.no_grad()
     def predict_bytes(self, file: str, data: bytes) -> Prediction:
         """Return the prediction for a file's content; UserError where it is no readable image."""
@@ -64,7 +77,7 @@ class Predictor:
         image = to_rgb(keep(data)[0].image, self._setup.manifest.reading)
         pixels = to_pixels(image, backbone.size, spec.geometry, backbone.interpolation)
         views = [make_view(pixels, spec.augment, view, "", spec.seed) for view in range(spec.seen_views)]
-        x = self._prefix.from_stored(self._prefix.to_stored(np.stack(views)))
+        x = self.at_cut(np.stack(views))
         chances = self.model(x, spec.cut).float().softmax(1).mean(0).cpu().numpy()
         classes = self._setup.manifest.classes
         said = classes[int(chances.argmax())]

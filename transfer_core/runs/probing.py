@@ -6,7 +6,6 @@ Made on request, in the helper, and kept in the run's folder.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,30 +16,13 @@ from transfer_core.data.manifest import Row
 from transfer_core.errors import UserError
 from transfer_core.evaluation.label_errors import find_suspects, out_of_fold
 from transfer_core.evaluation.learning_curve import measure_curve
-from transfer_core.models.cache import ActivationCache
+from transfer_core.runs.pretrained import pretrained_features
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.runs.studies import keep_study
-from transfer_core.training.setup import make_setup
 
 Tell = Callable[[int, int], object]
-CHUNK = 64
 FEWEST = 30  # labelled images from which a study says anything
 AHEAD = (1, 1.5, 2, 4)  # times the images there are
-
-
-def pretrained_features(store: RunStore, run: Run, images: list[str]) -> npt.NDArray[np.float32]:
-    """Return what the run's backbone made of images before it was trained [n, d]; from the cache where it is there."""
-    backbone = run.spec.make_backbone()
-    spec = replace(
-        run.spec, strategy="feature_extraction", knobs={}, cut=len(backbone.stages), augment="none", views=1,
-        test_views=False, device="cpu",
-    )  # fmt: skip
-    setup = make_setup(spec, Library(store.home), ActivationCache(store.home / "cache"))
-    chunks = [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]
-    with setup.activations(spec.cut) as activations:
-        activations.fill(images, 1)
-        found = [x.numpy() for x in activations.batches([(each, [0] * len(each)) for each in chunks])]
-    return np.concatenate(found)
 
 
 def study_labels(store: RunStore, run: Run, tell: Tell = lambda *_: None) -> dict[str, Any]:
