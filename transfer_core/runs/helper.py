@@ -41,6 +41,10 @@ class Helper:
         packed = {name: base64.b64encode(content).decode() for name, content in files.items()}
         return self._ask({"do": "predict", "run": run, "files": packed})
 
+    def work_off(self, job: str) -> None:
+        """See predictions of a few images through, that somebody asked for as a job."""
+        self._ask({"do": "job", "job": job})
+
     def export(self, run: str, path: Path) -> dict[str, Any]:
         """Write a run's weights to a file."""
         return self._ask({"do": "export", "run": run, "path": str(path)})
@@ -102,6 +106,7 @@ class Helper:
 
 def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more."""
+    from transfer_core.runs.prediction_worker import work_off
     from transfer_core.runs.predictor import Predictor, export_run
     from transfer_core.runs.store import RunStore
 
@@ -122,6 +127,9 @@ def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
             if request["do"] == "export":
                 export_run(store, store.get(request["run"]), Path(request["path"]))
                 answer: dict[str, Any] = {}
+            elif request["do"] == "job":
+                work_off(home, request["job"], get_model)
+                answer = {}
             elif request["do"] == "weights":
                 answer = {"note": _add_weights(home, request["backbone"], Path(request["path"]))}
             else:

@@ -14,7 +14,8 @@ from transfer_core.data.spot_check import SpotCheck, draw_spot_check
 from transfer_core.errors import UserError
 from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.decision import Decision, fit_decision, load_wishes
-from transfer_core.evaluation.report import Report, load_report
+from transfer_core.evaluation.report import Report, load_features, load_report
+from transfer_core.evaluation.unknown import Familiar, fit_familiar
 from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.weights import find_weights, missing_weights_message
 from transfer_core.runs.dispatch import dispatch, reconcile
@@ -122,6 +123,11 @@ class Lab:
         split = self.library.get_split(run.manifest, run.spec.split)
         wishes = load_wishes(self.store.folder(run.id))
         return fit_decision(self.report(run), wishes, shifted=split.rule in ("domain", "transfer"))
+
+    def familiar(self, run: Run) -> Familiar:
+        """Return what a run has learnt from, to tell images unlike it; UserError where that cannot be told."""
+        features = load_features(self.store.folder(run.id))
+        return fit_familiar(self.report(run), features, run.spec.seed)
 
     def tested(self, run: Run) -> dict[str, Any]:
         """Return the figures of the test part, from labels given by hand where the target came without."""
