@@ -47,7 +47,9 @@ def test_an_image_it_has_learnt_from_is_at_no_distance_and_is_never_flagged() ->
     parts = ["train"] * 300 + ["val"] * 100
     assert nearest_distances(fit_familiar(report_of(parts), features).reference, features[:300], 1).max() == 0
     again = np.repeat(features[:60], NEIGHBOURS, 0)  # as often as neighbours are looked at
-    familiar = fit_familiar(report_of(["train"] * len(again) + ["val"] * 100), np.concatenate([again, features[300:]]))
+    familiar = fit_familiar(
+        report_of(["train"] * len(again) + ["val"] * 100), np.concatenate([again, features[300:]])
+    )
     distances = familiar.distances(features[:60])
     assert distances.max() == 0
     assert not is_unknown(familiar.p_values(distances), familiar.images).any()
