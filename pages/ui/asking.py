@@ -16,7 +16,6 @@ from transfer_core.runs.run import Run
 from transfer_core.runs.uploads import make_token, open_upload, received
 
 KEY = "job"  # in the URL and in the session
-STATES = {"stopped": "stopped", "failed": "failed", "waiting": "waiting", "running": "at work"}
 
 
 def ask(run: Run) -> None:
@@ -84,16 +83,15 @@ def pick_job(run: Run) -> Job | None:
     if len(jobs) > 1:
         st.session_state["pick-job"] = wanted
         labels = distinct({each: _label(job) for each, job in jobs.items()})
-        wanted = st.selectbox("Asked before", list(jobs), key="pick-job", format_func=lambda each: labels[each],
+        wanted = st.selectbox("Predictions", list(jobs), key="pick-job", format_func=lambda each: labels[each],
                               on_change=lambda: _choose(st.session_state["pick-job"]))  # fmt: skip
     _choose(wanted)
     return jobs[wanted]
 
 
 def _label(job: Job) -> str:
-    state = f", {STATES[job.state]}" if job.state in STATES else ""
-    count = plural(job.total, "file") if job.total else "files"
-    return f"{job.name}: {count}{state}, {ago(job.created)}"
+    count = f", {plural(job.total, 'file')}" if job.total else ""
+    return f"{job.name}{count}, {ago(job.created)}"
 
 
 @st.fragment(run_every=1.0)

@@ -145,6 +145,11 @@ def _bars(shares: Mapping[str, float], words: Mapping[str, str], colours: Mappin
     )
 
 
+def _chance(share: float) -> str:
+    """Return a probability as percent; what is not certain is not called so."""
+    return "> 99.9 %" if 0.9995 <= share < 1 else "< 0.1 %" if 0 < share < 0.0005 else percent(share)
+
+
 def _show_one(run: Run, job: Job, verdicts: Verdicts, row: int, place: int) -> None:
     """Show one image: what it is taken for, how surely, and what else it could be."""
     answer, label = verdicts.answers[row], verdicts.label(row)
@@ -156,7 +161,7 @@ def _show_one(run: Run, job: Job, verdicts: Verdicts, row: int, place: int) -> N
         right.markdown(f"#### {escape(label)}  \n:gray[{escape(answer.file)}]")
         order = np.argsort(-verdicts.calibrated[row], kind="stable")[:6]
         shares = {verdicts.classes[k]: float(verdicts.calibrated[row, k]) for k in order}
-        words = {name: percent(share) for name, share in shares.items()}
+        words = {name: _chance(share) for name, share in shares.items()}
         right.html(_bars(shares, words, class_colours(verdicts.classes)))
         for line in _remarks(verdicts, row):
             right.markdown(line)
