@@ -25,8 +25,8 @@ PER_PAGE = 50
 EVERY, PERSON, UNLIKE, SEVERAL = (
     "all",
     "to a person",
-    "unlike the training images",
-    "more than one class possible",
+    "unlike training images",
+    "several classes possible",
 )
 ORDERS = ("as they came", "least sure first", "surest first")
 
@@ -55,7 +55,7 @@ def show_verdicts(run: Run, job: Job) -> None:
     verdicts = decide(answers, decision, job.fitted_on)
     if verdicts.answers:
         _say_rule(decision, job)
-        _show_summary(verdicts, job)
+        _show_summary(verdicts, decision, job)
         rows = {id(each): row for row, each in enumerate(answers)}
         places = [rows[id(each)] for each in verdicts.answers]  # of each image's picture
         if len(verdicts.answers) <= FEW:
@@ -104,9 +104,10 @@ def _say_rule(decision: Decision, job: Job) -> None:
         )
 
 
-def _show_summary(verdicts: Verdicts, job: Job) -> None:
+def _show_summary(verdicts: Verdicts, decision: Decision, job: Job) -> None:
     n = len(verdicts.answers)
-    places = st.columns([3, 2, 2, 2], gap="small")
+    with st.container(key="wrap-verdict-figures"):
+        places = st.columns([3, 2, 2, 2], gap="small")
     counts = np.bincount(verdicts.said, minlength=len(verdicts.classes))
     with places[0].container(border=True, height="stretch"):
         st.markdown(f"**{plural(n, 'image')}**")
@@ -128,9 +129,14 @@ def _show_summary(verdicts: Verdicts, job: Job) -> None:
             "Further from the training images than nearly all validation images (distance to the fifth nearest training "
             "image, in the features the model decides by). What is said of such an image means nothing.",
         )  # fmt: skip
-    several = int((verdicts.sets.sum(1) > 1).sum())
-    figure_card(places[3], "Several classes possible", f"{several:,}", f"{percent(several / n)} of {plural(n, 'image')}",
-                "Images whose prediction set holds several classes.")  # fmt: skip
+    several, wishes = int((verdicts.sets.sum(1) > 1).sum()), decision.wishes
+    promise = (
+        f"the true class is among the possible ones for {percent(wishes.coverage, 0)} of images like those"
+    )
+    if decision.set_threshold <= 0:
+        promise = f"{decision.images:,} validation images are too few to rule any class out"
+    figure_card(places[3], "Several classes possible", f"{several:,}", f"{percent(several / n)} of {plural(n, 'image')}; {promise}",
+                "Images whose prediction set holds several classes (conformal prediction, on the validation images).")  # fmt: skip
 
 
 def _bars(shares: Mapping[str, float], words: Mapping[str, str], colours: Mapping[str, str]) -> str:
@@ -236,7 +242,8 @@ def _line(verdicts: Verdicts, row: int) -> dict[str, Any]:
 
 def _choose(verdicts: Verdicts, job: str) -> list[int]:
     """Ask which images are wanted, and in which order; return their numbers."""
-    fields = st.columns([2, 2, 2, 2])
+    with st.container(key="wrap-verdict-filters"):
+        fields = st.columns(4)
     label = fields[0].selectbox("Class", [EVERY, *verdicts.classes], key=f"v-class-{job}")
     kinds = {EVERY: np.ones(len(verdicts.said), bool), PERSON: verdicts.refer}
     if verdicts.unknown is not None:

@@ -12,6 +12,7 @@ import streamlit as st
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import Study, bring
 from transfer_core.runs.executors import SubprocessExecutor
+from transfer_core.runs.prediction_jobs import PredictionJobs
 
 CLASSES = ("disc-solid", "cross-outline", "star-dotted")
 
@@ -31,6 +32,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
     study.home.mkdir()
     monkeypatch.setenv("TRANSFER_LAB_HOME", str(study.home))
     monkeypatch.setattr(SubprocessExecutor, "start", lambda _, home, run, attempt: study.started.append(run))
+    monkeypatch.setattr(PredictionJobs, "_start_process", lambda _: study.started.append("predictions"))
     st.cache_resource.clear()
     st.cache_data.clear()
     yield study

@@ -102,7 +102,7 @@ class PredictionJobs:
 
     def add_upload(self, run: str, upload: Upload, name: str) -> Job:
         """Ask a run about files that a browser has sent; they are taken over, and gone when the job is over."""
-        files = {path: place.name for path, place in files_of(upload).items()}
+        files = {path: place.name for path, place in sorted(files_of(upload).items())}
         if not files:
             raise UserError("Nothing has arrived: choose the images again.", "no-images")
         job = Job(uuid.uuid4().hex[:12], run, name[:200] or "Images", time.time(), files)
