@@ -71,9 +71,7 @@ def site(lab: Bench, monkeypatch: pytest.MonkeyPatch) -> Site:
 def make_site(lab: Bench, monkeypatch: pytest.MonkeyPatch, **wishes: Any) -> Site:
     monkeypatch.setattr(setup, "find_weights", lambda *_: None)
     monkeypatch.setattr(setup, "load_backbone", lambda *_: make_tiny())
-    monkeypatch.setattr(
-        prediction_jobs.subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started")
-    )
+    monkeypatch.setattr(PredictionJobs, "_start_process", lambda _: pytest.fail("a process was started"))
     monkeypatch.setattr(worker, "dispatch", lambda *_: None)
     return Site(lab, **wishes)
 

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -92,10 +92,12 @@ class Hand(Protocol):
 class PredictionJobs:
     """The jobs below one home folder."""
 
+    # By home, and one for the whole process: it outlives whoever started it, and its handle has to live as long.
+    _processes: ClassVar[dict[Path, subprocess.Popen[bytes]]] = {}
+
     def __init__(self, home: Path) -> None:
         self.home = home
         self._folder = home / "predictions"
-        self._process: subprocess.Popen[bytes] | None = None
         self._threads: dict[str, threading.Thread] = {}
 
     # -- asking ---------------------------------------------------------------------------
@@ -141,11 +143,12 @@ class PredictionJobs:
         thread.start()
 
     def _start_process(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        running = self._processes.get(self.home)
+        if running is not None and running.poll() is None:
             return  # it looks for what waits before it ends; should it miss this one, `look` does not
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "output.log").open("ab") as output:
-            self._process = subprocess.Popen(
+            self._processes[self.home] = subprocess.Popen(
                 [sys.executable, "-m", "transfer_core.runs.prediction_worker", str(self.home)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

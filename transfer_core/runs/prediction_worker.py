@@ -86,9 +86,9 @@ def work_off(home: Path, ident: str, get_predictor: GetPredictor) -> None:
             text = f"It ended with an unexpected error ({type(error).__name__})."
             job = replace(jobs.get(ident), state="failed", error=text)
         sync_all()
+        jobs.forget_files(ident)  # before anybody is told that it is over
         with suppress(UserError):  # a full disk, which was told already
             jobs.write(replace(job, doing="", left=None))
-        jobs.forget_files(ident)
 
 
 class _Work:
@@ -101,6 +101,8 @@ class _Work:
 
     def run(self, get_predictor: GetPredictor) -> Job:
         """Return the job as it is at its end."""
+        if 0 < self._job.total <= self._job.done:  # whoever worked on it was killed after its last row
+            return replace(self._job, state="done")
         predictor = get_predictor(self._job.run)
         familiar = self._familiar()
         rows = self._whole_rows()
