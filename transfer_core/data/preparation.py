@@ -20,6 +20,7 @@ from transfer_core.data.manifest import Problem, Reading
 from transfer_core.errors import UserError
 
 SHOWN = 448  # pixels of the longer side of the picture that is kept to be looked at
+QUALITY = 95  # of that JPEG: a model is also asked why, of it
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Preparation:
             ]
             images = [(name, to_rgb(image, self.reading)) for name, image in found]
             return [
-                Prepared(name, self.make_views(image), make_thumbnail(image, SHOWN)) for name, image in images
+                Prepared(name, self.make_views(image), make_thumbnail(image, SHOWN, QUALITY))
+                for name, image in images
             ]
         except UserError as error:
             return [Problem(candidate.path, error.kind, str(error))]
