@@ -37,6 +37,7 @@ ENTRIES = (
     "cli_data",
     "cli_house",
     "cli_options",
+    "cli_predict",
     "cli_results",
     "cli_watch",
     "__main__",

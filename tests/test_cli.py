@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -191,6 +192,39 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     assert code == 0
     for name, chance in answer["predictions"][0]["probabilities"].items():
         assert chance == pytest.approx(float(image[name]), abs=1e-4)
+
+    # Of a folder, a zip and a file: a row each, what could not be read beside; what follows from the rows as in the app.
+    bundle, told = tmp_path / "more.zip", tmp_path / "told.csv"
+    with zipfile.ZipFile(bundle, "w") as packed:
+        packed.write(pictures / image["file"], "inside/one.png")
+    asked = [pictures / "clean", bundle, pictures / image["file"]]
+    code, answer = ask(capsys, "predict", run["run"], *asked, "--csv", told)
+    assert code == 0
+    assert len(answer["predictions"]) == 24 + 2
+    assert [each["kind"] for each in answer["problems"]] == ["damaged"]
+    assert answer["predictions"][-1]["probabilities"] == pytest.approx(
+        answer["predictions"][-2]["probabilities"], abs=1e-6
+    )
+    assert answer["unknown"]["fitted_on"] == 0
+    assert "validation images or more" in answer["unknown"]["why_not"]
+    for each in answer["predictions"]:
+        assert each["class"] == max(each["calibrated"], key=each["calibrated"].get) in each["set"]
+        assert sum(each["calibrated"].values()) == pytest.approx(1)
+        assert (each["unknown"], each["refer"]) == (None, False)
+    with told.open(newline="") as lines:
+        table = list(csv.DictReader(lines))
+    assert list(table[0]) == [
+        "file",
+        "class",
+        "probability",
+        "set",
+        "refer",
+        "unknown",
+        *data["classes"],
+        "problem",
+    ]
+    assert len(table) == 27
+    assert sum(bool(row["problem"]) for row in table) == 1
 
     code, again = ask(capsys, "train", "--data", "drawn", "--epochs", "2", "--device", "cpu", "--detach")
     assert (code, again["state"] in ("queued", "running")) == (0, True)

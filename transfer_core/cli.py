@@ -11,11 +11,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transfer_core import cli_catalogue, cli_data, cli_house, cli_results
+from transfer_core import cli_catalogue, cli_data, cli_house, cli_predict, cli_results
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
 from transfer_core.cli_watch import ProgressBar, watch
@@ -210,29 +209,6 @@ def _stop(options: argparse.Namespace) -> Answer:
     return _run_answer(lab, run.id)
 
 
-def _predict(options: argparse.Namespace) -> Answer:
-    from transfer_core.runs.predictor import Predictor
-
-    lab = get_lab()
-    run = lab.store.find(options.run)
-    predictor = Predictor(lab.store, run)
-    answers = [predictor.predict_path(Path(path)) for path in options.paths]
-    predictions = [each for found, _ in answers for each in found]
-    problems = [each for _, found in answers for each in found]
-    if options.csv:
-        from transfer_core.runs.predictor import write_predictions
-
-        write_predictions(Path(options.csv), predictions)
-    data = {
-        "run": run.id,
-        "predictions": [each.to_json() for each in predictions],
-        "problems": [asdict(each) for each in problems],
-    }
-    lines = [f"{each.file}: {each.label} ({each.probabilities[each.label]:.1%})" for each in predictions]
-    lines += [f"{each.file}: {each.message}" for each in problems]
-    return data, "\n".join(lines), 0 if predictions else 2
-
-
 COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "sample": cli_data.sample,
     "ingest": cli_data.ingest,
@@ -244,7 +220,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "resume": _resume,
     "stop": _stop,
     "report": cli_results.report,
-    "predict": _predict,
+    "predict": cli_predict.predict,
     "backbones": cli_catalogue.backbones,
     "strategies": cli_catalogue.strategies,
     "delete": cli_house.delete,

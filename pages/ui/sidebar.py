@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui.parts import STATES
 from pages.ui.state import choose, chosen, get_intake, get_lab, go, known_data, link_params
-from pages.ui.text import escape, right_on
+from pages.ui.text import distinct, escape, right_on
 from transfer_core.runs.run import Run
 
 
@@ -79,6 +79,7 @@ def _pick(key: str, label: str, names: Mapping[str, str]) -> None:
     """Show a picker of what there is; a choice that is not there stays for the page to tell so."""
     if not names:
         return
+    names = distinct(names)
     widget, wanted = f"pick-{key}", chosen(key)
     if wanted is None:
         wanted = next(iter(names))

@@ -25,6 +25,7 @@ from transfer_core.files import get_home
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.intake import Intake
 from transfer_core.runs.lab import Lab
+from transfer_core.runs.prediction_jobs import PredictionJobs
 from transfer_core.runs.store import Run
 
 KEYS = ("data", "split", "run")
@@ -50,6 +51,14 @@ def get_intake() -> Intake:
 def get_helper() -> Helper:
     """Return the one helper of this server; its process starts on first need."""
     return Helper(get_lab().home)
+
+
+@st.cache_resource(show_spinner=False)
+def get_predictions() -> PredictionJobs:
+    """Return what was asked of models; what a killed process left goes on."""
+    jobs = PredictionJobs(get_lab().home)
+    jobs.sweep()
+    return jobs
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)  # not cache_data, which copies each time it is asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,3 +69,9 @@ def ago(moment: float) -> str:
 def plural(n: int, noun: str, many: str = "") -> str:
     """Return "1 image", "2 images"; thousands separated."""
     return f"{n:,} {noun if n == 1 else many or noun + 's'}"
+
+
+def distinct(names: Mapping[str, str]) -> dict[str, str]:
+    """Return id -> name with the start of the id behind names that several have: a picker tells its choices by their words."""
+    often = Counter(names.values())
+    return {key: f"{name} · {key[:6]}" if often[name] > 1 else name for key, name in names.items()}

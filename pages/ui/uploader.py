@@ -1,4 +1,4 @@
-"""Choose or drop a folder or a zip: its files go to the disk one by one, and a broken upload goes on where it stood.
+"""Choose or drop a folder, a zip or images: their files go to the disk one by one, and a broken upload goes on where it stood.
 
 Streamlit's own uploader keeps everything in memory, twice, and takes minutes for a folder of a thousand files.
 """
@@ -14,6 +14,7 @@ _HTML = """
   <div class="ask">
     <span class="hint">Drop a folder or a zip here, or</span>
     <span class="buttons">
+      <button type="button" class="images" hidden>Choose images</button>
       <button type="button" class="folder">Choose a folder</button>
       <button type="button" class="zip">Choose a zip</button>
     </span>
@@ -24,6 +25,7 @@ _HTML = """
   </div>
   <p class="note" role="status"></p>
   <input type="file" class="dir" webkitdirectory multiple hidden aria-hidden="true" tabindex="-1">
+  <input type="file" class="many" multiple hidden aria-hidden="true" tabindex="-1">
   <input type="file" class="one" accept=".zip" hidden aria-hidden="true" tabindex="-1">
 </div>
 """
@@ -73,6 +75,10 @@ export default function (component) {
   const { parentElement: root } = component;
   const $ = name => root.querySelector(name);
   const ready = Boolean(root.__now);
+  const loose = component.data.images;   // suffixes of images that may come by themselves; empty where folders say the classes
+  $('.images').hidden = !loose;
+  $('.many').accept = loose || '';
+  $('.hint').textContent = loose ? 'Drop images, a folder or a zip here, or' : 'Drop a folder or a zip here, or';
   root.__now = component;   // of the newest run of the page: the server may have been started anew meanwhile
   if (ready) return;
   const drop = $('.drop'), ask = $('.ask'), work = $('.work'), note = $('.note');
@@ -188,10 +194,12 @@ export default function (component) {
   };
 
   const chosen = input => [...input.files].map(file => [file.webkitRelativePath || file.name, file]);
-  const named = list => list[0][0].includes('/') ? list[0][0].split('/')[0] : list[0][0].replace(/\\.zip$/i, '');
+  const named = list => list[0][0].includes('/') ? list[0][0].split('/')[0]
+    : list.length > 1 ? count(list.length) + ' files' : list[0][0].replace(/\\.zip$/i, '');
   $('.folder').onclick = () => $('.dir').click();
   $('.zip').onclick = () => $('.one').click();
-  for (const kind of ['.dir', '.one']) $(kind).onchange = event => {
+  $('.images').onclick = () => $('.many').click();
+  for (const kind of ['.dir', '.one', '.many']) $(kind).onchange = event => {
     const list = chosen(event.target);
     if (list.length) send(named(list), list);
     event.target.value = '';
@@ -214,12 +222,12 @@ def _component() -> Any:
     return st.components.v2.component("uploader", html=_HTML, css=_CSS, js=_JS)
 
 
-def uploader(token: str) -> tuple[str, str, int, int] | None:
+def uploader(token: str, images: str = "") -> tuple[str, str, int, int] | None:
     """Show where to drop; return token, name, number of files and bytes of an upload once all of it was sent, else None.
 
-    `token` is for a new upload; one that broke off goes on under its own. The key never changes, so that a page
+    `images`: suffixes, with commas between, where images may come by themselves, in no folder. `token` is for a new upload; one that broke off goes on under its own. The key never changes, so that a page
     whose server was started anew keeps the element that is still sending.
     """
-    found = _component()(key="uploader", data={"token": token}, on_done_change=lambda: None)
+    found = _component()(key="uploader", data={"token": token, "images": images}, on_done_change=lambda: None)
     done = getattr(found, "done", None)
     return (done["token"], done["name"], done["files"], done["size"]) if done else None

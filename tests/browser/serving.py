@@ -64,5 +64,6 @@ class Server:
         for process in psutil.process_iter(["cmdline"]):
             with contextlib.suppress(psutil.Error):
                 words = process.info["cmdline"] or []
-                if "transfer_core.runs.worker" in words and str(self.home) in words:
+                ours = {"transfer_core.runs.worker", "transfer_core.runs.prediction_worker"} & set(words)
+                if ours and str(self.home) in words:
                     process.kill()

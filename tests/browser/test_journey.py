@@ -93,14 +93,26 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     until(lambda: first.evaluate("image => image.naturalWidth") > 0, "the cell's images did not load")
 
     press(page, "Predict new images")
+    page.get_by_text("Drop images, a folder or a zip here").wait_for()
     image = tmp_path / "unseen.png"
     draw_shapes(1, seed=99, classes=THREE)[0].image.save(image)
-    page.get_by_text("Drop images here").wait_for()
-    page.set_input_files("input[type=file]", str(image))
+    page.set_input_files("input.many", str(image))
     page.get_by_role("button", name="All as CSV").wait_for()
     shown = " ".join(page.locator("[data-testid=stHtml]").all_inner_texts())
     assert all(name in shown for name in THREE), shown
-    assert len(re.findall(r"\d\s%", shown)) == 3
+    assert len(re.findall(r"\d\s%", shown)) == 6  # of each class in short, and of the one image
+    several = tmp_path / "line 3"
+    several.mkdir()
+    for number, each in enumerate(draw_shapes(30, seed=98, classes=THREE)):
+        each.image.save(several / f"{number:02d}.png")
+    (several / "torn.png").write_bytes(image.read_bytes()[:100])
+    page.set_input_files("input.dir", str(several))
+    page.get_by_text("30 of 30 images").wait_for()
+    page.get_by_text("1 file could not be read").wait_for()
+    page.reload()
+    page.get_by_text("30 of 30 images").wait_for()
+    assert not list((server.home / "uploads").glob("*"))
+    assert not list((server.home / "predictions").glob("*/upload"))
     assert hosts(page) == {"localhost"}
     assert complaints(page) == []
 

@@ -58,8 +58,8 @@ def test_scans_from_the_folder_to_a_prediction(server: Server, page: Any, tmp_pa
     until(lambda: any(run.result for run in server.store.runs()), "no report")
     page.goto(f"{server.address}/predict")
     settled(page)
-    page.set_input_files("input[type=file]", str(folder / f"chest/03.{kind}"))
-    page.get_by_text("Every prediction").or_(page.get_by_role("button", name="All as CSV")).first.wait_for()
+    page.set_input_files("input.many", str(folder / f"chest/03.{kind}"))
+    page.get_by_role("button", name="All as CSV").wait_for()
     picture = page.locator("[data-testid=stImage] img").first
     picture.wait_for()
     assert picture.evaluate("each => each.naturalWidth") >= 64

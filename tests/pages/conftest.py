@@ -14,6 +14,7 @@ from sample_data.shapes import draw_shapes
 from tests.pages.screens import Study, bring
 from transfer_core.runs.executors import SubprocessExecutor
 from transfer_core.runs.helper import Helper
+from transfer_core.runs.prediction_jobs import PredictionJobs
 
 CLASSES = ("disc-solid", "cross-outline", "star-dotted")
 
@@ -37,6 +38,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
     monkeypatch.setattr(
         Helper, "explain", lambda _, run, wanted: dict.fromkeys(wanted, np.ones((7, 7), np.float32))
     )
+    monkeypatch.setattr(PredictionJobs, "_start_process", lambda _: study.started.append("predictions"))
     st.cache_resource.clear()
     st.cache_data.clear()
     yield study

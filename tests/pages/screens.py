@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,13 +15,16 @@ from typing import Any
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from sample_data.shapes import Drawing
+from sample_data.shapes import Drawing, draw_shapes
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split, make_split
 from transfer_core.evaluation.report import Report
+from transfer_core.files import write_json
+from transfer_core.runs.answers import Answer
 from transfer_core.runs.lab import Lab
+from transfer_core.runs.prediction_jobs import Job, PredictionJobs
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.training.events import EpochEnded, Event, Noted, PhaseStarted, Stepped
 from transfer_core.training.rules import make_spec
@@ -101,6 +107,31 @@ class Study:
         claimed = self.store.claim(run.id)
         assert claimed is not None
         self.store.finish(run.id, claimed.attempt, "done", best=0.5, result={"test": test})
+
+    def predicted(self, run: Run, answers: Sequence[Answer], state: str = "done", **facts: Any) -> Job:
+        """What came, or so far, of images that somebody asked a run about."""
+        jobs = PredictionJobs(self.home)
+        job = Job(uuid.uuid4().hex[:12], run.id, facts.pop("name", "Line 3"), time.time())
+        (jobs.place(job.id) / "pictures").mkdir(parents=True)
+        write_json(
+            jobs.place(job.id) / "job.json",
+            {"id": job.id, "run": job.run, "name": job.name, "created": job.created},
+        )
+        lines = [json.dumps(each.to_json()) + "\n" for each in answers]
+        (jobs.place(job.id) / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
+        picture = png(draw_shapes(1, size=32)[0])
+        for row in range(len(answers)):
+            jobs.picture(job.id, row).write_bytes(picture)
+        problems = sum(bool(each.problem) for each in answers)
+        told = {
+            "done": len(answers),
+            "total": len(answers),
+            "problems": problems,
+            "fitted_on": 400,
+            "tried": 1,
+        } | facts
+        jobs.write(replace(job, state=state, **told))
+        return jobs.get(job.id)
 
     def note(self, run: Run, text: str) -> None:
         """Something the worker says."""

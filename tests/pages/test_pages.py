@@ -565,28 +565,6 @@ def test_runs_on_other_images_are_not_set_side_by_side(study: Study) -> None:
     assert "different images" in at.warning[0].value
 
 
-def test_predictions_of_dropped_images(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    def predict(_: Helper, run: str, files: dict[str, bytes]) -> dict[str, Any]:
-        chances = dict(zip(study.manifest.classes, (0.7, 0.2, 0.1), strict=True))
-        said = [
-            {"file": name, "class": study.manifest.classes[0], "probabilities": chances} for name in files
-        ]
-        return {"predictions": said[:-1], "problems": [{"file": CALLS_OUT, "message": "is no image"}]}
-
-    monkeypatch.setattr(Helper, "predict", predict)
-    run = study.ended()
-    at = show("results/predict.py", run=run.id)
-    image = png(draw_shapes(1, size=32)[0])
-    for name in ("a.png", "a.png", "b.png"):
-        at.file_uploader[0].upload(name, image, "image/png")
-    at.run()
-    assert not at.exception
-    assert list(at.dataframe[0].value["File"]) == ["a.png", "(2) a.png"]
-    assert "70.0 %" in "".join(str(each.proto) for each in at.get("html"))
-    assert "is no image" in at.warning[0].value
-    assert CALLS_OUT not in marked_up(at)
-
-
 def test_a_model_is_taken_home(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Helper, "export", lambda _, run, path: path.write_bytes(b"x" * 2_000_000))
     at = show("results/take_home.py", run=study.ended().id)

@@ -139,11 +139,11 @@ def _make_dct() -> npt.NDArray[np.float64]:
 _DCT = _make_dct()
 
 
-def make_thumbnail(image: Image.Image, edge: int = 192) -> bytes:
+def make_thumbnail(image: Image.Image, edge: int = 192, quality: int = 85) -> bytes:
     """Return a small JPEG for galleries, without any of the original's metadata."""
     small = image.copy()
     small.info = {}  # Pillow would write a comment on
     small.thumbnail((edge, edge))
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=85)
+    small.save(out, "JPEG", quality=quality)
     return out.getvalue()

@@ -25,6 +25,7 @@ class Answering:
         self._models: OrderedDict[str, Predictor] = OrderedDict()
         self._answers: dict[str, Callable[[Request], dict[str, Any]]] = {
             "predict": self._predict,
+            "job": self._job,
             "export": self._export,
             "study": self._study,
             "weights": self._weights,
@@ -59,6 +60,12 @@ class Answering:
             except UserError as error:
                 problems.append({"file": name, "kind": error.kind, "message": str(error)})
         return {"predictions": predictions, "problems": problems}
+
+    def _job(self, request: Request) -> dict[str, Any]:
+        from transfer_core.runs.prediction_worker import work_off
+
+        work_off(self._home, request["job"], self.model)
+        return {}
 
     def _export(self, request: Request) -> dict[str, Any]:
         export_run(self._store, self._store.get(request["run"]), Path(request["path"]))

@@ -81,6 +81,10 @@ class Helper:
         """Make a run's feature map ("pca" or "tsne") and keep it at `map_path`; see `mapping.lay_out`."""
         self._ask({"do": "map", "run": run, "method": method, "features_of": features_of})
 
+    def work_off(self, job: str) -> None:
+        """See predictions of a few images through, that somebody asked for as a job."""
+        self._ask({"do": "job", "job": job})
+
     def export(self, run: str, path: Path) -> dict[str, Any]:
         """Write a run's weights to a file."""
         return self._ask({"do": "export", "run": run, "path": str(path)})

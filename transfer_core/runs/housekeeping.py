@@ -9,6 +9,7 @@ from transfer_core.data.library import Library
 from transfer_core.errors import UserError
 from transfer_core.files import folder_bytes
 from transfer_core.models.cache import ActivationCache
+from transfer_core.runs.prediction_jobs import PredictionJobs
 from transfer_core.runs.store import ACTIVE, Run, RunStore
 
 
@@ -44,12 +45,13 @@ def dependents(store: RunStore, dataset: str) -> list[Run]:
 
 
 def delete_run(store: RunStore, run_id: str) -> Receipt:
-    """Remove a run's events, checkpoints, weights and predictions."""
+    """Remove a run's events, checkpoints, weights, predictions, and what was asked of it."""
     run = store.get(run_id)
     if run.state in ACTIVE:
         raise UserError(f"Run {run.id} is still {run.state}: stop it first.", "active")
     folder = store.folder(run.id)
     size = folder_bytes(folder) if folder.exists() else 0
+    size += PredictionJobs(store.home).delete_of_run(run.id)
     store.delete(run.id)
     shutil.rmtree(folder, ignore_errors=True)
     return Receipt(f"run {run.name or run.id}", (run.id,), 0, size)
@@ -74,4 +76,10 @@ def disk_use(store: RunStore) -> DiskUse:
     def size(*names: str) -> int:
         return sum(folder_bytes(store.home / name) for name in names if (store.home / name).exists())
 
-    return DiskUse(size("images", "thumbs"), size("datasets"), size("runs"), size("cache"), size("weights"))
+    return DiskUse(
+        size("images", "thumbs"),
+        size("datasets"),
+        size("runs", "predictions"),
+        size("cache"),
+        size("weights"),
+    )

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from transfer_core.data.augment import make_view
-from transfer_core.data.images import Pixels, to_pixels, to_rgb
-from transfer_core.data.keep import keep
+from transfer_core.data.images import Pixels
 from transfer_core.data.library import Library
-from transfer_core.data.manifest import Problem
-from transfer_core.data.sources import open_source
+from transfer_core.data.preparation import Preparation
 from transfer_core.errors import UserError
 from transfer_core.evaluation.export import export_weights
-from transfer_core.evaluation.report import safe_cells
+from transfer_core.evaluation.predict import LARGEST, Seen
 from transfer_core.models.cache import ActivationCache
+from transfer_core.models.model import MAIN
 from transfer_core.models.prefix import Prefix
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.training.checkpoint import load_best
@@ -70,44 +67,39 @@ class Predictor:
         """Return activations at the run's cut of pixels [n, 3, s, s], as training saw them."""
         return self._prefix.from_stored(self._prefix.to_stored(pixels))
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the probabilities."""
+        return self._setup.manifest.classes
+
+    @property
+    def preparation(self) -> Preparation:
+        """How a file becomes pixels, exactly as in training."""
+        backbone, spec = self._setup.backbone, self._setup.spec
+        return Preparation(
+            self._setup.manifest.reading, backbone.size, backbone.interpolation, spec.geometry, spec.augment,
+            spec.seen_views, spec.seed,
+        )  # fmt: skip
+
     @torch.no_grad()
+    def look(self, pixels: npt.NDArray[np.uint8]) -> Seen:
+        """Return what the model makes of images [n, views, 3, s, s]: the mean over their views.
+
+        The same numbers as of each image by itself, and as in the run's report.
+        """
+        n, views = pixels.shape[:2]
+        x = self._prefix.from_stored(self._prefix.to_stored(pixels.reshape(n * views, *pixels.shape[2:])))
+        features = self.model.features(x, self._setup.spec.cut)
+        chances = self.model.heads[MAIN](features).softmax(1)
+        means = [each.reshape(n, views, -1).mean(1).cpu() for each in (chances, features)]
+        return Seen(means[0].numpy(), means[1].clamp(-LARGEST, LARGEST).half().numpy())
+
     def predict_bytes(self, file: str, data: bytes) -> Prediction:
         """Return the prediction for a file's content; UserError where it is no readable image."""
-        backbone, spec = self._setup.backbone, self._setup.spec
-        image = to_rgb(keep(data)[0].image, self._setup.manifest.reading)
-        pixels = to_pixels(image, backbone.size, spec.geometry, backbone.interpolation)
-        views = [make_view(pixels, spec.augment, view, "", spec.seed) for view in range(spec.seen_views)]
-        x = self.at_cut(np.stack(views))
-        chances = self.model(x, spec.cut).float().softmax(1).mean(0).cpu().numpy()
-        classes = self._setup.manifest.classes
-        said = classes[int(chances.argmax())]
-        return Prediction(file, said, {name: float(p) for name, p in zip(classes, chances, strict=True)})
-
-    def predict_path(self, path: Path) -> tuple[list[Prediction], list[Problem]]:
-        """Return predictions for a file, folder or zip, and what could not be read."""
-        candidates, problems = open_source(path)
-        predictions: list[Prediction] = []
-        for each in candidates:
-            try:
-                predictions.append(self.predict_bytes(each.path, each.read()))
-            except UserError as error:
-                problems.append(Problem(each.path, error.kind, str(error)))
-            except OSError as error:
-                problems.append(
-                    Problem(each.path, "unreadable", f"the file cannot be read ({error.strerror})")
-                )
-        return predictions, problems
-
-
-def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
-    """Write file, class and one probability column per class, safe to open in a spreadsheet."""
-    classes = list(predictions[0].probabilities) if predictions else []
-    with path.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(safe_cells(["file", "class", *classes]))
-        for each in predictions:
-            chances = [f"{each.probabilities[name]:.6f}" for name in classes]
-            writer.writerow([*safe_cells([each.file, each.label]), *chances])
+        preparation = self.preparation
+        (chances,) = self.look(preparation.make_views(preparation.read_bytes(data))[None]).probabilities
+        said = self.classes[int(chances.argmax())]
+        return Prediction(file, said, {name: float(p) for name, p in zip(self.classes, chances, strict=True)})
 
 
 def export_run(store: RunStore, run: Run, path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Many files, one after the other through a model: read in processes beside this one, seen in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transfer_core.data.crew import Crew
+from transfer_core.data.ingest import Candidate
+from transfer_core.data.manifest import Problem
+from transfer_core.data.preparation import Preparation, Prepared, lost
+from transfer_core.evaluation.unknown import Familiar
+from transfer_core.runs.answers import Answer
+
+if TYPE_CHECKING:
+    from transfer_core.runs.predictor import Predictor
+
+BATCH = 16  # pictures: as many as the frozen stages see at once in training
+Item = Candidate | Problem  # a file to be read, or one that was left out before
+Found = list[tuple[Answer, bytes]]  # answers, each with a picture to look at
+
+
+def predict_many(
+    predictor: Predictor, items: Sequence[Item], familiar: Familiar | None, start: int = 0
+) -> Iterator[tuple[int, Found]]:
+    """Yield (files done so far, what came of the latest ones) for files from the `start`-th on, in their order.
+
+    A file that cannot be read is an answer with its problem, and the rest goes on.
+    """
+    waiting: list[tuple[int, Prepared | Problem]] = []
+    rest = items[start:]
+    with Crew(len(rest)) as crew:
+        work = partial(_read, predictor.preparation)
+        for number, results in enumerate(crew.each(work, rest, _lost), start=start):
+            waiting += [(number, each) for each in results]
+            if sum(isinstance(each, Prepared) for _, each in waiting) >= BATCH:
+                yield number + 1, _answer(predictor, waiting, familiar)
+                waiting = []
+    if waiting:
+        yield len(items), _answer(predictor, waiting, familiar)
+
+
+def _read(preparation: Preparation, item: Item) -> Sequence[Prepared | Problem]:
+    return [item] if isinstance(item, Problem) else preparation.read(item)
+
+
+def _lost(item: Item) -> Sequence[Prepared | Problem]:
+    return [item] if isinstance(item, Problem) else lost(item)
+
+
+def _answer(
+    predictor: Predictor, waiting: Sequence[tuple[int, Prepared | Problem]], familiar: Familiar | None
+) -> Found:
+    pictures = [each for _, each in waiting if isinstance(each, Prepared)]
+    chances, p_values = iter(()), iter(())
+    if pictures:
+        seen = predictor.look(np.stack([each.pixels for each in pictures]))
+        chances = iter(seen.probabilities.tolist())
+        p_values = iter(familiar.p_values(familiar.distances(seen.features)).tolist() if familiar else ())
+    found: Found = []
+    for number, each in waiting:
+        if isinstance(each, Problem):
+            found.append((Answer(number, each.file, problem=each.message, kind=each.kind), b""))
+        else:
+            answer = Answer(number, each.file, tuple(next(chances)), next(p_values, None))
+            found.append((answer, each.shown))
+    return found
