@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transfer_core import cli_catalogue, cli_data, cli_house
+from transfer_core import cli_catalogue, cli_data, cli_home, cli_house
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
 from transfer_core.cli_watch import ProgressBar, watch
@@ -249,4 +249,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "delete": cli_house.delete,
     "rename": cli_house.rename,
     "weights": cli_house.weights,
+    "export": cli_home.export,
+    "verify": cli_home.verify,
 }

@@ -89,7 +89,9 @@ def _html(block: Block) -> str:
     if isinstance(block, Picture):
         return f"<figure><figcaption>{escape(block.title)}</figcaption>{to_svg(block.drawing)}</figure>"
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in block.head)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(each)}</td>" for each in row) + "</tr>" for row in block.rows)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(each)}</td>" for each in row) + "</tr>" for row in block.rows
+    )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 

@@ -62,7 +62,11 @@ def write_inputs(subject: Subject, folder: Path, with_images: bool) -> tuple[Pix
 
 
 def write_expected(
-    folder: Path, classes: tuple[str, ...], rows: list[Row], chances: npt.NDArray[Any], plain: npt.NDArray[Any]
+    folder: Path,
+    classes: tuple[str, ...],
+    rows: list[Row],
+    chances: npt.NDArray[Any],
+    plain: npt.NDArray[Any],
 ) -> None:
     """Write what the model must say of the golden inputs: probabilities [n, classes], calibrated and plain."""
     cases = []

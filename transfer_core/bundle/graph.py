@@ -79,7 +79,9 @@ class Session:
                 path.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
         except Exception:  # the runtime has many kinds of error for a file that is none
-            raise UserError(f"{path.name} is damaged or no ONNX file: export it again.", "bad-bundle") from None
+            raise UserError(
+                f"{path.name} is damaged or no ONNX file: export it again.", "bad-bundle"
+            ) from None
         self.about = dict(self._session.get_modelmeta().custom_metadata_map)
         names = tuple(each.name for each in self._session.get_outputs())
         if [each.name for each in self._session.get_inputs()] != [INPUT] or names != OUTPUTS:
@@ -88,6 +90,8 @@ class Session:
 
     def say(self, pixels: Pixels) -> Said:
         """Return what the model makes of images [n, 3, s, s] uint8."""
-        parts = [self._session.run(None, {INPUT: pixels[at : at + BATCH]}) for at in range(0, len(pixels), BATCH)]
+        parts = [
+            self._session.run(None, {INPUT: pixels[at : at + BATCH]}) for at in range(0, len(pixels), BATCH)
+        ]
         first, second, third = (np.concatenate(each) for each in zip(*parts, strict=True))
         return first, second, third

@@ -55,7 +55,9 @@ def make_bundle(subject: Subject, model: Classifier, folder: Path, options: Opti
             verdict = verify(part)
             if not verdict.passed:
                 wrong = next(each.found for each in verdict.checks if not each.passed)
-                raise UserError(f"The exported model failed its self-test, so nothing was written: {wrong}", "self-test")
+                raise UserError(
+                    f"The exported model failed its self-test, so nothing was written: {wrong}", "self-test"
+                )
             sync_all()
             _take_place(part, folder)
         finally:
@@ -95,7 +97,9 @@ def zip_bundle(folder: Path, path: Path, top: str) -> None:
                 packed.write(each, f"{top}/{each.relative_to(folder).as_posix()}", kind)
 
 
-def _write(subject: Subject, model: Classifier, folder: Path, options: Options, tell_: Tell) -> dict[str, Any]:
+def _write(
+    subject: Subject, model: Classifier, folder: Path, options: Options, tell_: Tell
+) -> dict[str, Any]:
     """Write all files but bundle.json, and return what that one is to say."""
     import torch
 
@@ -197,13 +201,19 @@ def _agreement(subject: Subject, session: Session, tell_: Tell) -> dict[str, Any
 
     Training keeps activations in half precision, so probabilities may differ by some thousandths.
     """
-    images = [image for image, part in zip(subject.report.images, subject.report.parts, strict=True) if part == "test"]
+    images = [
+        image
+        for image, part in zip(subject.report.images, subject.report.parts, strict=True)
+        if part == "test"
+    ]
     images = sorted(images)[:AGREEMENT]
     if not images:
         return {"n": 0}
     place = {image: number for number, image in enumerate(subject.report.images)}
     stored = subject.report.probabilities[[place[image] for image in images]]
-    found = np.concatenate([session.say(pixels)[1] for pixels in read_batches(subject, images, tell_, STEPS[2])])
+    found = np.concatenate(
+        [session.say(pixels)[1] for pixels in read_batches(subject, images, tell_, STEPS[2])]
+    )
     same = float((found.argmax(1) == stored.argmax(1)).mean())
     return {"n": len(images), "same_class": same, "largest_difference": float(np.abs(found - stored).max())}
 
@@ -221,14 +231,20 @@ def _make_int8(
         case["int8"] = [float(p) for p in row]
     write_json(folder / "golden" / "expected.json", expected)
     sizes = {"mb_float": (folder / "model.onnx").stat().st_size / 1e6, "mb_int8": path.stat().st_size / 1e6}
-    return {**measure(subject, (session, small), tell_), **sizes, "calibrated_on_training_images": len(calibration)}
+    return {
+        **measure(subject, (session, small), tell_),
+        **sizes,
+        "calibrated_on_training_images": len(calibration),
+    }
 
 
 def write_rows(report: Report, out: Any, *, with_names: bool) -> None:
     """Write one row per image; without names neither a file's nor a group's own name: groups are numbered."""
     writer = csv.writer(out, lineterminator="\n")
     middle = ["file"] if with_names else []
-    writer.writerow(safe_cells(["image", *middle, "split", "label", "domain", "group", *report.manifest.classes]))
+    writer.writerow(
+        safe_cells(["image", *middle, "split", "label", "domain", "group", *report.manifest.classes])
+    )
     numbers: dict[str, str] = {}
     for row, part, chances in sorted(report.rows(), key=lambda each: each[0].image):
         group = row.group

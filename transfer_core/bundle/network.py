@@ -30,7 +30,12 @@ class Portable(nn.Module):
     """Pixels [n, 3, s, s] uint8 -> (calibrated probabilities [n, classes], plain ones, features [n, d])."""
 
     def __init__(
-        self, stages: nn.Module, head: nn.Module, backbone: Backbone, turns: Sequence[Turn], temperature: float
+        self,
+        stages: nn.Module,
+        head: nn.Module,
+        backbone: Backbone,
+        turns: Sequence[Turn],
+        temperature: float,
     ) -> None:
         super().__init__()
         self.stages, self.head = stages, head
@@ -100,7 +105,9 @@ def save_weights(network: Portable, path: Path, about: Mapping[str, str]) -> Non
     from safetensors.torch import save_file
 
     tensors = {
-        name.replace("head.", HEAD, 1) if name.startswith("head.") else name: value.detach().clone().contiguous()
+        name.replace("head.", HEAD, 1) if name.startswith("head.") else name: value.detach()
+        .clone()
+        .contiguous()
         for name, value in network.state_dict().items()
     }
     with atomic_path(path) as part:
@@ -143,5 +150,7 @@ def load_network(
         network.load_state_dict(state)
     except (SafetensorError, OSError, RuntimeError) as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise UserError(f"{path.name} does not hold the weights of {backbone.title}: {first}", "bad-bundle") from None
+        raise UserError(
+            f"{path.name} does not hold the weights of {backbone.title}: {first}", "bad-bundle"
+        ) from None
     return network.eval()

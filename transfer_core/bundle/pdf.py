@@ -42,7 +42,9 @@ def write_pdf(blocks: Sequence[Block], title: str, path: Path) -> None:
 def _styles() -> dict[str, Any]:
     from reportlab.lib.styles import ParagraphStyle
 
-    body = ParagraphStyle("body", fontName="Helvetica", fontSize=9.5, leading=13.5, textColor=INK, spaceAfter=5)
+    body = ParagraphStyle(
+        "body", fontName="Helvetica", fontSize=9.5, leading=13.5, textColor=INK, spaceAfter=5
+    )
     bold = "Helvetica-Bold"
     return {
         "body": body,
@@ -107,11 +109,26 @@ def _shape(shape: Shape, height: float) -> Any:
         dash = [4, 4] if shape.dash else None
         return PolyLine(points, strokeColor=colour, strokeWidth=shape.width, strokeDashArray=dash)
     if isinstance(shape, Box):
-        return Rect(shape.x, height - shape.y - shape.height, shape.width, shape.height, fillColor=colour, strokeColor=None)
+        return Rect(
+            shape.x,
+            height - shape.y - shape.height,
+            shape.width,
+            shape.height,
+            fillColor=colour,
+            strokeColor=None,
+        )
     if isinstance(shape, Dot):
         return Circle(shape.x, height - shape.y, shape.radius, fillColor=colour, strokeColor=None)
     text = _latin(shape.text).replace("↓", "").replace("→", "")
-    return String(shape.x, height - shape.y, text, textAnchor=shape.anchor, fontName="Helvetica", fontSize=shape.size, fillColor=colour)
+    return String(
+        shape.x,
+        height - shape.y,
+        text,
+        textAnchor=shape.anchor,
+        fontName="Helvetica",
+        fontSize=shape.size,
+        fillColor=colour,
+    )
 
 
 def _texts(blocks: Sequence[Block]) -> list[str]:

@@ -25,8 +25,13 @@ def draw_intervals(per_class: Sequence[Mapping[str, Any]]) -> Drawing:
     drawing = Drawing(WIDE, bottom + 40, "Recall of each class with its 95 % interval")
     for tenth in range(0, 11, 2):
         x = left + (right - left) * tenth / 10
-        drawing.shapes += [Line([(x, 8), (x, bottom)], GRID), Label(x, bottom + 16, f"{10 * tenth} %", "middle", QUIET, 11)]
-    drawing.shapes.append(Label((left + right) / 2, bottom + 34, "found among all that are there (recall)", "middle", QUIET, 11))
+        drawing.shapes += [
+            Line([(x, 8), (x, bottom)], GRID),
+            Label(x, bottom + 16, f"{10 * tenth} %", "middle", QUIET, 11),
+        ]
+    drawing.shapes.append(
+        Label((left + right) / 2, bottom + 34, "found among all that are there (recall)", "middle", QUIET, 11)
+    )
     for index, each in enumerate(per_class):
         y, colour = 12 + row * (index + 0.5), PALETTE[index % len(PALETTE)]
         drawing.shapes.append(Label(left - 12, y + 4, short(str(each["class"])), "end"))
@@ -70,17 +75,38 @@ def _shade(share: float) -> str:
 def draw_reliability(before: Reliability, after: Reliability) -> Drawing:
     """How often what is said with a confidence is right, before and after temperature scaling."""
     side, left, top = 240.0, 60.0, 10.0
-    drawing = Drawing(WIDE, side + 56, "Confidence against accuracy on the test images, before and after scaling")
-    _frame(drawing, left, top, side, side, "confidence", [f"{20 * i} %" for i in range(6)], [f"{20 * i} %" for i in range(6)])
+    drawing = Drawing(
+        WIDE, side + 56, "Confidence against accuracy on the test images, before and after scaling"
+    )
+    _frame(
+        drawing,
+        left,
+        top,
+        side,
+        side,
+        "confidence",
+        [f"{20 * i} %" for i in range(6)],
+        [f"{20 * i} %" for i in range(6)],
+    )
     drawing.shapes.append(Line([(left, top + side), (left + side, top)], QUIET, 1, dash=True))
     words = left + side + 24
-    for place, (name, found, colour) in enumerate((("plain", before, PALETTE[0]), ("calibrated", after, ACCENT))):
-        points = [(left + side * c, top + side * (1 - a)) for c, a in zip(found.confidence, found.accuracy, strict=True)]
+    for place, (name, found, colour) in enumerate(
+        (("plain", before, PALETTE[0]), ("calibrated", after, ACCENT))
+    ):
+        points = [
+            (left + side * c, top + side * (1 - a))
+            for c, a in zip(found.confidence, found.accuracy, strict=True)
+        ]
         drawing.shapes.append(Line(points, colour, 2))
         drawing.shapes += [Dot(x, y, 3.5, colour) for x, y in points]
         text = f"{name}: mean gap {100 * found.error:.1f} points"
-        drawing.shapes += [Dot(words, top + 16 + 24 * place, 5, colour), Label(words + 14, top + 20 + 24 * place, text)]
-    drawing.shapes.append(Label(words, top + 72, "dotted: a probability that means what it says", "start", QUIET, 11))
+        drawing.shapes += [
+            Dot(words, top + 16 + 24 * place, 5, colour),
+            Label(words + 14, top + 20 + 24 * place, text),
+        ]
+    drawing.shapes.append(
+        Label(words, top + 72, "dotted: a probability that means what it says", "start", QUIET, 11)
+    )
     return drawing
 
 
@@ -106,7 +132,14 @@ def draw_curves(epochs: Sequence[Epoch]) -> Drawing:
 
 
 def _frame(
-    drawing: Drawing, left: float, top: float, width: float, height: float, title: str, x: Sequence[str], y: Sequence[str]
+    drawing: Drawing,
+    left: float,
+    top: float,
+    width: float,
+    height: float,
+    title: str,
+    x: Sequence[str],
+    y: Sequence[str],
 ) -> None:
     """Draw a grid with six labels on either axis; the vertical one is accuracy."""
     for index in range(6):
@@ -117,4 +150,6 @@ def _frame(
             Label(across, top + height + 16, x[index], "middle", QUIET, 11),
             Label(left - 8, down + 4, y[index], "end", QUIET, 11),
         ]
-    drawing.shapes.append(Label(left + width / 2, top + height + 34, f"{title} (up: accuracy)", "middle", QUIET, 11))
+    drawing.shapes.append(
+        Label(left + width / 2, top + height + 34, f"{title} (up: accuracy)", "middle", QUIET, 11)
+    )

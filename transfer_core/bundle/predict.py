@@ -136,7 +136,9 @@ def _to_rgb(image: Any, reading: dict[str, Any]) -> Any:
         return Image.fromarray(np.rint(shares * 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         shown = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", shown.size, reading["background"]), shown).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", shown.size, reading["background"]), shown).convert(
+            "RGB"
+        )
     return image.convert("RGB")
 
 
@@ -152,7 +154,10 @@ def check(model: Any, bundle: dict[str, Any], tolerance: float) -> int:
     images = [golden / each["image"] for each in expected["cases"] if each["image"]]
     if images:
         try:
-            off = max(int(np.abs(prepare(path, bundle).astype(int) - x).max()) for path, x in zip(images, pixels, strict=True))
+            off = max(
+                int(np.abs(prepare(path, bundle).astype(int) - x).max())
+                for path, x in zip(images, pixels, strict=True)
+            )
             print(f"{len(images)} images: largest difference of a prepared pixel {off} (at most 1)")
         except ValueError as error:
             print(f"images not tried: {error}")

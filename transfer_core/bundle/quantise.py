@@ -30,7 +30,18 @@ from transfer_core.files import atomic_path
 CALIBRATION = 96  # training images from which ranges are taken
 MOST = 1000  # test images that are measured
 BATCH = 8
-OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Clip", "Relu", "MaxPool", "GlobalAveragePool", "AveragePool", "Concat"]
+OPERATORS = [
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Clip",
+    "Relu",
+    "MaxPool",
+    "GlobalAveragePool",
+    "AveragePool",
+    "Concat",
+]
 
 
 def quantise(source: Path, target: Path, batches: Iterator[Pixels], about: dict[str, str]) -> None:
@@ -111,7 +122,9 @@ def measure(subject: Subject, models: Sequence[Session], tell: Tell) -> dict[str
     return {**_compare(subject, chosen, *(np.concatenate(each) for each in said)), **_time(models, first)}
 
 
-def _compare(subject: Subject, rows: list[Row], full: npt.NDArray[Any], small: npt.NDArray[Any]) -> dict[str, Any]:
+def _compare(
+    subject: Subject, rows: list[Row], full: npt.NDArray[Any], small: npt.NDArray[Any]
+) -> dict[str, Any]:
     classes = subject.manifest.classes
     truth = np.array([classes.index(row.label or "") for row in rows], dtype=np.int64)
     groups = [row.group or row.image for row in rows] if subject.report.grouped else None

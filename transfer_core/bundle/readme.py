@@ -39,7 +39,10 @@ FILES = (
     ("model.onnx", "pixels to probabilities; normalisation, views and temperature are inside"),
     ("model-int8.onnx", "the same in 8-bit integers: smaller; what it costs stands below"),
     ("model.safetensors", "the weights alone, for PyTorch; numbers only, cannot run code"),
-    ("bundle.json", "classes, input, thresholds, temperature, prediction sets, data set, sha-256 of every file"),
+    (
+        "bundle.json",
+        "classes, input, thresholds, temperature, prediction sets, data set, sha-256 of every file",
+    ),
     ("predict.py", "a short script that reads images as training did and decides as was decided"),
     ("golden/", "inputs with expected answers"),
     ("model_card.md", "what it is for, how well it does, where it ends"),
@@ -51,7 +54,11 @@ FILES = (
 def tell(subject: Subject, about: Mapping[str, Any]) -> str:
     """Return the README as Markdown."""
     how, rule = about["input"], about["decision"]
-    first: list[Block] = [Heading(subject.name, 1), Text(headline(subject.test) + " See model_card.md."), Heading("Use it")]
+    first: list[Block] = [
+        Heading(subject.name, 1),
+        Text(headline(subject.test) + " See model_card.md."),
+        Heading("Use it"),
+    ]
     files = [each for each in FILES if "int8" not in each[0] or "int8" in about]
     rest: list[Block] = [
         Heading("What is here"),
@@ -64,7 +71,8 @@ def tell(subject: Subject, about: Mapping[str, Any]) -> str:
                 "Out: probabilities (calibrated), plain (before calibration), features.",
                 f"Classes, in order: {', '.join(about['classes'])}.",
                 f"A class is in the prediction set from a probability of {rule['set_threshold']:.4f}, for a coverage of "
-                f"{percent(rule['coverage'], 0)}." + (" Not promised here: images of another domain." if rule["shifted"] else ""),
+                f"{percent(rule['coverage'], 0)}."
+                + (" Not promised here: images of another domain." if rule["shifted"] else ""),
                 "Images of more than 8 bits are brought to 8 by the black and white in bundle.json (input, reading); DICOM "
                 "and HEIC are read by the app only.",
             ]
@@ -85,7 +93,13 @@ def _int8(about: Mapping[str, Any]) -> list[Block]:
 def int8_words(int8: Mapping[str, Any]) -> str:
     """Return in one sentence or two what the int8 model costs and gains."""
     speed = int8["ms_float"] / max(int8["ms_int8"], 1e-9)
-    pace = f"{speed:.1f} times as fast" if speed >= 1.05 else "no faster" if speed >= 0.95 else f"slower ({speed:.2f} times the speed)"
+    pace = (
+        f"{speed:.1f} times as fast"
+        if speed >= 1.05
+        else "no faster"
+        if speed >= 0.95
+        else f"slower ({speed:.2f} times the speed)"
+    )
     gain = (
         f"{int8['mb_int8']:.1f} MB instead of {int8['mb_float']:.1f} MB, and {pace} here ({int8['ms_int8']:.1f} ms an image "
         f"instead of {int8['ms_float']:.1f} ms; {int8['machine']})."

@@ -50,7 +50,9 @@ def _held_out(subject: Subject) -> str:
     units = f"{test['groups']} groups" if test.get("resampled") == "groups" else "single images"
     rest = f" Intervals are 95 % and treat {units} as independent." if test["n"] else ""
     rule, epoch = subject.result["selection_rule"], subject.result["best_epoch"]
-    return f"Held out: {kinds[split.rule]}. Chosen by {rule} (epoch {epoch} of {subject.result['epoch']}).{rest}"
+    return (
+        f"Held out: {kinds[split.rule]}. Chosen by {rule} (epoch {epoch} of {subject.result['epoch']}).{rest}"
+    )
 
 
 def _purpose(subject: Subject) -> list[Block]:
@@ -65,7 +67,9 @@ def _purpose(subject: Subject) -> list[Block]:
     ]
     if subject.split.rule == "transfer":
         target = subject.split.test_domain
-        blocks.append(Text(f"It was adapted to images of {target}; on others it may do worse than these figures say."))
+        blocks.append(
+            Text(f"It was adapted to images of {target}; on others it may do worse than these figures say.")
+        )
     return blocks
 
 
@@ -90,7 +94,9 @@ def _figures(subject: Subject) -> list[Block]:
     )
     if len(test["confusion"]) <= MANY:
         names = [each["class"] for each in test["per_class"]]
-        blocks.append(Picture(draw_confusion(test["confusion"], names), "What each class was taken for, in images"))
+        blocks.append(
+            Picture(draw_confusion(test["confusion"], names), "What each class was taken for, in images")
+        )
     blocks += _by_domain(subject)
     if subject.verdict:
         low, high = (100 * end for end in subject.verdict.interval)
@@ -128,10 +134,14 @@ def _by_domain(subject: Subject) -> list[Block]:
     if len(seen) < 2:
         return []
     rows = [
-        (name, percent(hits[name] / n), _ends(wilson(hits[name], n)), f"{n:,}") for name, n in sorted(seen.items())
+        (name, percent(hits[name] / n), _ends(wilson(hits[name], n)), f"{n:,}")
+        for name, n in sorted(seen.items())
     ]
     grouped = " These intervals treat single images as independent." if subject.report.grouped else ""
-    return [Table(("Domain", "Accuracy", "95 % interval", "n"), rows), *([Text(grouped.strip())] if grouped else [])]
+    return [
+        Table(("Domain", "Accuracy", "95 % interval", "n"), rows),
+        *([Text(grouped.strip())] if grouped else []),
+    ]
 
 
 def _decision(subject: Subject) -> list[Block]:
@@ -155,7 +165,9 @@ def _decision(subject: Subject) -> list[Block]:
     if len(truth):
         calibrated = rule.calibrated(plain)
         found = reliability(plain, truth), reliability(calibrated, truth)
-        blocks.append(Picture(draw_reliability(*found), f"Does 80 % mean 80 %? Measured on {len(truth):,} test images"))
+        blocks.append(
+            Picture(draw_reliability(*found), f"Does 80 % mean 80 %? Measured on {len(truth):,} test images")
+        )
         inside = rule.sets(calibrated)
         hits = int(inside[np.arange(len(truth)), truth].sum())
         blocks.append(
@@ -190,15 +202,21 @@ def _data(subject: Subject) -> list[Block]:
     rows.append(("all", *(f"{sum(counts[part].values()):,}" for part in parts)))
     blocks: list[Block] = [
         Heading("What it learnt from"),
-        Text(f"Data set {manifest.name} ({len(manifest.rows):,} images), version {manifest.id}. {subject.note}".strip()),
+        Text(
+            f"Data set {manifest.name} ({len(manifest.rows):,} images), version {manifest.id}. {subject.note}".strip()
+        ),
         Table(("Labelled images", *(PARTS[part] for part in parts)), rows),
     ]
     domains = ", ".join(f"{name} ({number:,})" for name, number in manifest.domains.items())
     receipt = subject.split.receipt
     facts = [f"Images by domain: {domains}."] if domains else []
     if manifest.groups:
-        facts.append(f"{len(manifest.groups):,} groups; {receipt.groups_shared:,} of them on more than one side of the split.")
-    facts.append(f"{receipt.pixels_shared:,} identical and {receipt.near_duplicates:,} nearly identical pictures on more than one side.")
+        facts.append(
+            f"{len(manifest.groups):,} groups; {receipt.groups_shared:,} of them on more than one side of the split."
+        )
+    facts.append(
+        f"{receipt.pixels_shared:,} identical and {receipt.near_duplicates:,} nearly identical pictures on more than one side."
+    )
     return [*blocks, Bullets(facts)]
 
 
@@ -210,19 +228,27 @@ def _limits(subject: Subject) -> list[Block]:
         "Images of another device, site, way of preparing or population than those above were not tested.",
     ]
     if split.rule == "image" and split.receipt.groups_shared:
-        found.append("Images of the same groups were on both sides of the split: on new groups it may do worse.")
+        found.append(
+            "Images of the same groups were on both sides of the split: on new groups it may do worse."
+        )
     if split.rule == "image" and not manifest.groups:
-        found.append("No groups (patients, parts) were named, so images of one may be on both sides of the split.")
+        found.append(
+            "No groups (patients, parts) were named, so images of one may be on both sides of the split."
+        )
     if split.rule in ("domain", "transfer") and split.test_domain:
         found.append(f"Of other domains, only {split.test_domain} was tested.")
     few = [each["class"] for each in test["per_class"] if each["support"] < FEW]
     if test["n"] and few:
         found.append(f"Fewer than {FEW} test images: {', '.join(few)}. Their figures say little.")
     if test.get("resampled") == "groups" and test["groups"] < 10:
-        found.append(f"Only {test['groups']} groups were held out; with others the figures may be quite different.")
+        found.append(
+            f"Only {test['groups']} groups were held out; with others the figures may be quite different."
+        )
     origin = "The labels came with the data set and were taken as true"
     by_hand = test["n"] and not subject.result["test"]["n"]
-    found.append(f"{origin}; those of the test images were given by hand after training." if by_hand else f"{origin}.")
+    found.append(
+        f"{origin}; those of the test images were given by hand after training." if by_hand else f"{origin}."
+    )
     return [Heading("Where it ends"), Bullets(found)]
 
 

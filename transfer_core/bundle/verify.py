@@ -76,7 +76,10 @@ def read_about(folder: Path) -> dict[str, Any]:
 def verify(folder: Path) -> Verdict:
     """Look at every file of a bundle and run both models; UserError where the folder is no bundle at all."""
     about = read_about(folder)
-    checks = [_check("files", lambda: _files(folder, about)), _check("classes", lambda: _classes(folder, about))]
+    checks = [
+        _check("files", lambda: _files(folder, about)),
+        _check("classes", lambda: _classes(folder, about)),
+    ]
     checks.append(_check("torch against ONNX Runtime", lambda: _parity(folder, about)))
     checks.append(_check("expected answers", lambda: _expected(folder, about, "model.onnx", TOLERANCE)))
     if "model-int8.onnx" in about.get("files", {}):
@@ -111,7 +114,9 @@ def _files(folder: Path, about: Mapping[str, Any]) -> str:
         if not path.is_file():
             raise _wrong(f"{name} is missing: copy the whole bundle.")
         if hash_file(path) != digest:
-            raise _wrong(f"{name} is not the file that was exported: its sha-256 differs. Copy or export it again.")
+            raise _wrong(
+                f"{name} is not the file that was exported: its sha-256 differs. Copy or export it again."
+            )
     for name in ("model.onnx", "model.safetensors", "golden/inputs.npz", "golden/expected.json"):
         if name not in listed:
             raise _wrong(f"{ABOUT} does not list {name}: export the bundle again.")
@@ -178,11 +183,15 @@ def _expected(folder: Path, about: Mapping[str, Any], name: str, tolerance: floa
     wanted = np.array([each[key] for each in cases])
     gap = _gap(chances, wanted)
     if not gap <= tolerance:
-        raise _wrong(f"{name} gives other answers than when it was exported: a probability differs by {gap:.1e}.")
+        raise _wrong(
+            f"{name} gives other answers than when it was exported: a probability differs by {gap:.1e}."
+        )
     if name == "model.onnx":
         classes = [about["classes"][number] for number in wanted.argmax(1)]
         if classes != [each["class"] for each in cases]:
-            raise _wrong("The expected classes do not follow from the expected probabilities: golden/expected.json was changed.")
+            raise _wrong(
+                "The expected classes do not follow from the expected probabilities: golden/expected.json was changed."
+            )
     return f"{len(cases)} answers as when it was exported; a probability differs by at most {gap:.1e}."
 
 

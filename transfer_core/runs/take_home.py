@@ -39,7 +39,11 @@ def make_subject(lab: Lab, run: Run) -> Subject:
 
     if not run.result:
         raise UserError(f"Run {run.id} is {run.state} and has no model yet: let it finish first.", "no-model")
-    ends = [event for _, _, event in lab.store.events(run.id, kinds=["EpochEnded"]) if isinstance(event, EpochEnded)]
+    ends = [
+        event
+        for _, _, event in lab.store.events(run.id, kinds=["EpochEnded"])
+        if isinstance(event, EpochEnded)
+    ]
     return Subject(
         run=run.id,
         name=run.name or run.id,
