@@ -35,10 +35,11 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells below a head; the first column is words, the others are numbers."""
+    """Rows of cells below a head; the first column is words, the others are numbers unless told otherwise."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: bool = False  # the other columns are words, too
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ h3{font-size:1rem;margin:1.4rem 0 .3rem}table{border-collapse:collapse;margin:.8
 th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}th:first-child,td:first-child{text-align:left}
 th{font-weight:600;color:var(--quiet);font-size:.85rem}.wide{overflow-x:auto}figure{margin:1rem 0;background:#fff;border:1px solid var(--line);border-radius:6px;padding:.9rem}
 figcaption{color:#566a70;font-size:.85rem;margin-bottom:.5rem}svg{max-width:100%;height:auto;font-family:system-ui,sans-serif}
-.warning{border-left:4px solid var(--warn);padding:.2rem 0 .2rem .9rem}li{margin:.25rem 0}td,th,p,li{overflow-wrap:anywhere}
+td:not(:first-child){white-space:nowrap}td:first-child{min-width:6rem}h1+p{font-size:1.2rem;font-weight:600}.warning{border-left:4px solid var(--warn);padding:.2rem 0 .2rem .9rem}li{margin:.25rem 0}td:first-child,p,li{overflow-wrap:break-word}
 @media print{body{margin:0;max-width:none}figure,table{break-inside:avoid}}
 """
 # Nothing may be fetched, whatever a name in it says.
@@ -107,7 +108,7 @@ def _markdown(block: Heading | Text | Bullets | Table) -> str:
         return f"> {_mark(block.text)}" if block.warning else _mark(block.text)
     if isinstance(block, Bullets):
         return "\n".join(f"- {_mark(each)}" for each in block.items)
-    lines = [block.head, ["---", *["---:"] * (len(block.head) - 1)], *block.rows]
+    lines = [block.head, ["---", *["---" if block.words else "---:"] * (len(block.head) - 1)], *block.rows]
     return "\n".join(
         "| " + " | ".join(cell if number == 1 else _mark(cell) for cell in row) + " |"
         for number, row in enumerate(lines)

@@ -112,6 +112,7 @@ def save_weights(network: Portable, path: Path, about: Mapping[str, str]) -> Non
     }
     with atomic_path(path) as part:
         save_file(tensors, part, metadata=dict(about))
+        part.chmod(0o644)  # it is there to be given away
 
 
 def read_weights_header(path: Path) -> dict[str, str]:

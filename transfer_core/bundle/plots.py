@@ -115,7 +115,9 @@ def draw_curves(epochs: Sequence[Epoch]) -> Drawing:
     side, high, left, top = WIDE - 200, 200.0, 60.0, 10.0
     first, last = epochs[0].number, max(epochs[-1].number, epochs[0].number + 1)
     drawing = Drawing(WIDE, high + 56, "Training and validation accuracy after each epoch")
-    ticks = [f"{first + (last - first) * i / 5:.0f}" for i in range(6)]
+    step = -(-(last - first) // 5)
+    last = first + step * -(-(last - first) // step)  # so that every tick is a whole epoch
+    ticks = [str(each) for each in range(first, last + 1, step)]
     _frame(drawing, left, top, side, high, "epoch", ticks, [f"{20 * i} %" for i in range(6)])
     for place, (name, colour) in enumerate((("training", PALETTE[0]), ("validation", ACCENT))):
         parts = [each.train if name == "training" else each.val for each in epochs]
@@ -141,15 +143,15 @@ def _frame(
     x: Sequence[str],
     y: Sequence[str],
 ) -> None:
-    """Draw a grid with six labels on either axis; the vertical one is accuracy."""
-    for index in range(6):
-        across, down = left + width * index / 5, top + height * (1 - index / 5)
-        drawing.shapes += [
-            Line([(across, top), (across, top + height)], GRID),
-            Line([(left, down), (left + width, down)], GRID),
-            Label(across, top + height + 16, x[index], "middle", QUIET, 11),
-            Label(left - 8, down + 4, y[index], "end", QUIET, 11),
-        ]
+    """Draw a grid with evenly spaced labels on either axis; the vertical one is accuracy."""
+    for index, text in enumerate(x):
+        across = left + width * index / (len(x) - 1)
+        drawing.shapes.append(Line([(across, top), (across, top + height)], GRID))
+        drawing.shapes.append(Label(across, top + height + 16, text, "middle", QUIET, 11))
+    for index, text in enumerate(y):
+        down = top + height * (1 - index / (len(y) - 1))
+        drawing.shapes.append(Line([(left, down), (left + width, down)], GRID))
+        drawing.shapes.append(Label(left - 8, down + 4, text, "end", QUIET, 11))
     drawing.shapes.append(
         Label(left + width / 2, top + height + 34, f"{title} (up: accuracy)", "middle", QUIET, 11)
     )

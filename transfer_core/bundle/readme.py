@@ -62,7 +62,7 @@ def tell(subject: Subject, about: Mapping[str, Any]) -> str:
     files = [each for each in FILES if "int8" not in each[0] or "int8" in about]
     rest: list[Block] = [
         Heading("What is here"),
-        Table(("File", "What it is"), files),
+        Table(("File", "What it is"), files, words=True),
         Heading("What goes in, what comes out"),
         Bullets(
             [

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from transfer_core.bundle.document import Block, Bullets, Heading, Picture, Table, Text
 from transfer_core.bundle.plots import draw_confusion, draw_curves, draw_intervals, draw_reliability
 from transfer_core.bundle.subject import Subject
+from transfer_core.data.manifest import Row
 from transfer_core.evaluation.calibrate import reliability
-from transfer_core.evaluation.metrics import wilson
+from transfer_core.evaluation.metrics import make_metrics
 
 FEW = 20  # images of a class, below which no figure of it means much
 MANY = 25  # classes, from which a matrix is no longer read
@@ -124,24 +125,27 @@ def _class_row(each: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _by_domain(subject: Subject) -> list[Block]:
     """Return the accuracy on each domain of the test images, where there is more than one."""
-    hits: Counter[str] = Counter()
-    seen: Counter[str] = Counter()
-    said = dict(zip(subject.report.images, subject.report.probabilities.argmax(1), strict=True))
+    place = {image: number for number, image in enumerate(subject.report.images)}
+    said = subject.report.probabilities.argmax(1)
+    by_domain: dict[str, list[Row]] = {}
     for row in subject.tested():
-        domain = row.domain or "no domain"
-        seen[domain] += 1
-        hits[domain] += subject.manifest.classes[said[row.image]] == row.label
-    if len(seen) < 2:
+        by_domain.setdefault(row.domain or "no domain", []).append(row)
+    if len(by_domain) < 2:
         return []
-    rows = [
-        (name, percent(hits[name] / n), _ends(wilson(hits[name], n)), f"{n:,}")
-        for name, n in sorted(seen.items())
-    ]
-    grouped = " These intervals treat single images as independent." if subject.report.grouped else ""
-    return [
-        Table(("Domain", "Accuracy", "95 % interval", "n"), rows),
-        *([Text(grouped.strip())] if grouped else []),
-    ]
+    rows = []
+    for name, own in sorted(by_domain.items()):
+        hits = np.array([subject.manifest.classes[said[place[row.image]]] == row.label for row in own])
+        rows.append((name, percent(hits.mean()), _ends(_share_interval(subject, hits, own)), f"{len(own):,}"))
+    return [Table(("Domain", "Accuracy", "95 % interval", "n"), rows)]
+
+
+def _share_interval(
+    subject: Subject, hits: npt.NDArray[np.bool_], rows: Sequence[Row]
+) -> tuple[float, float]:
+    """Return the 95 % interval of a share of images [n]; whole groups are drawn where the split kept them apart."""
+    groups = [row.group or row.image for row in rows] if subject.report.grouped else None
+    yes = np.ones(len(hits), dtype=np.int64)
+    return make_metrics(yes, hits.astype(np.int64), ("no", "yes"), groups).accuracy_ci
 
 
 def _decision(subject: Subject) -> list[Block]:
@@ -161,37 +165,58 @@ def _decision(subject: Subject) -> list[Block]:
                 warning=True,
             )
         )
-    plain, truth = subject.report.labelled("test")
-    if len(truth):
-        calibrated = rule.calibrated(plain)
-        found = reliability(plain, truth), reliability(calibrated, truth)
-        blocks.append(
-            Picture(draw_reliability(*found), f"Does 80 % mean 80 %? Measured on {len(truth):,} test images")
-        )
-        inside = rule.sets(calibrated)
-        hits = int(inside[np.arange(len(truth)), truth].sum())
-        blocks.append(
-            Text(
-                f"Prediction sets, asked to hold the true class {percent(rule.wishes.coverage, 0)} of the time, held it on "
-                f"{percent(hits / len(truth))} of {len(truth):,} test images ({_between(wilson(hits, len(truth)))}), with "
-                f"{inside.sum(1).mean():.2f} classes on average."
-                if rule.set_threshold
-                else "Prediction sets hold every class: there were too few validation images to promise the coverage."
-            )
-        )
-        if rule.wishes.refer_below:
-            refers = rule.refers(calibrated)
-            left = ~refers
-            right = int((rule.said(calibrated)[left] == truth[left]).sum())
-            blocks.append(
-                Text(
-                    f"What is said with less than {percent(rule.wishes.refer_below, 0)} goes to a person: {int(refers.sum()):,} of "
-                    f"{len(truth):,} test images. Of the other {int(left.sum()):,} it was right on {right:,}."
-                )
-            )
+    blocks += _measured_decision(subject)
     if rule.wishes.thresholds:
         rows = [(name, percent(limit)) for name, limit in rule.wishes.thresholds.items()]
         blocks.append(Table(("Class", "said from a probability of"), rows))
+    return blocks
+
+
+def _measured_decision(subject: Subject) -> list[Block]:
+    """Return what calibration, sets, thresholds and referring come to on the labelled test images."""
+    rule, known = (
+        subject.decision,
+        [(row, p) for row, _, p in subject.report.rows("test") if row.label is not None],
+    )
+    plain, truth = subject.report.labelled("test")
+    if not len(truth):
+        return []
+    rows = [row for row, _ in known]
+    calibrated = rule.calibrated(plain)
+    found = reliability(plain, truth), reliability(calibrated, truth)
+    blocks: list[Block] = [
+        Picture(draw_reliability(*found), f"Does 80 % mean 80 %? Measured on {len(truth):,} test images")
+    ]
+    inside = rule.sets(calibrated)
+    hits = inside[np.arange(len(truth)), truth]
+    asked = f"Prediction sets, asked to hold the true class {percent(rule.wishes.coverage, 0)} of the time, held it on "
+    blocks.append(
+        Text(
+            f"{asked}{percent(hits.mean())} of {len(truth):,} test images "
+            f"({_between(_share_interval(subject, hits, rows))}), with {inside.sum(1).mean():.2f} classes on average."
+            if rule.set_threshold
+            else "Prediction sets hold every class: there were too few validation images to promise the coverage."
+        )
+    )
+    said = rule.said(calibrated)
+    if rule.wishes.thresholds:
+        right = said == truth
+        blocks.append(
+            Text(
+                f"With the thresholds below it is right on {percent(right.mean())} of {len(truth):,} test images "
+                f"({_between(_share_interval(subject, right, rows))}); the figures above are without them."
+            )
+        )
+    if rule.wishes.refer_below:
+        left = ~rule.refers(calibrated)
+        right = said[left] == truth[left]
+        rest = [row for row, stays in zip(rows, left, strict=True) if stays]
+        words = f"What is said with less than {percent(rule.wishes.refer_below, 0)} goes to a person: "
+        words += f"{int((~left).sum()):,} of {len(truth):,} test images."
+        if rest:
+            words += f" Of the other {len(rest):,} it was right on {percent(right.mean())} "
+            words += f"({_between(_share_interval(subject, right, rest))})."
+        blocks.append(Text(words))
     return blocks
 
 

@@ -41,9 +41,9 @@ class Helper:
         packed = {name: base64.b64encode(content).decode() for name, content in files.items()}
         return self._ask({"do": "predict", "run": run, "files": packed})
 
-    def export(self, run: str, path: Path) -> dict[str, Any]:
-        """Write a run's weights to a file."""
-        return self._ask({"do": "export", "run": run, "path": str(path)})
+    def pack(self, run: str, options: dict[str, bool]) -> None:
+        """Make a run's bundle and keep it, packed, with the run."""
+        self._ask({"do": "pack", "run": run, "options": options})
 
     def add_weights(self, backbone: str, path: Path) -> str:
         """Check a file with a backbone's weights and keep a copy; return a remark on it, mostly empty."""
@@ -102,7 +102,7 @@ class Helper:
 
 def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more."""
-    from transfer_core.runs.predictor import Predictor, export_run
+    from transfer_core.runs.predictor import Predictor
     from transfer_core.runs.store import RunStore
 
     store = RunStore(home)
@@ -119,8 +119,8 @@ def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
     for line in requests:
         request = json.loads(line)
         try:
-            if request["do"] == "export":
-                export_run(store, store.get(request["run"]), Path(request["path"]))
+            if request["do"] == "pack":
+                _pack(home, request["run"], request["options"])
                 answer: dict[str, Any] = {}
             elif request["do"] == "weights":
                 answer = {"note": _add_weights(home, request["backbone"], Path(request["path"]))}
@@ -129,7 +129,7 @@ def serve(home: Path, requests: IO[str], answers: IO[str]) -> None:
         except UserError as error:
             answer = {"error": {"kind": error.kind, "message": str(error)}}
         except Exception as error:
-            text = f"The prediction failed with an unexpected error ({type(error).__name__})."
+            text = f"The helper failed with an unexpected error ({type(error).__name__})."
             answer = {"error": {"kind": "helper", "message": text}}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
@@ -140,6 +140,15 @@ def _add_weights(home: Path, backbone: str, path: Path) -> str:
     from transfer_core.models.weights import add_weights_file
 
     return add_weights_file(get_backbone(backbone), path, home)[1]
+
+
+def _pack(home: Path, run: str, options: dict[str, bool]) -> None:
+    from transfer_core.bundle.subject import Options
+    from transfer_core.runs.lab import Lab
+    from transfer_core.runs.take_home import pack_bundle
+
+    lab = Lab(home)
+    pack_bundle(lab, lab.store.get(run), Options(**options))
 
 
 def _predict(model: Any, files: dict[str, str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 import zipfile
 from dataclasses import asdict, dataclass
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.errors import UserError
+from transfer_core.evaluation.decision import load_wishes
 from transfer_core.files import atomic_path, read_json, write_json
+from transfer_core.runs.helper import Helper
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.store import Run
 from transfer_core.strategies import get_strategy
@@ -83,11 +86,55 @@ def pack_bundle(lab: Lab, run: Run, options: Options) -> None:
             zip_bundle(folder, part, f"transfer-lab-{run.id}")
         about = read_about(folder)
         kept = {key: about.get(key) for key in ("made", "int8", "agreement_with_report", "golden")}
-        write_json(own / RECEIPT, {**kept, "verdict": verdict.to_json(), "options": asdict(options),
+        write_json(own / RECEIPT, {**kept, "verdict": verdict.to_json(), "options": asdict(options), "wishes": asdict(load_wishes(own)),
                                    "files": sorted(about["files"])})  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         (own / PROGRESS).unlink(missing_ok=True)
+
+
+class Packer:
+    """Makes bundles behind the pages, each in a process of its own, so that a refresh loses nothing and nobody waits."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+        self._working: set[str] = set()
+        self._errors: dict[str, str] = {}
+
+    def start(self, run: str, options: Options) -> None:
+        """Begin with a run's bundle; nothing happens where one is being made."""
+        with self._lock:
+            if run in self._working:
+                return
+            self._working.add(run)
+            self._errors.pop(run, None)
+        threading.Thread(target=self._work, args=(run, asdict(options)), daemon=True).start()
+
+    def _work(self, run: str, options: dict[str, bool]) -> None:
+        helper = Helper(self._home)
+        try:
+            helper.pack(run, options)
+        except UserError as error:
+            self._errors[run] = str(error)
+        finally:
+            helper.close()
+            self._working.discard(run)
+
+    def is_working(self, run: str) -> bool:
+        """Tell whether a run's bundle is being made."""
+        return run in self._working
+
+    def error(self, run: str) -> str:
+        """Return why the last bundle of a run was not made; nothing where it was."""
+        return self._errors.get(run, "")
+
+    def standing(self, run: str) -> dict[str, Any]:
+        """Return what is being done, how much of it is done, of how much."""
+        try:
+            return dict(read_json(self._home / "runs" / run / PROGRESS))
+        except (OSError, ValueError):
+            return {"doing": "Starting", "done": 0, "total": 0}
 
 
 @dataclass(frozen=True)
