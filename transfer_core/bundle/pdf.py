@@ -78,7 +78,7 @@ def _table(block: Table, styles: dict[str, Any], width: float) -> Any:
     from reportlab.platypus import Paragraph
     from reportlab.platypus import Table as PaperTable
 
-    first = width * min(0.4, max(0.2, 1.6 / len(block.head)))
+    first = width * min(0.4, max(0.16, 1.2 / len(block.head)))
     others = [(width - first) / max(len(block.head) - 1, 1)] * (len(block.head) - 1)
     rows = [
         [Paragraph(_safe(cell), styles["number" if number else "cell"]) for number, cell in enumerate(row)]
@@ -119,7 +119,7 @@ def _shape(shape: Shape, height: float) -> Any:
         )
     if isinstance(shape, Dot):
         return Circle(shape.x, height - shape.y, shape.radius, fillColor=colour, strokeColor=None)
-    text = _latin(shape.text).replace("↓", "").replace("→", "")
+    text = _latin(shape.text)
     return String(
         shape.x,
         height - shape.y,
@@ -147,7 +147,7 @@ def _texts(blocks: Sequence[Block]) -> list[str]:
 
 def _latin(text: str) -> str:
     """Return a text in the letters of the paper's own fonts."""
-    known = text.replace("↓", "").replace("→", ">").replace("≤", "at most").replace("−", "-")
+    known = text.replace("→", ">").replace("≤", "at most").replace("−", "-")
     return known.encode("cp1252", "replace").decode("cp1252")
 
 

@@ -50,7 +50,7 @@ def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> D
     high = min(cell, 40.0)
     size = left + cell * len(classes)
     drawing = Drawing(max(WIDE, size), top + high * len(classes) + 12, "What each class was taken for")
-    drawing.shapes.append(Label(left - 12, 14, "is ↓   said →", "end", QUIET, 11))
+    drawing.shapes.append(Label(left - 12, 14, "rows: is, columns: said", "end", QUIET, 11))
     letters = max(3, int(cell / 7))
     for index, name in enumerate(classes):
         drawing.shapes.append(Label(left + cell * (index + 0.5), 28, short(name, letters), "middle", INK, 11))

@@ -99,7 +99,7 @@ class Packer:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._lock = threading.Lock()
-        self._working: set[str] = set()
+        self._working: dict[str, float] = {}  # run -> when it began
         self._errors: dict[str, str] = {}
 
     def start(self, run: str, options: Options) -> None:
@@ -107,7 +107,7 @@ class Packer:
         with self._lock:
             if run in self._working:
                 return
-            self._working.add(run)
+            self._working[run] = time.monotonic()
             self._errors.pop(run, None)
         threading.Thread(target=self._work, args=(run, asdict(options)), daemon=True).start()
 
@@ -119,11 +119,15 @@ class Packer:
             self._errors[run] = str(error)
         finally:
             helper.close()
-            self._working.discard(run)
+            del self._working[run]
 
     def is_working(self, run: str) -> bool:
         """Tell whether a run's bundle is being made."""
         return run in self._working
+
+    def seconds(self, run: str) -> float:
+        """Return how long a run's bundle has been in the making; 0 where none is."""
+        return time.monotonic() - self._working.get(run, time.monotonic())
 
     def error(self, run: str) -> str:
         """Return why the last bundle of a run was not made; nothing where it was."""
