@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Made:
         return found
 
 
-def _named(drawing: Drawing, number: int) -> Callable[[], bytes]:
+def _named(drawing: Drawing) -> Callable[[], bytes]:
     def read() -> bytes:
         out, words = io.BytesIO(), PngImagePlugin.PngInfo()
         words.add_text("Patient", PATIENT)
@@ -56,19 +56,19 @@ def _named(drawing: Drawing, number: int) -> Callable[[], bytes]:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     home = tmp_path_factory.mktemp("made")
-    drawings = draw_shapes(72, seed=4, size=64, classes=DRAWN, groups=12)
+    drawings = draw_shapes(60, seed=4, size=64, classes=DRAWN, groups=12)
     names = dict(zip(DRAWN, CLASSES, strict=True))
     candidates = [
         Candidate(
             f"{PATIENT}/{each.name}.png",
-            _named(each, number),
+            _named(each),
             names[each.label],
             each.domain,
             f"{PATIENT} {each.group}",
         )
-        for number, each in enumerate(drawings)
+        for each in drawings
     ]
     lab = Lab(home, InProcessExecutor())
     manifest, problems = ingest(candidates, "Shapes", lab.library)
@@ -81,7 +81,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     folder = tmp_path_factory.mktemp("out") / "bundle"
     verdict = export_bundle(lab, run, folder, Options(images=True, int8=True), lambda *_: None)
     assert verdict.passed
-    yield Made(lab, run, folder)
+    return Made(lab, run, folder)
 
 
 @pytest.fixture

@@ -27,14 +27,18 @@ TEMPERATURE = 0.6
 
 
 def draw(n: int, size: int, seed: int = 0) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (n, 3, size, size), dtype=np.uint8)
+    """Noise, each image of a brightness, contrast and colour of its own."""
+    rng = np.random.default_rng(seed)
+    middle, spread = rng.uniform(40, 215, (n, 3, 1, 1)), rng.uniform(5, 80, (n, 1, 1, 1))
+    return (middle + spread * rng.normal(size=(n, 3, size, size))).clip(0, 255).astype(np.uint8)
 
 
 def make_classifier(backbone: Backbone, stages: nn.Sequential, head: nn.Module | None = None) -> Classifier:
     """A classifier whose head tells images apart, by as much as a trained one does."""
     model = Classifier(stages, backbone.feature_dim, {MAIN: 3}).eval()
     with torch.no_grad():
-        x = (torch.from_numpy(draw(4, backbone.size, 9)).float() / 255 - 0.5) * 4
+        mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (backbone.mean, backbone.std))
+        x = (torch.from_numpy(draw(8, backbone.size, 9)).float() / 255 - mean) / std
         features = model.features(x, 0)
         weight = torch.randn(3, backbone.feature_dim, generator=torch.Generator().manual_seed(1))
         spread = (features @ weight.T).sub((features @ weight.T).mean(0)).std()

@@ -10,8 +10,9 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,13 @@ from transfer_core.data.images import Pixels, decode, to_pixels
 from transfer_core.data.manifest import Reading
 from transfer_core.errors import UserError
 from transfer_core.files import read_json
-from transfer_core.models.backbones import Backbone, get_backbone
+from transfer_core.models.backbones import get_backbone
+
+if TYPE_CHECKING:
+    from transfer_core.bundle.graph import Session
 
 FORMAT = 1
-ABOUT = "bundle.json"
+ABOUT, MODEL, SMALL = "bundle.json", "model.onnx", "model-int8.onnx"
 TOLERANCE = 1e-4  # of a probability
 INT8_TOLERANCE = 0.02  # integer arithmetic differs a little between processors
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # a file of the bundle, one folder deep at most
@@ -73,21 +77,153 @@ def read_about(folder: Path) -> dict[str, Any]:
     return dict(about)
 
 
+@dataclass(frozen=True)
+class _Look:
+    """The checks of one bundle; each returns what it found, or raises UserError where something is wrong."""
+
+    folder: Path
+    about: Mapping[str, Any]
+
+    @cached_property
+    def session(self) -> Session:
+        """The ONNX model."""
+        return self._open(MODEL)
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The golden inputs [n, 3, s, s]."""
+        with np.load(self.folder / "golden" / "inputs.npz", allow_pickle=False) as stored:
+            return np.asarray(stored["pixels"], dtype=np.uint8)
+
+    @cached_property
+    def golden(self) -> dict[str, Any]:
+        """The expected answers."""
+        return dict(read_json(self.folder / "golden" / "expected.json"))
+
+    def _open(self, name: str) -> Session:
+        from transfer_core.bundle.graph import Session
+
+        return Session(self.folder / name)
+
+    def files(self) -> str:
+        """Compare the hash of every file."""
+        listed = self.about["files"]
+        for name, digest in listed.items():
+            if not _NAME.fullmatch(name):
+                raise _wrong(f"{ABOUT} lists {name!r}, which is no file of a bundle.")
+            path = self.folder / name
+            if not path.is_file():
+                raise _wrong(f"{name} is missing: copy the whole bundle.")
+            if hash_file(path) != digest:
+                raise _wrong(
+                    f"{name} is not the file that was exported: its sha-256 differs. Copy or export it again."
+                )
+        for name in (MODEL, "model.safetensors", "golden/inputs.npz", "golden/expected.json"):
+            if name not in listed:
+                raise _wrong(f"{ABOUT} does not list {name}: export the bundle again.")
+        return f"{len(listed)} files are as they were exported (sha-256)."
+
+    def classes(self) -> str:
+        """Compare the classes and their order wherever they stand."""
+        from transfer_core.bundle.network import read_weights_header
+
+        names = list(self.about["classes"])
+        said = {
+            MODEL: json.loads(self.session.about["classes"]),
+            "model.safetensors": json.loads(
+                read_weights_header(self.folder / "model.safetensors")["classes"]
+            ),
+            "golden/expected.json": self.golden["classes"],
+        }
+        for file, found in said.items():
+            if found != names:
+                raise _wrong(
+                    f"The classes in {ABOUT} are not those of {file}, or not in their order: its answers would carry "
+                    "wrong names."
+                )
+        return f"{len(names)} classes, in the same order everywhere."
+
+    def parity(self) -> str:
+        """Compare the weights, in torch, with the graph, in ONNX Runtime."""
+        import torch
+
+        from transfer_core.bundle.network import load_network
+
+        network, views = self.about["network"], self.about["network"]["views"]
+        backbone = get_backbone(network["backbone"]).at_size(int(self.about["input"]["size"]))
+        model = load_network(
+            self.folder / "model.safetensors", backbone, network["head"], len(self.about["classes"]), views["augment"],
+            int(views["count"]), float(self.about["decision"]["temperature"]),
+        )  # fmt: skip
+        with torch.no_grad():
+            first = [each.numpy() for each in model(torch.from_numpy(self.pixels))]
+        second = self.session.say(self.pixels)
+        gap = max(_gap(a, b) for a, b in zip(first[:2], second[:2], strict=True))
+        if not gap <= TOLERANCE:
+            raise _wrong(
+                f"model.safetensors and {MODEL} are not the same model: probabilities differ by up to {gap:.1e}, "
+                f"more than {TOLERANCE:.0e}."
+            )
+        return f"Probabilities of {len(self.pixels)} inputs differ by at most {gap:.1e} (allowed {TOLERANCE:.0e})."
+
+    def expected(self) -> str:
+        """Compare the model's answers with those it gave when it was exported."""
+        cases = self.golden["cases"]
+        said = [self.about["classes"][int(np.argmax(each["probabilities"]))] for each in cases]
+        if said != [each["class"] for each in cases]:
+            raise _wrong(
+                "The expected classes do not follow from the expected probabilities: golden/expected.json was changed."
+            )
+        return self._answers(self.session, MODEL, "probabilities", TOLERANCE)
+
+    def small(self) -> str:
+        """The same for the int8 model."""
+        return self._answers(self._open(SMALL), SMALL, "int8", INT8_TOLERANCE)
+
+    def _answers(self, session: Session, name: str, key: str, tolerance: float) -> str:
+        gap = _gap(session.say(self.pixels)[0], np.array([each[key] for each in self.golden["cases"]]))
+        if not gap <= tolerance:
+            raise _wrong(
+                f"{name} gives other answers than when it was exported: a probability differs by {gap:.1e}."
+            )
+        return (
+            f"{len(self.pixels)} answers as when it was exported; a probability differs by at most {gap:.1e}."
+        )
+
+    def images(self) -> str:
+        """Prepare the golden images, where there are any, as training would, and compare the pixels."""
+        pairs = zip(self.golden["cases"], self.pixels, strict=True)
+        named = [(each["image"], own) for each, own in pairs if each["image"]]
+        if not named:
+            return "No images are in the bundle; drawn patterns stand in for them."
+        how = self.about["input"]
+        for name, own in named:
+            if not _NAME.fullmatch(name):
+                raise _wrong(f"golden/expected.json names {name!r}, which is no file of a bundle.")
+            image = decode((self.folder / "golden" / name).read_bytes(), Reading(**how["reading"]))
+            found = to_pixels(image, int(how["size"]), how["geometry"], how["interpolation"])
+            if (
+                int(np.abs(found.astype(int) - own).max()) > 1
+            ):  # another version of Pillow may round otherwise
+                raise _wrong(f"golden/{name} does not become the pixels it became when it was exported.")
+        return f"{len(named)} images become the pixels they became in training."
+
+
 def verify(folder: Path) -> Verdict:
     """Look at every file of a bundle and run both models; UserError where the folder is no bundle at all."""
-    about = read_about(folder)
+    look = _Look(folder, read_about(folder))
     checks = [
-        _check("files", lambda: _files(folder, about)),
-        _check("classes", lambda: _classes(folder, about)),
+        _check("files", look.files),
+        _check("classes", look.classes),
+        _check("torch against ONNX Runtime", look.parity),
+        _check("expected answers", look.expected),
+        _check("image to pixels", look.images),
     ]
-    checks.append(_check("torch against ONNX Runtime", lambda: _parity(folder, about)))
-    checks.append(_check("expected answers", lambda: _expected(folder, about, "model.onnx", TOLERANCE)))
-    if "model-int8.onnx" in about.get("files", {}):
-        small = "model-int8.onnx"
-        checks.append(_check("int8 model", lambda: _expected(folder, about, small, INT8_TOLERANCE)))
-    checks.append(_check("image to pixels", lambda: _images(folder, about)))
+    if SMALL in (look.about.get("files") or {}):
+        checks.append(_check("int8 model", look.small))
     digest = hashlib.sha256((folder / ABOUT).read_bytes()).hexdigest()
-    return Verdict(digest, str(about.get("run", {}).get("id", "")), tuple(checks))
+    run = look.about.get("run")
+    return Verdict(digest, str(run.get("id", "")) if isinstance(run, dict) else "", tuple(checks))
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
@@ -105,120 +241,10 @@ def _wrong(sentence: str) -> UserError:
     return UserError(sentence, "bad-bundle")
 
 
-def _files(folder: Path, about: Mapping[str, Any]) -> str:
-    listed = about["files"]
-    for name, digest in listed.items():
-        if not _NAME.fullmatch(name):
-            raise _wrong(f"{ABOUT} lists {name!r}, which is no file of a bundle.")
-        path = folder / name
-        if not path.is_file():
-            raise _wrong(f"{name} is missing: copy the whole bundle.")
-        if hash_file(path) != digest:
-            raise _wrong(
-                f"{name} is not the file that was exported: its sha-256 differs. Copy or export it again."
-            )
-    for name in ("model.onnx", "model.safetensors", "golden/inputs.npz", "golden/expected.json"):
-        if name not in listed:
-            raise _wrong(f"{ABOUT} does not list {name}: export the bundle again.")
-    return f"{len(listed)} files are as they were exported (sha-256)."
-
-
 def hash_file(path: Path) -> str:
     """Return the sha-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _classes(folder: Path, about: Mapping[str, Any]) -> str:
-    """Compare the classes and their order wherever they stand."""
-    from transfer_core.bundle.graph import Session
-    from transfer_core.bundle.network import read_weights_header
-
-    names = list(about["classes"])
-    said = {
-        "model.onnx": json.loads(Session(folder / "model.onnx").about["classes"]),
-        "model.safetensors": json.loads(read_weights_header(folder / "model.safetensors")["classes"]),
-        "golden/expected.json": read_json(folder / "golden" / "expected.json")["classes"],
-    }
-    for file, found in said.items():
-        if found != names:
-            raise _wrong(
-                f"The classes in {ABOUT} are not those of {file}, or not in their order: its answers would carry wrong names."
-            )
-    return f"{len(names)} classes, in the same order everywhere."
-
-
-def _parity(folder: Path, about: Mapping[str, Any]) -> str:
-    """Compare the weights, in torch, with the graph, in ONNX Runtime."""
-    import torch
-
-    from transfer_core.bundle.graph import Session
-    from transfer_core.bundle.network import load_network
-
-    network, views = about["network"], about["network"]["views"]
-    torch_model = load_network(
-        folder / "model.safetensors", _backbone(about), network["head"], len(about["classes"]), views["augment"],
-        int(views["count"]), float(about["decision"]["temperature"]),
-    )  # fmt: skip
-    pixels = _inputs(folder)
-    with torch.no_grad():
-        first = [each.numpy() for each in torch_model(torch.from_numpy(pixels))]
-    second = Session(folder / "model.onnx").say(pixels)
-    gap = max(_gap(a, b) for a, b in zip(first[:2], second[:2], strict=True))
-    if not gap <= TOLERANCE:
-        raise _wrong(
-            f"model.safetensors and model.onnx are not the same model: probabilities differ by up to {gap:.1e}, "
-            f"more than {TOLERANCE:.0e}."
-        )
-    return f"Probabilities of {len(pixels)} inputs differ by at most {gap:.1e} (allowed {TOLERANCE:.0e})."
-
-
-def _expected(folder: Path, about: Mapping[str, Any], name: str, tolerance: float) -> str:
-    """Compare a model's answers with those it gave when it was exported."""
-    from transfer_core.bundle.graph import Session
-
-    cases = read_json(folder / "golden" / "expected.json")["cases"]
-    chances = Session(folder / name).say(_inputs(folder))[0]
-    key = "probabilities" if name == "model.onnx" else "int8"
-    wanted = np.array([each[key] for each in cases])
-    gap = _gap(chances, wanted)
-    if not gap <= tolerance:
-        raise _wrong(
-            f"{name} gives other answers than when it was exported: a probability differs by {gap:.1e}."
-        )
-    if name == "model.onnx":
-        classes = [about["classes"][number] for number in wanted.argmax(1)]
-        if classes != [each["class"] for each in cases]:
-            raise _wrong(
-                "The expected classes do not follow from the expected probabilities: golden/expected.json was changed."
-            )
-    return f"{len(cases)} answers as when it was exported; a probability differs by at most {gap:.1e}."
-
-
-def _images(folder: Path, about: Mapping[str, Any]) -> str:
-    """Prepare the golden images, where there are any, as training would, and compare the pixels."""
-    cases, pixels = read_json(folder / "golden" / "expected.json")["cases"], _inputs(folder)
-    named = [(each["image"], own) for each, own in zip(cases, pixels, strict=True) if each["image"]]
-    if not named:
-        return "No images are in the bundle; drawn patterns stand in for them."
-    how = about["input"]
-    for name, own in named:
-        if not _NAME.fullmatch(name):
-            raise _wrong(f"golden/expected.json names {name!r}, which is no file of a bundle.")
-        image = decode((folder / "golden" / name).read_bytes(), Reading(**how["reading"]))
-        found = to_pixels(image, int(how["size"]), how["geometry"], how["interpolation"])
-        if int(np.abs(found.astype(int) - own).max()) > 1:  # another version of Pillow may round otherwise
-            raise _wrong(f"golden/{name} does not become the pixels it became when it was exported.")
-    return f"{len(named)} images become the pixels they became in training."
-
-
-def _backbone(about: Mapping[str, Any]) -> Backbone:
-    return get_backbone(about["network"]["backbone"]).at_size(int(about["input"]["size"]))
-
-
-def _inputs(folder: Path) -> Pixels:
-    with np.load(folder / "golden" / "inputs.npz", allow_pickle=False) as stored:
-        return np.asarray(stored["pixels"], dtype=np.uint8)
 
 
 def _gap(first: npt.NDArray[Any] | Sequence[Any], second: npt.NDArray[Any]) -> float:
