@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from safetensors.torch import load_file, save_file
 
 from tests.bundle.conftest import CLASSES, PATIENT, Made, load_expected, rewrite
 from transfer_core.bundle import make
+from transfer_core.bundle.document import to_markdown
 from transfer_core.bundle.graph import Session
+from transfer_core.bundle.story import tell
 from transfer_core.bundle.subject import Options
 from transfer_core.bundle.verify import Check, Verdict, verify
 from transfer_core.cli import main
@@ -194,6 +197,17 @@ def test_the_report_says_the_figures_with_n_and_interval(made: Made) -> None:
     spread = f"95 % interval {low:.1f} to {high:.1f} %" if low < high else "too few images for an interval"
     assert f"Right on {100 * test['accuracy']:.1f} % of {test['n']} unseen images ({spread})" in page
     assert (made.folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_without_labels_the_story_claims_nothing(made: Made) -> None:
+    subject = make_subject(made.lab, made.run)
+    tested = {row.image for row in subject.tested()}
+    rows = tuple(replace(row, label=None) if row.image in tested else row for row in subject.manifest.rows)
+    report = replace(subject.report, manifest=replace(subject.manifest, rows=rows))
+    text = to_markdown(tell(replace(subject, report=report, test=report.metrics().to_json())))
+    assert "Not measured: the unseen images have no labels" in text
+    assert "Right on" not in text
+    assert "95 % interval" not in text
 
 
 # -- verify ------------------------------------------------------------------------------

@@ -585,13 +585,6 @@ def test_predictions_of_dropped_images(study: Study, monkeypatch: pytest.MonkeyP
     assert CALLS_OUT not in marked_up(at)
 
 
-def test_a_model_is_taken_home(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Helper, "export", lambda _, run, path: path.write_bytes(b"x" * 2_000_000))
-    at = show("results/take_home.py", run=study.ended().id)
-    button(at, "Prepare the file").click().run()
-    assert [each.label for each in at.get("download_button")] == ["Download (2.0 MB)", "Download the table"]
-
-
 # -- runs and data sets, changed and deleted ----------------------------------------------
 
 FIRST = {"runs-table": {"selection": {"rows": [0]}}}

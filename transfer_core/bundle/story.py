@@ -265,7 +265,7 @@ def _limits(subject: Subject) -> list[Block]:
     few = [each["class"] for each in test["per_class"] if each["support"] < FEW]
     if test["n"] and few:
         found.append(f"Fewer than {FEW} test images: {', '.join(few)}. Their figures say little.")
-    if test.get("resampled") == "groups" and test["groups"] < 10:
+    if test["n"] and test.get("resampled") == "groups" and test["groups"] < 10:
         found.append(
             f"Only {test['groups']} groups were held out; with others the figures may be quite different."
         )
