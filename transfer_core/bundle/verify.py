@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 ABOUT, MODEL, SMALL = "bundle.json", "model.onnx", "model-int8.onnx"
 TOLERANCE = 1e-4  # of a probability
+LOG_TOLERANCE = 0.01  # of a probability's logarithm
+FEATURE_TOLERANCE = 1e-3  # of the largest feature
 INT8_TOLERANCE = 0.02  # integer arithmetic differs a little between processors
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # a file of the bundle, one folder deep at most
 
@@ -163,6 +165,14 @@ class _Look:
             raise _wrong(
                 f"model.safetensors and {MODEL} are not the same model: probabilities differ by up to {gap:.1e}, "
                 f"more than {TOLERANCE:.0e}."
+            )
+        # Near 0 and 1 probabilities hide a difference that their logarithms and the features show.
+        odds = _gap(*(np.log(np.maximum(each[1], 1e-7)) for each in (first, second)))
+        seen = _gap(first[2], second[2]) / max(1.0, float(np.abs(first[2]).max()))
+        if not (odds <= LOG_TOLERANCE and seen <= FEATURE_TOLERANCE):
+            raise _wrong(
+                f"model.safetensors and {MODEL} are not the same model: their probabilities agree on these inputs, but "
+                "not what they follow from."
             )
         return f"Probabilities of {len(self.pixels)} inputs differ by at most {gap:.1e} (allowed {TOLERANCE:.0e})."
 
