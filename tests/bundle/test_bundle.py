@@ -82,6 +82,10 @@ def test_the_script_tells_a_changed_answer(copy: Path) -> None:
     said = run_script(copy, "--check")
     assert said.returncode == 1
     assert "FAILED" in said.stdout
+    assert run_script(copy, "--check", "--int8").returncode == 0
+    expected["cases"][0]["int8"][0] += 0.1
+    (copy / "golden/expected.json").write_text(json.dumps(expected))
+    assert run_script(copy, "--check", "--int8").returncode == 1
 
 
 def test_it_says_all_that_is_needed(made: Made) -> None:

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bundle = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
     model = open_model("model-int8.onnx" if options.int8 else "model.onnx")
     if options.check or not options.files:
-        return check(model, bundle, INT8_TOLERANCE if options.int8 else TOLERANCE)
+        return check(model, bundle, options.int8)
     failed = 0
     for name in options.files:
         try:
@@ -142,13 +142,14 @@ def _to_rgb(image: Any, reading: dict[str, Any]) -> Any:
     return image.convert("RGB")
 
 
-def check(model: Any, bundle: dict[str, Any], tolerance: float) -> int:
+def check(model: Any, bundle: dict[str, Any], is_int8: bool) -> int:
     """Compare the model with the answers it gave when it was exported; return 0 where they agree, else 1."""
     golden = HERE / "golden"
+    key, tolerance = ("int8", INT8_TOLERANCE) if is_int8 else ("probabilities", TOLERANCE)
     expected = json.loads((golden / "expected.json").read_text(encoding="utf-8"))
     with np.load(golden / "inputs.npz", allow_pickle=False) as stored:
         pixels = stored["pixels"]
-    wanted = np.array([each["probabilities"] for each in expected["cases"]])
+    wanted = np.array([each[key] for each in expected["cases"]])
     gap = float(np.abs(ask(model, pixels)[0] - wanted).max())
     print(f"{len(pixels)} inputs: largest difference of a probability {gap:.1e} (at most {tolerance:.0e})")
     images = [golden / each["image"] for each in expected["cases"] if each["image"]]
