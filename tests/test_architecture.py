@@ -27,14 +27,16 @@ MAY_IMPORT = {  # part -> the parts of ours that it may import besides itself
     "models": {"data", "files", "errors"},
     "strategies": {"losses", "models", "data", "knobs", "errors"},
     "evaluation": {"models", "data", "files", "errors"},
+    "bundle": {"evaluation", "models", "data", "files", "errors"},
     "training": {"strategies", "models", "data", "evaluation", "knobs", "files", "errors"},
     "advice": {"evaluation", "models", "data", "errors"},
-    "runs": {"training", "strategies", "evaluation", "data", "models", "advice", "files", "errors"},
+    "runs": {"training", "strategies", "evaluation", "data", "models", "advice", "bundle", "files", "errors"},
 }
 ENTRIES = (
     "cli",
     "cli_catalogue",
     "cli_data",
+    "cli_home",
     "cli_house",
     "cli_options",
     "cli_predict",

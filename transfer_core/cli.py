@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from transfer_core import cli_catalogue, cli_data, cli_house, cli_predict, cli_results
+from transfer_core import cli_catalogue, cli_data, cli_home, cli_house, cli_predict, cli_results
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
 from transfer_core.cli_watch import ProgressBar, watch
@@ -226,4 +226,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "delete": cli_house.delete,
     "rename": cli_house.rename,
     "weights": cli_house.weights,
+    "export": cli_home.export,
+    "verify": cli_home.verify,
 }

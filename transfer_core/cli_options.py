@@ -62,6 +62,8 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("run")
     predict.add_argument("paths", nargs="+", help="images, folders or zips")
     predict.add_argument("--csv", metavar="FILE", help="write one row per image")
+    _add_export_options(add("export", "write a run's model, report and self-test into a folder"))
+    add("verify", "check a bundle that `export` wrote").add_argument("folder")
     add("backbones", "list the backbones")
     add("strategies", "list the strategies and their knobs")
     delete = add("delete", "delete a run or a data set with all that depends on it")
@@ -75,6 +77,15 @@ def make_parser() -> argparse.ArgumentParser:
     weights.add_argument("backbone")
     weights.add_argument("--file", help="a .safetensors or .pth file")
     return parser
+
+
+def _add_export_options(export: argparse.ArgumentParser) -> None:
+    add = export.add_argument
+    add("run")
+    add("--to", required=True, metavar="DIR", help="a new or empty folder, or an older bundle")
+    add("--images", action="store_true", help="put up to 8 test images in, for the self-test")
+    add("--names", action="store_true", help="keep file and group names in the table of predictions")
+    add("--int8", action="store_true", help="add a smaller model in 8-bit integers, and measure it")
 
 
 def _add_train_options(train: argparse.ArgumentParser) -> None:

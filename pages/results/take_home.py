@@ -1,44 +1,73 @@
 """Take home: how do I use it elsewhere?"""
 
 import io
+from dataclasses import asdict
 
 import streamlit as st
 
 from pages.ui.adaptation import show_made_for
+from pages.ui.bundle import CONTENTS, show_packed, show_progress
 from pages.ui.parts import finished_run, title
-from pages.ui.state import get_helper, get_lab
-from pages.ui.text import escape, measured, size
-from transfer_core.errors import UserError
+from pages.ui.state import get_lab, get_packer
+from pages.ui.text import escape, measured, plural
+from transfer_core.bundle.subject import Options
+from transfer_core.data.samples import NOTE
+from transfer_core.evaluation.decision import load_wishes
 from transfer_core.evaluation.report import write_csv
+from transfer_core.runs.take_home import find_packed
 
-lab = get_lab()
+MOST_IMAGES = 8
+lab, packer = get_lab(), get_packer()
 title("How do I use it elsewhere?")
 run = finished_run()
-st.markdown(f"**{escape(run.name)}**, {measured(get_lab().tested(run))}.")
+st.markdown(f"**{escape(run.name)}**, {measured(lab.tested(run))}.")
 show_made_for(run)
-backbone = run.spec.make_backbone()
+packed = find_packed(lab, run)
+if packer.is_working(run.id):
+    show_progress(run.id)
+    st.stop()
+if error := packer.error(run.id):
+    st.error(escape(error), icon=":material/error:")
+if packed:
+    show_packed(run, packed)
+    if packed.receipt["wishes"] != asdict(load_wishes(lab.store.folder(run.id))):
+        st.warning(
+            "Thresholds or referral were decided anew since this bundle was made: put it together again.",
+            icon=":material/update:",
+        )
 with st.container(border=True):
-    st.markdown("#### Weights (safetensors)")
-    st.markdown(
-        "All weights in one file that holds numbers only and cannot run code. Its header names the classes, "
-        f"the backbone ({escape(backbone.title)}), the input size ({backbone.size} px), the normalisation "
-        f"and the geometry ({escape(run.spec.geometry)})."
+    st.markdown("#### Put it together again" if packed else "#### The bundle")
+    if not packed:
+        st.markdown("One zip with everything that is needed to use, check and explain the model elsewhere:")
+        st.markdown("\n".join(f"- {each}" for each in CONTENTS))
+    tested = len(lab.library.get_split(run.manifest, run.spec.split).part("test"))
+    count = min(MOST_IMAGES, tested)
+    is_sample = lab.library.about(run.manifest).note == NOTE
+    images = st.toggle(
+        f"Put {plural(count, 'test image')} in, for the self-test",
+        value=is_sample,
+        help="They show that images are read right elsewhere too. They are images of your data set: leave them out where "
+        "they must not leave. Without them the self-test uses drawn patterns.",
     )
-    path = lab.store.folder(run.id) / f"{run.id}.safetensors"
-    if not path.exists() and st.button("Prepare the file", type="primary", icon=":material/inventory_2:"):
-        try:
-            with st.spinner("Putting the weights together", show_time=True):
-                get_helper().export(run.id, path)
-            st.rerun()
-        except UserError as error:
-            st.error(escape(error), icon=":material/error:")
-    if path.exists():
-        label = f"Download ({size(path.stat().st_size)})"
-        st.download_button(label, path.read_bytes, path.name, type="primary", icon=":material/download:",
-                           on_click="ignore")  # fmt: skip
+    names = st.toggle(
+        "Keep file and group names in the table of predictions",
+        help="Names of files can hold names of people. Without them images are named by a hash, and groups by numbers.",
+    )
+    int8 = st.toggle(
+        "Add a smaller model (8-bit integers)",
+        help="About a quarter of the size, often faster. What it costs is measured here, on the test images, which takes "
+        "a minute or two.",
+    )
+    if st.button(
+        "Put the bundle together",
+        type="secondary" if packed else "primary",
+        icon=":material/inventory_2:",
+    ):
+        packer.start(run.id, Options(images=images, names=names, int8=int8))
+        st.rerun()
 with st.container(border=True):
-    st.markdown("#### Predictions (CSV)")
-    st.markdown("Every image of the data set with its part, label and the probability of each class.")
+    st.markdown("#### Predictions alone (CSV)")
+    st.markdown("Every image of the data set with its file, part, label and the probability of each class.")
     text = io.StringIO()
     write_csv(lab.report(run), text)
     st.download_button(
@@ -52,6 +81,7 @@ with st.container(border=True):
 with st.container(border=True):
     st.markdown("#### On the command line")
     st.code(
-        f"uv run transfer-lab predict {run.id} IMAGE...\nuv run transfer-lab show {run.id} --json",
+        f"uv run transfer-lab export {run.id} --to FOLDER\nuv run transfer-lab verify FOLDER\n"
+        f"uv run transfer-lab predict {run.id} IMAGE...",
         language="bash",
     )

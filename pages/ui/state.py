@@ -27,6 +27,7 @@ from transfer_core.runs.intake import Intake
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.prediction_jobs import PredictionJobs
 from transfer_core.runs.store import Run
+from transfer_core.runs.take_home import Packer
 
 KEYS = ("data", "split", "run")
 WHILE_ONE_WAITS = 5_000  # images in which look-alikes are looked for while a page is open
@@ -59,6 +60,12 @@ def get_predictions() -> PredictionJobs:
     jobs = PredictionJobs(get_lab().home)
     jobs.sweep()
     return jobs
+
+
+@st.cache_resource(show_spinner=False)
+def get_packer() -> Packer:
+    """Return the one maker of bundles of this server."""
+    return Packer(get_lab().home)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)  # not cache_data, which copies each time it is asked

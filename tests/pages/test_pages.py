@@ -32,7 +32,6 @@ from tests.pages.screens import (
     words,
 )
 from transfer_core.models.backbones import get_backbone
-from transfer_core.runs.helper import Helper
 from transfer_core.runs.uploads import open_upload, receive
 
 STATES = ("queued", "running", "stopping", "done", "stopped", "failed", "lost")
@@ -563,13 +562,6 @@ def test_runs_on_other_images_are_not_set_side_by_side(study: Study) -> None:
     at = show("results/compare.py", run=there.id)
     at.multiselect[0].set_value([run.id for run in study.store.runs()]).run()
     assert "different images" in at.warning[0].value
-
-
-def test_a_model_is_taken_home(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Helper, "export", lambda _, run, path: path.write_bytes(b"x" * 2_000_000))
-    at = show("results/take_home.py", run=study.ended().id)
-    button(at, "Prepare the file").click().run()
-    assert [each.label for each in at.get("download_button")] == ["Download (2.0 MB)", "Download the table"]
 
 
 # -- runs and data sets, changed and deleted ----------------------------------------------

@@ -58,6 +58,14 @@ def get_augmentation(name: str) -> Augmentation:
     raise UserError(f"There is no augmentation {name!r}; choose one of {names}.")
 
 
+def list_symmetries(name: str) -> list[tuple[int, bool, bool]]:
+    """Return (quarter turns, mirrored left and right, mirrored up and down) of each view, the image itself first.
+
+    Only the image itself for a policy that does more than mirror and turn.
+    """
+    return list(_SYMMETRIES.get(name, [(0, False, False)]))
+
+
 def count_views(name: str, wanted: int | None = None) -> int:
     """Return how many stored views a policy gets: as many as wanted, no more than differ.
 

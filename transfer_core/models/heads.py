@@ -213,5 +213,11 @@ def add_scale_and_shift(stages: nn.Module) -> nn.ModuleList:
 def bake(stages: nn.Module) -> None:
     """Multiply scales and add shifts into the weights, so that plain convolutions remain."""
     for module in list(stages.modules()):
-        for name in list(getattr(module, "parametrizations", {})):
-            parametrize.remove_parametrizations(module, name)
+        names = list(getattr(module, "parametrizations", {}))
+        values = {name: getattr(module, name).detach().clone() for name in names}
+        if values:
+            # A copy shares the class that parametrisation made: it is left, not changed, or the original would break.
+            module.__class__ = type(module).__mro__[1]
+            del module.parametrizations
+        for name, value in values.items():
+            setattr(module, name, nn.Parameter(value))

@@ -10,7 +10,7 @@ from typing import Any
 
 from transfer_core.errors import UserError
 from transfer_core.runs.explaining import EXPLAINED, answer_why
-from transfer_core.runs.predictor import Predictor, export_run
+from transfer_core.runs.predictor import Predictor
 from transfer_core.runs.store import RunStore
 
 KEPT = 3  # models in memory
@@ -26,7 +26,7 @@ class Answering:
         self._answers: dict[str, Callable[[Request], dict[str, Any]]] = {
             "predict": self._predict,
             "job": self._job,
-            "export": self._export,
+            "pack": self._pack,
             "study": self._study,
             "weights": self._weights,
             **dict.fromkeys(EXPLAINED, self._explain),
@@ -67,8 +67,12 @@ class Answering:
         work_off(self._home, request["job"], self.model)
         return {}
 
-    def _export(self, request: Request) -> dict[str, Any]:
-        export_run(self._store, self._store.get(request["run"]), Path(request["path"]))
+    def _pack(self, request: Request) -> dict[str, Any]:
+        from transfer_core.bundle.subject import Options
+        from transfer_core.runs.lab import Lab
+        from transfer_core.runs.take_home import pack_bundle
+
+        pack_bundle(Lab(self._home), self._store.get(request["run"]), Options(**request["options"]))
         return {}
 
     def _study(self, request: Request) -> dict[str, Any]:

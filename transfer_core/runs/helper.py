@@ -85,9 +85,9 @@ class Helper:
         """See predictions of a few images through, that somebody asked for as a job."""
         self._ask({"do": "job", "job": job})
 
-    def export(self, run: str, path: Path) -> dict[str, Any]:
-        """Write a run's weights to a file."""
-        return self._ask({"do": "export", "run": run, "path": str(path)})
+    def pack(self, run: str, options: dict[str, bool]) -> None:
+        """Make a run's bundle and keep it, packed, with the run."""
+        self._ask({"do": "pack", "run": run, "options": options})
 
     def study(self, run: str, what: str) -> dict[str, Any]:
         """Study a run's data set, its "labels" or its learning "curve"; what is found is kept with the run."""

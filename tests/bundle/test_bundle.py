@@ -1,0 +1,357 @@
+"""A bundle does elsewhere what the app does, says nothing it should not, and tells when it was changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from tests.bundle.conftest import CLASSES, PATIENT, Made, load_expected, rewrite
+from transfer_core.bundle import make
+from transfer_core.bundle.document import to_markdown
+from transfer_core.bundle.graph import Session
+from transfer_core.bundle.story import tell
+from transfer_core.bundle.subject import Options
+from transfer_core.bundle.verify import Check, Verdict, verify
+from transfer_core.cli import main
+from transfer_core.errors import UserError
+from transfer_core.runs.predictor import Predictor
+from transfer_core.runs.take_home import export_bundle, make_subject
+
+OURS = ("torch", "torchvision", "timm", "onnx", "transfer_core", "sklearn", "pandas", "scipy", "safetensors")
+
+
+def run_script(
+    folder: Path, *arguments: str, without: tuple[str, ...] = OURS
+) -> subprocess.CompletedProcess[str]:
+    """Run the bundle's own script where some modules cannot be imported, far from this checkout."""
+    code = (
+        "import sys, runpy\n"
+        f"for name in {without!r}: sys.modules[name] = None\n"
+        f"sys.argv = ['predict.py', *{list(arguments)!r}]\n"
+        f"sys.path[0] = {str(folder)!r}\n"
+        f"runpy.run_path({str(folder / 'predict.py')!r}, run_name='__main__')"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, timeout=120, check=False
+    )
+
+
+def test_its_own_script_needs_numpy_and_onnx_runtime_alone(made: Made) -> None:
+    said = run_script(made.folder, "--check", without=(*OURS, "PIL"))
+    assert said.returncode == 0, said.stderr
+    assert "passed" in said.stdout
+    assert "need Pillow" in said.stdout
+    assert run_script(made.folder, "--check", "--int8").returncode == 0
+
+
+def test_its_own_script_says_what_the_app_says(made: Made) -> None:
+    names = [f"golden/{number}.png" for number in range(1, 9)]
+    said = [json.loads(line) for line in run_script(made.folder, *names).stdout.splitlines()]
+    predictor, decision = Predictor(made.lab.store, made.run), made.lab.decision(made.run)
+    plain = np.array([
+        list(predictor.predict_bytes(name, (made.folder / name).read_bytes()).probabilities.values()) for name in names
+    ])  # fmt: skip
+    chances = decision.calibrated(plain)
+    assert [each["class"] for each in said] == [decision.classes[number] for number in decision.said(chances)]
+    assert [each["to_a_person"] for each in said] == decision.refers(chances).tolist()
+    found = np.array([list(each["probabilities"].values()) for each in said])
+    assert np.abs(found - chances).max() < 1e-4
+    for each, inside in zip(said, decision.sets(chances), strict=True):
+        assert each["set"] == [name for name, is_in in zip(decision.classes, inside, strict=True) if is_in]
+
+
+def test_the_script_tells_a_changed_answer(copy: Path) -> None:
+    expected = json.loads((copy / "golden/expected.json").read_text())
+    expected["cases"][3]["probabilities"][0] += 0.001
+    (copy / "golden/expected.json").write_text(json.dumps(expected))
+    said = run_script(copy, "--check")
+    assert said.returncode == 1
+    assert "FAILED" in said.stdout
+    assert run_script(copy, "--check", "--int8").returncode == 0
+    expected["cases"][0]["int8"][0] += 0.1
+    (copy / "golden/expected.json").write_text(json.dumps(expected))
+    assert run_script(copy, "--check", "--int8").returncode == 1
+
+
+def test_it_says_all_that_is_needed(made: Made) -> None:
+    about, decision = made.about, made.lab.decision(made.run)
+    assert about["classes"] == list(decision.classes)
+    assert about["decision"]["temperature"] == decision.temperature
+    assert about["decision"]["thresholds"] == {CLASSES[0]: 0.2}
+    assert about["decision"]["set_threshold"] == decision.set_threshold > 0
+    assert about["data"]["manifest"] == made.run.manifest
+    assert about["agreement_with_report"]["same_class"] == 1.0
+    assert about["agreement_with_report"]["largest_difference"] < 0.01
+    assert set(about["files"]) >= {
+        "README.md",
+        "model_card.md",
+        "report.html",
+        "report.pdf",
+        "predictions.csv",
+        "predict.py",
+    }
+    with safe_open(made.folder / "model.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["classes"]) == about["classes"]
+
+
+def test_int8_is_measured_on_the_test_images(made: Made) -> None:
+    int8, subject = made.about["int8"], make_subject(made.lab, made.run)
+    rows = subject.tested()
+    pixels = np.stack([subject.prepare(subject.picture(row.image)) for row in rows])
+    truth = np.array([subject.manifest.classes.index(row.label or "") for row in rows])
+    for name, key in (("model.onnx", "accuracy_float"), ("model-int8.onnx", "accuracy_int8")):
+        said = Session(made.folder / name).say(pixels)[0].argmax(1)
+        assert int8[key] == (said == truth).mean()
+    assert int8["n"] == len(rows)
+    low, high = int8["difference_ci"]
+    assert low <= int8["balanced_accuracy_difference"] <= high
+    assert int8["mb_int8"] < 0.4 * int8["mb_float"]
+    assert min(int8["ms_int8"], int8["ms_float"]) > 0
+
+
+def test_names_and_metadata_stay_at_home(made: Made, tmp_path: Path) -> None:
+    for path in made.folder.rglob("*"):
+        if path.is_file():
+            assert PATIENT.encode() not in path.read_bytes(), path
+    for path in (made.folder / "golden").glob("*.png"):
+        with Image.open(path) as image:
+            assert not image.info
+    subject = make_subject(made.lab, made.run)
+    with (tmp_path / "named.csv").open("w", newline="", encoding="utf-8") as out:
+        make.write_rows(subject.report, out, with_names=True)
+    assert PATIENT in (tmp_path / "named.csv").read_text(encoding="utf-8")
+
+
+def test_the_table_keeps_groups_apart_and_holds_no_formula(made: Made) -> None:
+    with (made.folder / "predictions.csv").open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    groups = made.lab.library.get(made.run.manifest).by_image
+    pairs = {(row["group"], groups[row["image"]].group) for row in rows}
+    assert len(pairs) == len({own for own, _ in pairs}) == len({other for _, other in pairs}) > 1
+    cells = [cell for row in rows for cell in (*row, *row.values())]
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")]
+
+
+class Tags(HTMLParser):
+    """Every tag and attribute of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def test_the_report_asks_the_network_for_nothing_whatever_a_name_says(made: Made) -> None:
+    page = (made.folder / "report.html").read_text(encoding="utf-8")
+    found = Tags(page)
+    assert not found.tags & {
+        "img",
+        "script",
+        "link",
+        "a",
+        "b",
+        "iframe",
+        "object",
+        "embed",
+        "image",
+        "use",
+        "base",
+    }
+    assert not found.attributes & {"src", "href", "srcset", "xlink:href", "onload", "onclick", "style"}
+    assert "url(" not in page
+    assert "@import" not in page
+    assert "default-src 'none'" in page
+    assert {"svg", "table", "h1"} <= found.tags
+    assert "&lt;img src=http://evil.test/a.png&gt;" in page
+
+
+def test_markdown_shows_names_letter_by_letter(made: Made) -> None:
+    for name in ("model_card.md", "README.md"):
+        text = (made.folder / name).read_text(encoding="utf-8")
+        assert not re.search(r"(?<!\\)<(img|b)\b", text)
+        assert not re.search(r"(?<!\\)\]\(", text)
+        assert "\\[a\\](http" in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+
+
+def test_the_report_says_the_figures_with_n_and_interval(made: Made) -> None:
+    page, test = (made.folder / "report.html").read_text(encoding="utf-8"), made.lab.tested(made.run)
+    low, high = (100 * end for end in test["accuracy_ci"])
+    spread = f"95 % interval {low:.1f} to {high:.1f} %" if low < high else "too few images for an interval"
+    assert f"Right on {100 * test['accuracy']:.1f} % of {test['n']} unseen images ({spread})" in page
+    assert (made.folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_without_labels_the_story_claims_nothing(made: Made) -> None:
+    subject = make_subject(made.lab, made.run)
+    tested = {row.image for row in subject.tested()}
+    rows = tuple(replace(row, label=None) if row.image in tested else row for row in subject.manifest.rows)
+    report = replace(subject.report, manifest=replace(subject.manifest, rows=rows))
+    text = to_markdown(tell(replace(subject, report=report, test=report.metrics().to_json())))
+    assert "Not measured: the unseen images have no labels" in text
+    assert "Right on" not in text
+    assert "95 % interval" not in text
+
+
+# -- verify ------------------------------------------------------------------------------
+
+
+def test_verify_passes_and_says_so(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(made.folder), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["passed"]
+    assert [each["passed"] for each in answer["checks"]] == [True] * 6
+
+
+def scale_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    tensors = load_file(path)
+    tensors["heads.main.bias"][0] += 0.05
+    save_file(tensors, path, metadata=header)
+
+
+def relabel_model(folder: Path) -> None:
+    model = onnx.load(folder / "model.onnx")
+    (classes,) = (each for each in model.metadata_props if each.key == "classes")
+    classes.value = json.dumps(json.loads(classes.value)[::-1])
+    onnx.save(model, folder / "model.onnx")
+
+
+def cut_short(folder: Path, name: str = "model.onnx") -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def paint_over(folder: Path) -> None:
+    with Image.open(folder / "golden/2.png") as image:
+        image.point(lambda value: 255 - value).save(folder / "golden/2.png")
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "weights": (scale_weights, "model.safetensors is not the file that was exported"),
+    "weights, hashed anew": (lambda f: (scale_weights(f), rewrite(f)), "are not the same model"),
+    "order of classes": (lambda f: rewrite(f, lambda a: a["classes"].reverse()), "not in their order"),
+    "order of classes in the model": (lambda f: (relabel_model(f), rewrite(f)), "not in their order"),
+    "onnx cut short": (lambda f: (cut_short(f), rewrite(f)), "model.onnx is damaged"),
+    "weights cut short": (lambda f: (cut_short(f, "model.safetensors"), rewrite(f)), "model.safetensors is damaged"),
+    "temperature": (lambda f: rewrite(f, lambda a: a["decision"].update(temperature=9.0)), "are not the same model"),
+    "another backbone": (lambda f: rewrite(f, lambda a: a["network"].update(backbone="lite1")), "does not hold the weights"),
+    "a file is missing": (lambda f: (f / "predict.py").unlink(), "predict.py is missing"),
+    "a file is not listed": (lambda f: rewrite(f, lambda a: a["files"].pop("model.onnx")), "does not list model.onnx"),
+    "a path that leads out": (lambda f: rewrite(f, lambda a: a["files"].update({"../../etc/passwd": "0"})), "no file of a bundle"),
+    "another image": (lambda f: (paint_over(f), rewrite(f)), "golden/2.png does not become"),
+    "nonsense": (lambda f: rewrite(f, lambda a: a.update(decision=None)), "could not be looked at"),
+    "pickled inputs": (
+        lambda f: (np.savez(f / "golden/inputs.npz", pixels=np.array([{}], dtype=object)), rewrite(f)), "could not be looked at"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_spoilt_bundle_fails_with_a_sentence(
+    name: str, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil, sentence = SPOILT[name]
+    spoil(copy)
+    assert main(["verify", str(copy)]) == 1
+    said = capsys.readouterr().out
+    assert sentence in said
+    assert "FAILED" in said
+    assert "Traceback" not in said
+
+
+def test_what_is_no_bundle_is_told_from_a_spoilt_one(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(tmp_path / "nowhere"), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "no-bundle"
+    rewrite(copy, lambda about: about.update(format=99))
+    assert main(["verify", str(copy), "--json"]) == 2
+    assert "format 99" in json.loads(capsys.readouterr().out)["error"]["message"]
+    (copy / "bundle.json").write_text("{")
+    assert main(["verify", str(copy), "--json"]) == 2
+    assert "damaged" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+# -- where it goes -----------------------------------------------------------------------
+
+
+def test_it_overwrites_nothing_but_a_bundle(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "holiday"
+    target.mkdir()
+    (target / "photo.jpg").write_bytes(b"x")
+    with pytest.raises(UserError, match="name a new or an empty folder"):
+        export_bundle(made.lab, made.run, target, Options(), lambda *_: None)
+    assert [each.name for each in target.iterdir()] == ["photo.jpg"]
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(UserError, match="name a new or an empty folder"):
+        export_bundle(made.lab, made.run, tmp_path / "file", Options(), lambda *_: None)
+
+
+def test_a_failed_self_test_leaves_what_was_there(
+    made: Made, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (copy / "bundle.json").read_bytes()
+    monkeypatch.setattr(make, "verify", lambda _: Verdict("", "", (Check("x", False, "Not the same."),)))
+    with pytest.raises(UserError, match="failed its self-test, so nothing was written: Not the same"):
+        export_bundle(made.lab, made.run, copy, Options(), lambda *_: None)
+    assert (copy / "bundle.json").read_bytes() == before
+    assert [each.name for each in copy.parent.iterdir()] == ["copy"]
+
+
+def test_a_new_bundle_takes_the_place_of_an_older_one(
+    made: Made, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy / "left-over.txt").write_text("x")
+    monkeypatch.setenv("TRANSFER_LAB_HOME", str(made.lab.home))
+    assert main(["export", made.run.id, "--to", str(copy)]) == 0
+    names = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
+    assert "left-over.txt" not in names
+    assert not [name for name in names if name.endswith(".png") or "int8" in name]
+    assert verify(copy).passed
+    drawn, images = (load_expected(folder) for folder in (copy, made.folder))
+    assert drawn.shape == images.shape
+    assert not np.allclose(drawn, images)
+
+
+@pytest.mark.slow
+def test_it_runs_in_a_fresh_environment(made: Made, tmp_path: Path) -> None:
+    """As its README says: nothing but onnxruntime and numpy."""
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.skip("uv is not here to make an environment")
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, tmp_path / "venv"], check=True)
+    install = [uv, "pip", "install", "-q", "--python", python, "onnxruntime", "numpy"]
+    got = subprocess.run(install, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=240)
+    if got.returncode:
+        pytest.skip("no package index can be reached from here")
+    said = subprocess.run(
+        [python, "predict.py", "--check"], capture_output=True, text=True, cwd=made.folder, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.rstrip().endswith("passed")

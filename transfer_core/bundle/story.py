@@ -1,0 +1,312 @@
+"""What a report and a model card say, in words, with every figure's n and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transfer_core.bundle.document import Block, Bullets, Heading, Picture, Table, Text
+from transfer_core.bundle.plots import draw_confusion, draw_curves, draw_intervals, draw_reliability
+from transfer_core.bundle.subject import Subject
+from transfer_core.data.manifest import Row
+from transfer_core.evaluation.calibrate import reliability
+from transfer_core.evaluation.cases import make_cases
+from transfer_core.evaluation.metrics import make_metrics
+
+FEW = 20  # images of a class, below which no figure of it means much
+MANY = 25  # classes, from which a matrix is no longer read
+PARTS = {"train": "training", "val": "validation", "target_train": "target, labels hidden", "test": "test"}
+
+
+def tell(subject: Subject) -> list[Block]:
+    """Return the whole story of a run: what it is for, how well it does, how that is known, and where it ends."""
+    return [
+        *_headline(subject), *_purpose(subject), *_figures(subject), *_decision(subject), *_data(subject),
+        *_limits(subject), *_origin(subject),
+    ]  # fmt: skip
+
+
+def headline(test: Mapping[str, Any]) -> str:
+    """Return the one sentence that says how well a model does."""
+    if not test["n"]:
+        return "Not measured: the unseen images have no labels."
+    return f"Right on {percent(test['accuracy'])} of {test['n']:,} unseen images ({_between(test['accuracy_ci'])})."
+
+
+def _headline(subject: Subject) -> list[Block]:
+    return [Heading(subject.name, 1), Text(headline(subject.test)), Text(_held_out(subject))]
+
+
+def _held_out(subject: Subject) -> str:
+    split, test = subject.split, subject.test
+    kinds = {
+        "image": "single images, drawn at random",
+        "group": "whole groups (such as patients or parts) that training never saw",
+        "domain": f"the domain {split.test_domain}, which training never saw",
+        "given": "the test images named when the data set was brought",
+        "transfer": f"a part of the images of {split.test_domain} that training never saw",
+    }
+    units = f"{test['groups']} groups" if test.get("resampled") == "groups" else "single images"
+    rest = f" Intervals are 95 % and treat {units} as independent." if test["n"] else ""
+    rule, epoch = subject.result["selection_rule"], subject.result["best_epoch"]
+    return (
+        f"Held out: {kinds[split.rule]}. Chosen by {rule} (epoch {epoch} of {subject.result['epoch']}).{rest}"
+    )
+
+
+def _purpose(subject: Subject) -> list[Block]:
+    names = ", ".join(subject.manifest.classes)
+    blocks: list[Block] = [
+        Heading("What it is for"),
+        Text(
+            f"It tells {len(subject.manifest.classes)} classes apart ({names}) in images like those of the data set "
+            f"{subject.manifest.name}. It supports a person's decision; it has not been assessed as a medical device or "
+            "for any safety purpose."
+        ),
+    ]
+    if subject.split.rule == "transfer":
+        target = subject.split.test_domain
+        blocks.append(
+            Text(f"It was adapted to images of {target}; on others it may do worse than these figures say.")
+        )
+    return blocks
+
+
+def _figures(subject: Subject) -> list[Block]:
+    test = subject.test
+    blocks: list[Block] = [Heading("How well it does on unseen images")]
+    if not test["n"]:
+        return [*blocks, Text("This cannot be said: none of the unseen images has a label.", warning=True)]
+    rows = [("Accuracy", "accuracy"), ("Balanced accuracy", "balanced_accuracy"), ("Macro-F1", "macro_f1")]
+    blocks.append(
+        Table(
+            ("Figure", "Value", "95 % interval", "n"),
+            [(name, percent(test[key]), _ends(test[f"{key}_ci"]), f"{test['n']:,}") for name, key in rows],
+        )
+    )
+    blocks.append(Picture(draw_intervals(test["per_class"]), "How much of each class is found"))
+    blocks.append(
+        Table(
+            ("Class", "Found (recall)", "95 %", "Right when said (precision)", "95 %", "F1", "n"),
+            [_class_row(each) for each in test["per_class"]],
+        )
+    )
+    if len(test["confusion"]) <= MANY:
+        names = [each["class"] for each in test["per_class"]]
+        blocks.append(
+            Picture(draw_confusion(test["confusion"], names), "What each class was taken for, in images")
+        )
+    blocks += _by_domain(subject)
+    if subject.verdict:
+        low, high = (100 * end for end in subject.verdict.interval)
+        blocks.append(
+            Text(
+                f"Did adaptation help? {subject.verdict.verdict.capitalize()}: balanced accuracy "
+                f"{100 * subject.verdict.value:+.1f} points beside the same run without it (95 % {low:+.1f} to {high:+.1f}, "
+                f"{subject.verdict.n:,} images, {subject.verdict.resampled} resampled).",
+                warning=subject.verdict.is_harmful,
+            )
+        )
+    if len(subject.epochs) > 1:
+        blocks.append(Picture(draw_curves(subject.epochs), "How it learnt: accuracy after each epoch"))
+    return blocks
+
+
+def _class_row(each: Mapping[str, Any]) -> tuple[str, ...]:
+    if not each["support"]:
+        return (each["class"], "-", "-", "-", "-", "-", "0")
+    return (
+        each["class"], percent(each["recall"]), _ends(each["recall_ci"]), percent(each["precision"]),
+        _ends(each["precision_ci"]), percent(each["f1"]), f"{each['support']:,}",
+    )  # fmt: skip
+
+
+def _by_domain(subject: Subject) -> list[Block]:
+    """Return the accuracy on each domain of the test images, where there is more than one."""
+    place = {image: number for number, image in enumerate(subject.report.images)}
+    said = subject.report.probabilities.argmax(1)
+    by_domain: dict[str, list[Row]] = {}
+    for row in subject.tested():
+        by_domain.setdefault(row.domain or "no domain", []).append(row)
+    if len(by_domain) < 2:
+        return []
+    rows = []
+    for name, own in sorted(by_domain.items()):
+        hits = np.array([subject.manifest.classes[said[place[row.image]]] == row.label for row in own])
+        rows.append((name, percent(hits.mean()), _ends(_share_interval(subject, hits, own)), f"{len(own):,}"))
+    return [Table(("Domain", "Accuracy", "95 % interval", "n"), rows)]
+
+
+def _share_interval(
+    subject: Subject, hits: npt.NDArray[np.bool_], rows: Sequence[Row]
+) -> tuple[float, float]:
+    """Return the 95 % interval of a share of images [n]; whole groups are drawn where the split kept them apart."""
+    groups = [row.group or row.image for row in rows] if subject.report.grouped else None
+    yes = np.ones(len(hits), dtype=np.int64)
+    return make_metrics(yes, hits.astype(np.int64), ("no", "yes"), groups).accuracy_ci
+
+
+def _decision(subject: Subject) -> list[Block]:
+    rule = subject.decision
+    blocks: list[Block] = [Heading("What its probabilities mean")]
+    blocks.append(
+        Text(
+            f"Probabilities are calibrated by a temperature of {rule.temperature:.3g}, fitted on {rule.images:,} validation "
+            "images; it never changes which class is likeliest. The exported model has it inside."
+        )
+    )
+    if rule.shifted:
+        blocks.append(
+            Text(
+                "The test images are of another domain than those it was fitted on, so neither calibration nor coverage is "
+                "promised there.",
+                warning=True,
+            )
+        )
+    blocks += _measured_decision(subject)
+    if rule.wishes.thresholds:
+        rows = [(name, percent(limit)) for name, limit in rule.wishes.thresholds.items()]
+        blocks.append(Table(("Class", "said from a probability of"), rows))
+    return blocks
+
+
+def _measured_decision(subject: Subject) -> list[Block]:
+    """Return what calibration, sets, thresholds and referring come to on the labelled test images."""
+    rule, cases = subject.decision, make_cases(subject.report)
+    plain, truth, rows = cases.probabilities, cases.truth, cases.rows
+    if not len(truth):
+        return []
+    calibrated = rule.calibrated(plain)
+    found = reliability(plain, truth), reliability(calibrated, truth)
+    blocks: list[Block] = [
+        Picture(draw_reliability(*found), f"Does 80 % mean 80 %? Measured on {len(truth):,} test images")
+    ]
+    inside = rule.sets(calibrated)
+    hits = inside[np.arange(len(truth)), truth]
+    asked = f"Prediction sets, asked to hold the true class {percent(rule.wishes.coverage, 0)} of the time, held it on "
+    blocks.append(
+        Text(
+            f"{asked}{percent(hits.mean())} of {len(truth):,} test images "
+            f"({_between(_share_interval(subject, hits, rows))}), with {inside.sum(1).mean():.2f} classes on average."
+            if rule.set_threshold
+            else "Prediction sets hold every class: there were too few validation images to promise the coverage."
+        )
+    )
+    said = rule.said(calibrated)
+    if rule.wishes.thresholds:
+        right = said == truth
+        blocks.append(
+            Text(
+                f"With the thresholds below it is right on {percent(right.mean())} of {len(truth):,} test images "
+                f"({_between(_share_interval(subject, right, rows))}); the figures above are without them."
+            )
+        )
+    if rule.wishes.refer_below:
+        left = ~rule.refers(calibrated)
+        right = said[left] == truth[left]
+        rest = [row for row, stays in zip(rows, left, strict=True) if stays]
+        words = f"What is said with less than {percent(rule.wishes.refer_below, 0)} goes to a person: "
+        words += f"{int((~left).sum()):,} of {len(truth):,} test images."
+        if rest:
+            words += f" Of the other {len(rest):,} it was right on {percent(right.mean())} "
+            words += f"({_between(_share_interval(subject, right, rest))})."
+        blocks.append(Text(words))
+    return blocks
+
+
+def _data(subject: Subject) -> list[Block]:
+    manifest, counts = subject.manifest, subject.split.receipt.counts
+    parts = [part for part in PARTS if part in counts]
+    rows = [(name, *(f"{counts[part].get(name, 0):,}" for part in parts)) for name in manifest.classes]
+    rows.append(("all", *(f"{sum(counts[part].values()):,}" for part in parts)))
+    blocks: list[Block] = [
+        Heading("What it learnt from"),
+        Text(
+            f"Data set {manifest.name} ({len(manifest.rows):,} images), version {manifest.id}. {subject.note}".strip()
+        ),
+        Table(("Labelled images", *(PARTS[part] for part in parts)), rows),
+    ]
+    domains = ", ".join(f"{name} ({number:,})" for name, number in manifest.domains.items())
+    receipt = subject.split.receipt
+    facts = [f"Images by domain: {domains}."] if domains else []
+    if manifest.groups:
+        facts.append(
+            f"{len(manifest.groups):,} groups; {receipt.groups_shared:,} of them on more than one side of the split."
+        )
+    facts.append(
+        f"{receipt.pixels_shared:,} identical and {receipt.near_duplicates:,} nearly identical pictures on more than one side."
+    )
+    return [*blocks, Bullets(facts)]
+
+
+def _limits(subject: Subject) -> list[Block]:
+    """Return in plain words where the figures end."""
+    test, split, manifest = subject.test, subject.split, subject.manifest
+    found = [
+        "An image that shows none of these classes gets one of them all the same.",
+        "Images of another device, site, way of preparing or population than those above were not tested.",
+    ]
+    if split.rule == "image" and split.receipt.groups_shared:
+        found.append(
+            "Images of the same groups were on both sides of the split: on new groups it may do worse."
+        )
+    if split.rule == "image" and not manifest.groups:
+        found.append(
+            "No groups (patients, parts) were named, so images of one may be on both sides of the split."
+        )
+    if split.rule in ("domain", "transfer") and split.test_domain:
+        found.append(f"Of other domains, only {split.test_domain} was tested.")
+    few = [each["class"] for each in test["per_class"] if each["support"] < FEW]
+    if test["n"] and few:
+        found.append(f"Fewer than {FEW} test images: {', '.join(few)}. Their figures say little.")
+    if test["n"] and test.get("resampled") == "groups" and test["groups"] < 10:
+        found.append(
+            f"Only {test['groups']} groups were held out; with others the figures may be quite different."
+        )
+    origin = "The labels came with the data set and were taken as true"
+    by_hand = test["n"] and not subject.result["test"]["n"]
+    found.append(
+        f"{origin}; those of the test images were given by hand after training." if by_hand else f"{origin}."
+    )
+    return [Heading("Where it ends"), Bullets(found)]
+
+
+def _origin(subject: Subject) -> list[Block]:
+    spec, backbone = subject.spec, subject.backbone
+    views = f"averaged over {subject.views} views" if subject.views > 1 else "one view an image"
+    environment = ", ".join(f"{name} {value}" for name, value in subject.result["environment"].items())
+    return [
+        Heading("How it came about"),
+        Bullets(
+            [
+                f"{subject.strategy} of {backbone.title}, {spec['cut']} of {len(backbone.stages)} stages frozen, seed {spec['seed']}.",
+                f"Images of {backbone.size} pixels, geometry {spec['geometry']}, augmentation {spec['augment']}, {views}.",
+                f"Pretrained weights: {backbone.weights.name} ({backbone.licence}).",
+                f"Run {subject.run} of {subject.made}, split {split_words(subject)}.",
+                f"Environment: {environment}.",
+            ]
+        ),
+    ]
+
+
+def split_words(subject: Subject) -> str:
+    """Return how the images were divided, with what is needed to do it again."""
+    split = subject.split
+    return f"{split.id} by {split.rule}, seed {split.seed}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share as percent."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def _ends(bounds: Sequence[float]) -> str:
+    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %" if bounds[0] < bounds[1] else "-"
+
+
+def _between(bounds: Sequence[float]) -> str:
+    """Return an interval in words; of images that are all right or all wrong resampling finds none."""
+    return f"95 % interval {_ends(bounds)}" if bounds[0] < bounds[1] else "too few images for an interval"
