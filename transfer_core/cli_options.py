@@ -61,6 +61,13 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("run")
     predict.add_argument("paths", nargs="+")
     predict.add_argument("--csv", metavar="FILE")
+    compare = add("compare", "say which of several runs is better on the same test images")
+    compare.add_argument("runs", nargs="+", metavar="RUN")
+    sweep = add("sweep", "train once for every number of frozen stages")
+    sweep.add_argument(
+        "--cuts", default="all", help="numbers of frozen stages such as 0,3,5; all if not given"
+    )
+    _add_train_options(sweep)
     add("backbones", "list the backbones")
     add("strategies", "list the strategies and their knobs")
     delete = add("delete", "delete a run or a data set with all that depends on it")
