@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,7 +12,8 @@ from transfer_core.figures import plain
 
 MARGIN = {"l": 8, "r": 8, "t": 48, "b": 36}
 GREY = "#7d8c91"  # readable on light and on dark
-LONGEST = 44  # letters of a name beside a row
+LONGEST = 60  # letters of a name in a title
+FOLD = 36  # letters of a line beside a row
 
 
 def forest(
@@ -25,7 +27,7 @@ def forest(
     """Accuracy of each entry as a point with its interval, a row each, and its seeds as small rings."""
     figure = go.Figure()
     for index, name in enumerate(names):
-        row = short(name)
+        row = folded(name)
         low, high = intervals[index]
         figure.add_scatter(
             x=[values[index]], y=[row], mode="markers", showlegend=False,
@@ -38,8 +40,8 @@ def forest(
                 marker={"size": 9, "color": colours[index], "symbol": "circle-open", "line": {"width": 1.5}},
                 hovertemplate="one seed: %{x:.1%}<extra></extra>",
             )  # fmt: skip
-    figure.update_layout(title=title, height=110 + 30 * len(names), margin=MARGIN, xaxis_tickformat=".0%")
-    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_layout(title=title, height=110 + 34 * len(names), margin=MARGIN, xaxis_tickformat=".0%")
+    figure.update_yaxes(range=[len(names) - 0.4, -0.6], automargin=True)
     return figure
 
 
@@ -69,7 +71,7 @@ def accuracy_against_cost(
     wide = min(costs) > 0 and max(costs) > 20 * min(costs)
     figure.update_xaxes(type="log" if wide else "linear", automargin=True)
     if wide:
-        figure.update_xaxes(dtick=1)
+        figure.update_xaxes(dtick="D2", tickformat="~s")
     elif max(costs) == min(costs):
         figure.update_xaxes(range=[0, 2 * max(costs)])
     return figure
@@ -94,9 +96,9 @@ def class_differences(
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5, "dash": "dot"})
     most = max((abs(each) for row in rows for each in row[2:]), default=0.0)
     figure.update_layout(
-        title=f"Found of each class: {short(first)} less {short(second)}", margin=MARGIN,
+        title=f"Found of each class (recall): {plain(first)} less {plain(second)}", margin=MARGIN,
         height=130 + 36 * len(rows),
-        xaxis={"title": f"points of recall; to the right {short(first, 24)} finds more", "range": [-110 * most - 1, 110 * most + 1]},
+        xaxis={"title": "points of recall; to the right the first finds more", "range": [-110 * most - 1, 110 * most + 1]},
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", automargin=True)
     return figure
@@ -148,6 +150,14 @@ def freeze_depth(rows: Sequence[Mapping[str, Any]], stages: int, colours: Sequen
 def short(name: str, most: int = LONGEST) -> str:
     """Return a name that fits beside a row, as plotly shows it letter by letter."""
     return plain(name if len(name) <= most else f"{name[: most - 1]}…")
+
+
+def folded(name: str) -> str:
+    """Return a name on at most two lines, as plotly shows it letter by letter."""
+    lines = wrap(name, FOLD)
+    return "<br>".join(
+        [plain(each) for each in lines[:1]] + [short(" ".join(lines[1:]), FOLD)] * (len(lines) > 1)
+    )
 
 
 def _bar(value: float, low: float, high: float, colour: str) -> dict[str, Any]:

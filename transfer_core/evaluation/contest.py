@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, pairwise
-from math import inf
 from typing import Literal
 
 import numpy as np
@@ -171,14 +170,21 @@ class Contest:
         only = (int((one > other).sum()), int((other > one).sum())) if single else (None, None)
         exact = single and not self.grouped
         p = mcnemar(int((one > other).sum()), int((other > one).sum())) if exact else self._p(seen)
-        total = units_needed(seen.value, seen.images * self.units, seen.seeds, ALPHA / pairs)
+        more, alone = (
+            more_images(
+                units_needed(seen.value, seen.images * self.units, fixed, ALPHA / pairs)
+                * self.n
+                / self.units,
+                self.n,
+            )
+            for fixed in (seen.seeds, 0.0)
+        )
         return Pair(
             first=first, second=second, n=self.n, units=self.units, pairs=pairs,
             accuracy=seen.gap(pairs), balanced_accuracy=balanced.gap(pairs),
             only_first=only[0], only_second=only[1],
             test="groups" if self.grouped else "mcnemar" if single else "seeds", p=p, p_corrected=p,
-            more=more_images(total * self.n / self.units, self.n),
-            needs_seeds=seen.seeds > 0 and total == inf,
+            more=more, needs_seeds=more is None and alone is not None,
         )  # fmt: skip
 
     def _p(self, seen: _Spread) -> float:

@@ -36,7 +36,7 @@ class Recipe:
 
 
 def group_runs(runs: Sequence[Run], tested: Callable[[Run], str]) -> list[Recipe]:
-    """Return the recipes of runs, in the order of their first runs; names tell them apart.
+    """Return the recipes of runs, in the order of their first runs; names tell those apart that were tested alike.
 
     `tested` gives the same text for runs tested on the same images. The same seed on the same split again is no
     further seed: it stands for itself.
@@ -48,7 +48,12 @@ def group_runs(runs: Sequence[Run], tested: Callable[[Run], str]) -> list[Recipe
         times = seen[(run.spec.id, tested(run))]
         seen[(run.spec.id, tested(run))] += 1
         groups.setdefault((*key, times), []).append(run)
-    return _tell_apart([Recipe(_shared_name(each), tuple(each)) for each in groups.values()])
+    recipes = {key: Recipe(_shared_name(each), tuple(each)) for key, each in groups.items()}
+    beside: dict[str, list[Recipe]] = {}
+    for (_, images, _), recipe in recipes.items():
+        beside.setdefault(images, []).append(recipe)
+    told = {each.id: each for found in beside.values() for each in _tell_apart(found)}
+    return [told[each.id] for each in recipes.values()]
 
 
 def recipe_key(spec: RunSpec) -> str:

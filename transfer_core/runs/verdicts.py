@@ -12,10 +12,15 @@ from transfer_core.runs.comparison import Comparison
 from transfer_core.strategies import get_strategy
 
 
-def points(gap: Gap, *, held: bool = True) -> str:
-    """Return a difference in points with its interval."""
-    low, high = gap.held if held else gap.interval
-    return f"{100 * gap.value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+def signed(share: float) -> str:
+    """Return a difference of shares in points, with a true minus."""
+    shown = f"{100 * share:+.1f}".replace("-", "−")
+    return "0.0" if shown[1:] == "0.0" else shown
+
+
+def points(gap: Gap) -> str:
+    """Return a difference in points with the interval that holds for all shown."""
+    return f"{signed(gap.value)} points ({signed(gap.held[0])} to {signed(gap.held[1])})"
 
 
 def sentence(pair: Pair, first: str, second: str) -> str:
@@ -24,7 +29,9 @@ def sentence(pair: Pair, first: str, second: str) -> str:
         return f"{first} is better than {second}: {points(pair.accuracy)}."
     if pair.verdict == "worse":
         return f"{first} is worse than {second}: {points(pair.accuracy)}."
-    return f"{first} and {second}: cannot tell apart, {points(pair.accuracy)}; {_missing(pair)}."
+    low, high = pair.accuracy.held
+    test = "" if low <= 0 <= high else f", but the corrected test gives p = {pair.p_corrected:.2g}"
+    return f"{first} and {second}: cannot tell apart, {points(pair.accuracy)}{test}; {_missing(pair)}."
 
 
 def _missing(pair: Pair) -> str:
@@ -34,7 +41,7 @@ def _missing(pair: Pair) -> str:
             groups = f" (some {round_up(pair.more * pair.units / pair.n):,} groups)"
         return f"about {pair.more:,} more test images{groups} needed, if the difference is as it looks"
     if pair.needs_seeds:
-        return "seeds differ so much that more of them are needed, not more images"
+        return "the seeds differ so much that more of them are needed rather than more images"
     if not pair.accuracy.value and pair.accuracy.interval[0] == pair.accuracy.interval[1]:
         return "both are right on the same images"
     return "no reasonable number of test images would tell"
@@ -49,7 +56,10 @@ def basis(pairs: Sequence[Pair]) -> str:
         "seeds": "images resampled, and the scatter of the seeds added",
     }
     used = "; ".join(tests[each] for each in sorted({pair.test for pair in pairs}))
-    many = f" Corrected for {first.pairs} pairs (Holm); the intervals hold all together (Bonferroni)."
+    many = (
+        f" Corrected for {first.pairs} pairs: the test by Holm, the intervals hold all together (Bonferroni); better "
+        "only where both say so."
+    )
     return (
         f"Difference in accuracy on the same {first.n:,} test images with its 95 % interval; {used}."
         f"{many if first.pairs > 1 else ''}"
