@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_prepare import prepare
-from transfer_core.cli_watch import ProgressBar, watch
+from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import Lab, run_object
 
@@ -64,7 +65,7 @@ def _lines(found: Comparison) -> list[str]:
     lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in found.against_leader()]
     others = [pair for pair in found.pairs if found.leader not in (pair.first, pair.second)]
     lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in others]
-    return [*lines, basis(found.pairs)]
+    return [*lines, basis(found.pairs, once=any(each.seeds == 1 for each in found.entries))]
 
 
 def _table(found: Comparison) -> list[str]:
@@ -89,14 +90,20 @@ def sweep(options: argparse.Namespace) -> Answer:
     from transfer_core.runs.sweep import look_up, parse_cuts, start_sweep, sweep_specs
 
     lab = get_lab()
+    if options.cut is not None:
+        raise UserError(
+            "A sweep takes several numbers of frozen stages: name them with --cuts, or leave it out."
+        )
     cuts = parse_cuts(options.cuts)
     manifest, split, wishes = prepare(lab, options, "fine_tuning")
-    found = look_up(lab, manifest, split, sweep_specs(manifest, split, wishes, cuts))
-    runs = [run.id for run in start_sweep(lab, found, options.name or uuid.uuid4().hex)]
+    planned = look_up(lab, manifest, split, sweep_specs(manifest, split, wishes, cuts))
+    runs = [run.id for run in start_sweep(lab, planned, uuid.uuid4().hex, options.name or "")]
     if not options.detach:
         for number, run in enumerate(runs, start=1):
-            with ProgressBar("") as bar:
-                bar.update(number - 1, len(runs), "Numbers of frozen stages")
+            found = lab.store.get(run)
+            if found.is_over:
+                continue
+            print(f"{number} of {len(runs)}: {found.spec.cut} frozen", file=sys.stderr)
             if not watch(lab, run):
                 data, text = _sweep_answer(lab, runs)
                 return data, f"{text}\nThe runs go on by themselves.", 130

@@ -53,8 +53,9 @@ def accuracy_against_cost(
     intervals: Sequence[tuple[float, float]],
     colours: Sequence[str],
     cost: str,
+    about: str,
 ) -> go.Figure:
-    """Accuracy on unseen images with its interval against a cost, each point with its entry's number."""
+    """Accuracy on unseen images with its interval (or what `about` says) against a cost, each point with its entry's number."""
     figure = go.Figure()
     for index, number in enumerate(numbers):
         low, high = intervals[index]
@@ -65,7 +66,7 @@ def accuracy_against_cost(
             hovertemplate=f"{number} {short(names[index])}: %{{y:.1%}}, %{{x:,.4~g}}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
-        title="Accuracy on unseen images against cost (95 % interval)", height=380, margin=MARGIN,
+        title=f"Accuracy on unseen images against cost, {about}", height=380, margin=MARGIN,
         xaxis_title=cost, yaxis_title="accuracy", yaxis_tickformat=".0%",
     )  # fmt: skip
     wide = min(costs) > 0 and max(costs) > 20 * min(costs)
@@ -111,7 +112,7 @@ def freeze_depth(rows: Sequence[Mapping[str, Any]], stages: int, colours: Sequen
     """
     from plotly.subplots import make_subplots
 
-    titles = ("Accuracy (95 % interval)", "Seconds", "Parameters trained")
+    titles = ("Accuracy (95 % interval)", "Seconds", "Parameters")
     figure = make_subplots(
         1, 3, subplot_titles=titles, column_widths=[0.5, 0.25, 0.25], horizontal_spacing=0.09
     )

@@ -22,16 +22,19 @@ if len(known) < 2:
 
 options = {each.id: each for each in group_runs(list(known.values()), test_images)}
 home_of = {run.id: recipe.id for recipe in options.values() for run in recipe.runs}
-first = home_of.get(chosen("run") or "", next(iter(options)))
+wanted = st.session_state.pop("race", None) or st.query_params.get("race")
+raced = list(dict.fromkeys(home_of[run] for run in (wanted or "").split(",") if run in home_of))
+first = raced[0] if raced else home_of.get(chosen("run") or "", next(iter(options)))
 same = [each for each in options if test_images(known[each]) == test_images(known[first])]
 near = [each for each in options if each not in same and known[each].manifest == known[first].manifest]
 others = [each for each in [*same, *near] if each != first]
-wanted = st.session_state.pop("race", None) or st.query_params.get("race", "")
-raced = list(dict.fromkeys(home_of[run] for run in wanted.split(",") if run in home_of))
 usual = [each for each in same if each != first] or near[:1]
+
+# The address is the one truth: a value of the widget's own would be a choice behind.
+st.session_state["race-picked"] = [first, *usual][:FIRST] if wanted is None else raced[:MOST]
 picked = st.multiselect(
-    "Runs", list(options), default=(raced or [first, *usual])[: MOST if raced else FIRST],
-    format_func=lambda each: describe(options[each], same=each in same), max_selections=MOST,
+    "Runs", list(options), format_func=lambda each: describe(options[each], same=each in same), max_selections=MOST,
+    key="race-picked", on_change=lambda: st.query_params.update(race=",".join(st.session_state["race-picked"])),
 )  # fmt: skip
 if len(picked) < 2 and not others:
     missing("No other run was tested on images of this data set.", "Set up a run", "train/new_run.py")

@@ -85,15 +85,15 @@ def live_curves(
     x_title: str = "epoch",
     dashed: bool = True,
     spreads: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
-    many: bool = False,
+    zoomed: bool = False,
 ) -> None:
     """Show curves (x, y >= 0) by name, over 0 to `end`; no axis goes beyond `most`.
 
     `mark` is where a dotted line says "best"; `dashed` draws the first curve dashed. Where colours repeat, dashes tell
-    curves apart. `spreads`: by a curve's name, the lowest and highest values around it, shaded. `many`: curves with short
-    names, which stand at the right, and an axis that begins where they do, so that they can be told apart.
+    curves apart. `spreads`: by a curve's name, the lowest and highest values around it, shaded. `zoomed`: the axis begins
+    where the curves do, and many names stand at the right, so that curves can be told apart.
     """
-    least, greatest = ("clipmin", "clipmax") if many else ("minallowed", "maxallowed")
+    least, greatest = ("clipmin", "clipmax") if zoomed else ("minallowed", "maxallowed")
     bounds = {least: 0} | ({} if most is None else {greatest: most})
     lines = _shades(series, spreads or {}, colours) + [
         {
@@ -118,7 +118,7 @@ def live_curves(
             "mark": mark,
             "end": end,
             "bounds": bounds,
-            "many": many,
+            "many": zoomed and len(series) > 2,
             "format": format,
             "x_title": x_title,
             "y_title": y_title,

@@ -18,7 +18,7 @@ from transfer_core.runs.recipes import Recipe
 from transfer_core.runs.run import Run
 from transfer_core.training.events import EpochEnded
 
-NAMED = 3  # curves that carry their names; more carry numbers
+NAMED = 2  # curves that carry their names; more carry numbers
 Curve = tuple[list[float], list[list[float]]]  # x, and the seeds' values at each
 
 
@@ -70,11 +70,11 @@ def _race(recipes: Sequence[Recipe], *, ticking: bool, across: bool) -> None:
         "Accuracy on validation images" + (" of the source" if across else ""), curves,
         key=f"race-{over}-{'-'.join(each.id for each in recipes)}"[:400], colours=PALETTE, end=round(most), most=1.0,
         format=".0%", x_title=str(over), y_title="accuracy", dashed=False, height=400, spreads=spreads,
-        many=len(recipes) > NAMED,
+        zoomed=True,
     )  # fmt: skip
     if spreads:
         st.caption(
-            "Lines: mean over the seeds, as far as all of them got. Shaded: from the lowest seed to the highest."
+            "Lines: mean over a recipe's runs, as far as all of them got. Shaded: from the lowest to the highest."
         )
 
 

@@ -30,7 +30,7 @@ def show_table(found: Comparison, numbers: Mapping[str, int]) -> None:
     about = "interval or range" if several else "95 % interval"
     table = []
     for index, entry in enumerate(found.entries):
-        row = {"No.": numbers[entry.recipe.id], "Run": entry.name, "Seeds": entry.seeds}
+        row = {"No.": numbers[entry.recipe.id], "Run": entry.name, "Runs": entry.seeds}
         for space, (label, name) in zip(("", " ", "  "), FIGURES.items(), strict=True):
             ends = found.interval(index) if name == "accuracy" and found.contest else entry.spread(name)
             row |= {label: 100 * entry.figure(name), f"{about}{space}": interval(ends)}
@@ -58,7 +58,7 @@ def show_table(found: Comparison, numbers: Mapping[str, int]) -> None:
     }
     if not several:
         for row in table:
-            del row["Seeds"]
+            del row["Runs"]
     st.dataframe(table, hide_index=True, column_config=config, alt="The chosen runs side by side")
     if several:
         st.caption(
@@ -85,7 +85,7 @@ def show_forest(found: Comparison, numbers: Mapping[str, int]) -> None:
             [found.interval(index) for index in range(len(entries))],
             [[test["accuracy"] for test in entry.tests] for entry in entries],
             [_colour(entry, numbers) for entry in entries],
-            "Accuracy on unseen images" + (", rings: each seed" if rings else ", 95 % interval"),
+            "Accuracy on unseen images" + (", rings: each run" if rings else ", 95 % interval"),
         ),
         config=PLAIN,
         alt="Accuracy of each run on unseen images with its interval",
@@ -107,6 +107,9 @@ def show_cost(found: Comparison, numbers: Mapping[str, int]) -> None:
             [found.interval(index) for index in range(len(entries))],
             [_colour(entry, numbers) for entry in entries],
             str(cost),
+            "95 % interval"
+            if found.contest or all(entry.seeds == 1 for entry in entries)
+            else "lowest to highest run",
         ),
         config=PLAIN,
         alt=f"Accuracy on unseen images against {cost}",

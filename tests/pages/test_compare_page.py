@@ -84,11 +84,23 @@ def test_seeds_are_one_choice_and_one_line(study: Study) -> None:
     assert len(at.multiselect[0].options) == 2
     assert "tuned · 3 seeds" in at.multiselect[0].options
     table = at.dataframe[0].value.set_index("Run")
-    assert list(table["Seeds"].loc[["tuned", "probe"]]) == [3, 1]
+    assert list(table["Runs"].loc[["tuned", "probe"]]) == [3, 1]
     assert "scatter of the seeds" in words(at)
     linked = show(PAGE, race=",".join([seeds[0].id, other.id]))
     assert len(linked.multiselect[0].value) == 2, "a link may name any of the seeds"
-    assert list(linked.dataframe[0].value["Seeds"]) == [3, 1]
+    assert list(linked.dataframe[0].value["Runs"]) == [3, 1]
+
+
+def test_one_choice_after_another_is_kept(study: Study) -> None:
+    runs = [study.ended(name=f"r{cut}", strategy="fine_tuning", cut=cut).id for cut in range(4)]
+    at = show(PAGE, race=",".join(runs[:2]))
+    for wanted in (runs[:3], runs[1:3], runs, [], runs[2:]):
+        at.multiselect[0].set_value(wanted).run()
+        assert at.multiselect[0].value == wanted
+        assert link_of(at, "race") == ",".join(wanted)
+        at.run()
+        assert at.multiselect[0].value == wanted
+    assert "Choose two runs" not in words(at)
 
 
 def test_other_splits_are_shown_as_spread_and_not_tested(study: Study) -> None:
@@ -101,7 +113,7 @@ def test_other_splits_are_shown_as_spread_and_not_tested(study: Study) -> None:
     every = [run.id for run in study.store.runs()]
     at = show(PAGE, race=",".join(every))
     assert "nothing is tested between them" in at.warning[0].value
-    assert list(at.dataframe[0].value["Seeds"]) == [2, 2]
+    assert list(at.dataframe[0].value["Runs"]) == [2, 2]
     assert not any(label.startswith("Take home") for label in labels(at))
     assert "McNemar" not in words(at)
 

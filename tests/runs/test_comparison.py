@@ -43,8 +43,8 @@ def test_the_lead_comes_from_validation_images_and_the_pair_from_test_images(stu
     assert pair.accuracy.value == pytest.approx(-9 / 20)
     assert pair.verdict == "worse"
     assert sentence(pair, "A", "B") == f"A is worse than B: {points(pair.accuracy)}."
-    assert "exact McNemar" in basis([pair])
-    assert "independent" in basis([pair])
+    assert "exact McNemar" in basis([pair], once=True)
+    assert "another seed" in basis([pair], once=True)
     assert found.entries[0].trained == 3843, "as the run itself told"
     assert found.entries[0].figure("accuracy") == 1.0
 
@@ -57,7 +57,7 @@ def test_where_groups_were_kept_apart_whole_groups_are_drawn(study: Study) -> No
     (pair,) = found.pairs
     assert pair.test == "groups"
     assert pair.units == 5 < pair.n
-    assert "groups resampled" in basis(found.pairs)
+    assert "groups resampled" in basis(found.pairs, once=False)
     assert pair.verdict == "cannot tell"
 
 

@@ -90,10 +90,10 @@ def look_up(lab: Lab, manifest: Manifest, split: Split, specs: Sequence[RunSpec]
     return Sweep(tuple(specs), runs, sum(known) if len(known) == len(costs) else None)
 
 
-def start_sweep(lab: Lab, sweep: Sweep, token: str) -> list[Run]:
+def start_sweep(lab: Lab, sweep: Sweep, token: str, name: str = "") -> list[Run]:
     """Start what is missing; return the runs of all cuts. The same token starts nothing twice."""
     return [
-        run or lab.start(spec, token=f"{token}-{spec.cut}")
+        run or lab.start(spec, name=f"{name}, {spec.cut} frozen" if name else "", token=f"{token}-{spec.cut}")
         for spec, run in zip(sweep.specs, sweep.runs, strict=True)
     ]
 

@@ -47,8 +47,8 @@ def _missing(pair: Pair) -> str:
     return "no reasonable number of test images would tell"
 
 
-def basis(pairs: Sequence[Pair]) -> str:
-    """Return in words on what the verdicts rest: images, test, correction."""
+def basis(pairs: Sequence[Pair], *, once: bool) -> str:
+    """Return in words on what the verdicts rest: images, test, correction; `once`: some were trained with one seed."""
     first = pairs[0]
     tests = {
         "mcnemar": "exact McNemar test, which takes images to be independent",
@@ -60,9 +60,10 @@ def basis(pairs: Sequence[Pair]) -> str:
         f" Corrected for {first.pairs} pairs: the test by Holm, the intervals hold all together (Bonferroni); better "
         "only where both say so."
     )
+    unknown = " Of what was trained once, nobody knows how another seed would do." if once else ""
     return (
         f"Difference in accuracy on the same {first.n:,} test images with its 95 % interval; {used}."
-        f"{many if first.pairs > 1 else ''}"
+        f"{many if first.pairs > 1 else ''}{unknown}"
     )
 
 
