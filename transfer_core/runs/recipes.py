@@ -7,9 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Any
 
-from transfer_core.knobs import get_knobs
 from transfer_core.runs.lab import default_name
 from transfer_core.runs.run import Run
 from transfer_core.training.spec import RunSpec
@@ -78,22 +76,11 @@ def _tell_apart(recipes: list[Recipe]) -> list[Recipe]:
         same.setdefault(each.name, []).append(each)
     told = []
     for recipe in recipes:
-        twins = [_settings(each.spec) for each in same[recipe.name]]
-        own = _settings(recipe.spec)
+        twins = [each.spec.settings() for each in same[recipe.name]]
+        own = recipe.spec.settings()
         differing = [name for name in own if len({str(each.get(name)) for each in twins}) > 1]
         words = ", ".join(f"{name} {own[name]}" for name in differing[:3])
         unique = len({tuple(str(each.get(name)) for name in differing[:3]) for each in twins}) == len(twins)
         after = words if words and unique else ", ".join(filter(None, (words, recipe.id[:6])))
         told.append(recipe if len(twins) == 1 else replace(recipe, name=f"{recipe.name} ({after})"))
     return told
-
-
-def _settings(spec: RunSpec) -> dict[str, Any]:
-    """Return everything a user may set, by the name it has on the screen."""
-    labels = {each.name: each.label.lower() for each in get_knobs(RunSpec)}
-    facts = {
-        name: value for name, value in spec.to_json().items() if name not in ("knobs", "manifest", "split")
-    }
-    plain = {labels.get(name, name): value for name, value in facts.items() if name != "seed"}
-    strategy = spec.make_strategy()
-    return plain | {each.label.lower(): getattr(strategy, each.name) for each in get_knobs(type(strategy))}
