@@ -12,12 +12,12 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from transfer_core import cli_catalogue, cli_data, cli_home, cli_house, cli_predict, cli_results
+from transfer_core import cli_catalogue, cli_compare, cli_data, cli_home, cli_house, cli_predict, cli_results
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
-from transfer_core.cli_watch import ProgressBar, watch
+from transfer_core.cli_prepare import prepare
+from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import Lab, run_object
 
@@ -51,68 +51,12 @@ def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
 
 
 def _train(options: argparse.Namespace) -> Answer:
-    from transfer_core.data.alike import get_alike, get_held
-    from transfer_core.data.split import FRACTIONS, Rule, make_split
-    from transfer_core.strategies import TARGET, get_strategy
     from transfer_core.training.rules import make_spec
 
     lab = get_lab()
-    manifest = _find_data(lab, options.data)
-    if options.source and not options.target:
-        raise UserError("--source needs --target: name the domain to test on.")
-    strategy = get_strategy(options.strategy or "feature_extraction")
-    adapts = TARGET in strategy.needs
-    across: Rule = "transfer" if options.source or adapts else "domain"
-    rule: Rule = options.split_by or (across if options.target else "image")
-    with ProgressBar("Looking for look-alikes") as bar:
-        get_alike(lab.library, manifest, bar.update)
-    alike = get_held(lab.library, manifest)
-    split = lab.library.add_split(
-        make_split(
-            manifest,
-            rule,
-            fractions=_parse_fractions(options.fractions) if options.fractions else FRACTIONS,
-            seed=options.seed,
-            test_domain=options.target,
-            train_domain=options.source,
-            other_classes=strategy.takes_other_classes,
-            alike=alike,
-        )
-    )
-    wishes = {name: getattr(options, name) for name in _WISHES} | {"knobs": _parse_settings(options.set)}
-    wishes["cache"] = not options.no_cache
+    manifest, split, wishes = prepare(lab, options, "feature_extraction")
     run = lab.start(make_spec(manifest, split, wishes), name=options.name or "")
     return _follow(lab, run.id, options)
-
-
-_WISHES = (
-    "backbone", "strategy", "cut", "epochs", "batch_size", "lr", "augment", "views", "test_views", "size", "geometry",
-    "class_weights", "patience", "select", "precision", "device", "source", "target", "seed",
-)  # fmt: skip
-
-
-def _find_data(lab: Lab, ref: str) -> Any:
-    """Return the manifest that a path, an id or a name means; a path is brought in first."""
-    if Path(ref).exists():
-        manifest, problems = cli_data.bring(Path(ref))
-        if problems:
-            print(f"{len(problems)} problem(s) in {ref}; `transfer-lab ingest` lists them.", file=sys.stderr)
-        return manifest
-    return lab.library.get(lab.library.find(ref).id)
-
-
-def _parse_fractions(text: str) -> list[float]:
-    try:
-        return [float(each) for each in text.split(",")]
-    except ValueError:
-        raise UserError(f"--fractions takes three numbers such as 0.6,0.15,0.25, not {text!r}.") from None
-
-
-def _parse_settings(pairs: Sequence[str]) -> dict[str, str]:
-    for pair in pairs:
-        if "=" not in pair:
-            raise UserError(f"--set takes knob=value, not {pair!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _resume(options: argparse.Namespace) -> Answer:
@@ -221,6 +165,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "stop": _stop,
     "report": cli_results.report,
     "predict": cli_predict.predict,
+    "compare": cli_compare.compare,
+    "sweep": cli_compare.sweep,
     "backbones": cli_catalogue.backbones,
     "strategies": cli_catalogue.strategies,
     "delete": cli_house.delete,

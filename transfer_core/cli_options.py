@@ -64,6 +64,13 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("--csv", metavar="FILE", help="write one row per image")
     _add_export_options(add("export", "write a run's model, report and self-test into a folder"))
     add("verify", "check a bundle that `export` wrote").add_argument("folder")
+    compare = add("compare", "say which of several runs is better on the same test images")
+    compare.add_argument("runs", nargs="+", metavar="RUN")
+    sweep = add("sweep", "train once for every number of frozen stages")
+    sweep.add_argument(
+        "--cuts", default="all", help="numbers of frozen stages such as 0,3,5; all if not given"
+    )
+    _add_train_options(sweep)
     add("backbones", "list the backbones")
     add("strategies", "list the strategies and their knobs")
     delete = add("delete", "delete a run or a data set with all that depends on it")

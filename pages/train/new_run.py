@@ -8,6 +8,7 @@ from pages.ui.parts import missing, title
 from pages.ui.settings import ask_settings
 from pages.ui.stages import stage_strip
 from pages.ui.state import choose, current_data, current_split, get_lab, go, start_token
+from pages.ui.sweep import show_sweep
 from pages.ui.text import duration, escape, plural, size
 from pages.ui.views import preview
 from transfer_core.data.augment import AUGMENTATIONS, get_augmentation
@@ -81,6 +82,7 @@ except UserError as error:
 
 with left:
     contest(manifest, split, wishes)
+    show_sweep(manifest, split, wishes)
 plan = lab.plan(spec, manifest, split)
 n_train = sum(split.receipt.counts["train"].values())
 with right, st.container(border=True, key="summary"):

@@ -6,7 +6,7 @@ chart that is there (`Plotly.react` with a constant `uirevision`). Plotly comes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -44,7 +44,7 @@ export default async function (component) {
     font: { family: css('--st-font', 'sans-serif'), color: text, size: 13 },
     margin: { l: 48, r: 12, t: 64, b: 40 }, hovermode: 'x unified',
     title: { text: data.title, x: 0, xanchor: 'left', y: 0.98, yanchor: 'top', font: { size: 15 } },
-    legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' },
+    legend: data.many ? { orientation: 'v', x: 1.01, y: 1 } : { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' },
     xaxis: { ...axis, title: { text: data.x_title }, tickformat: '~g',
       dtick: data.x_title.startsWith('epoch') ? Math.max(1, Math.ceil(data.end / 10)) : undefined,
       ...(empty ? { range: [0, data.end] } : { autorange: true, autorangeoptions: { include: [0, data.end] } }) },
@@ -60,6 +60,9 @@ export default async function (component) {
   });
 }
 """
+
+
+DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 @st.cache_resource(show_spinner=False)
@@ -81,12 +84,18 @@ def live_curves(
     height: int = 300,
     x_title: str = "epoch",
     dashed: bool = True,
+    spreads: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+    zoomed: bool = False,
 ) -> None:
     """Show curves (x, y >= 0) by name, over 0 to `end`; no axis goes beyond `most`.
 
-    `mark` is where a dotted line says "best"; `dashed` draws the first curve dashed.
+    `mark` is where a dotted line says "best"; `dashed` draws the first curve dashed. Where colours repeat, dashes tell
+    curves apart. `spreads`: by a curve's name, the lowest and highest values around it, shaded. `zoomed`: the axis begins
+    where the curves do, and many names stand at the right, so that curves can be told apart.
     """
-    lines = [
+    least, greatest = ("clipmin", "clipmax") if zoomed else ("minallowed", "maxallowed")
+    bounds = {least: 0} | ({} if most is None else {greatest: most})
+    lines = _shades(series, spreads or {}, colours) + [
         {
             "x": list(x),
             "y": list(y),
@@ -95,7 +104,7 @@ def live_curves(
             "line": {
                 "color": colours[index % len(colours)],
                 "width": 2.5,
-                "dash": "dash" if dashed and not index else "solid",
+                "dash": "dash" if dashed and not index else DASHES[index // len(colours) % len(DASHES)],
             },
         }
         for index, (name, (x, y)) in enumerate(series.items())
@@ -108,7 +117,8 @@ def live_curves(
             "revision": key,
             "mark": mark,
             "end": end,
-            "bounds": {"minallowed": 0} | ({} if most is None else {"maxallowed": most}),
+            "bounds": bounds,
+            "many": zoomed and len(series) > 2,
             "format": format,
             "x_title": x_title,
             "y_title": y_title,
@@ -116,3 +126,25 @@ def live_curves(
             "alt": title,
         },
     )
+
+
+def _shades(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float | None]]],
+    spreads: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    colours: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return a shaded area for each curve that has a spread, in the curve's colour."""
+    return [
+        {
+            "x": [*series[name][0], *reversed(series[name][0])],
+            "y": [*spreads[name][1], *reversed(spreads[name][0])],
+            "mode": "lines",
+            "fill": "toself",
+            "fillcolor": f"{colours[index % len(colours)]}2b",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+        for index, name in enumerate(series)
+        if name in spreads
+    ]

@@ -92,14 +92,14 @@ class Study:
         return self.store.get(run.id)
 
     def ended(self, state: str = "done", name: str = "", *, error: str | None = None, wrong: int = 3,
-              result: bool = True, **wishes: Any) -> Run:  # fmt: skip
-        """A run that is over, with a report that has `wrong` mistakes unless `result` is False."""
+              val: float = 0.75, result: bool = True, **wishes: Any) -> Run:  # fmt: skip
+        """A run that is over, with a report that has `wrong` mistakes unless `result` is False; `val`: validation accuracy."""
         run = self.running(name, **wishes)
-        figures = self._report(run, wrong) if result else None
+        figures = self._report(run, wrong, val) if result else None
         if state == "lost":
             assert self.store.mark_lost(run.id, run.attempt, run.beat)
         else:
-            self.store.finish(run.id, run.attempt, state, error=error, best=0.75, result=figures)
+            self.store.finish(run.id, run.attempt, state, error=error, best=val, result=figures)
         return self.store.get(run.id)
 
     def finish(self, run: Run, test: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ class Study:
         """Something the worker says."""
         self.store.add_events(run.id, run.attempt, [Noted(text)])
 
-    def _report(self, run: Run, wrong: int) -> dict[str, Any]:
+    def _report(self, run: Run, wrong: int, val: float = 0.75) -> dict[str, Any]:
         manifest = self.library.get(run.manifest)
         split = self.library.get_split(run.manifest, run.spec.split)
         numbers = {name: index for index, name in enumerate(manifest.classes)}
@@ -152,7 +152,7 @@ class Study:
         about = {
             "selection_rule": "lowest validation loss, ties to the earlier epoch",
             "best_epoch": 2, "epoch": 2, "epochs": 4, "reason": "finished", "stored": 9,
-            "val": {"loss": 0.5, "accuracy": 0.75},
+            "val": {"loss": 0.5, "accuracy": val},
             "environment": {"python": "3", "device": "cpu"},
         }  # fmt: skip
         report = Report(manifest, images, parts, chances, split.keeps_groups(manifest), about)

@@ -538,7 +538,7 @@ def test_many_classes_have_a_heat_map(empty: Study) -> None:
 
 
 def test_two_runs_are_compared(study: Study) -> None:
-    worse, better = study.ended(name="worse", wrong=6), study.ended(name="better", wrong=1)
+    worse, better = study.ended(name="worse", wrong=6, val=0.7), study.ended(name="better", wrong=1)
     at = show("results/compare.py", run=worse.id)
     assert set(at.multiselect[0].value) == {worse.id, better.id}
     table = at.dataframe[0].value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transfer_core.training.judge import score
+from transfer_core.training.choice import score
 from transfer_core.training.spec import RULES
 
 VAL = {"loss": 0.5, "accuracy": 0.8, "balanced_accuracy": 0.7}

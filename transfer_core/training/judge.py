@@ -6,7 +6,6 @@ predictions are written down, epoch by epoch, and only after the run does anybod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +22,10 @@ from transfer_core.evaluation.validators import (
 )
 from transfer_core.files import atomic_path
 from transfer_core.models.activations import Activations
+from transfer_core.training.choice import score
 from transfer_core.training.setup import Setup
-from transfer_core.training.spec import RULES
 
 BATCH = 64
-AGREED = 0.9  # agreement of class shares from which epochs count as equal: shares of two domains are never quite the same
 
 
 @dataclass(frozen=True)
@@ -99,16 +97,6 @@ class Judge:
     def _keep(self, probabilities: npt.NDArray[np.float64], epoch: int) -> None:
         with atomic_path(target_path(self.folder, epoch)) as part, part.open("wb") as out:
             np.save(out, probabilities.astype(np.float32))
-
-
-def score(rule: str, val: Mapping[str, float], target: Mapping[str, float]) -> float:
-    """Return the number to be made small by which an epoch is chosen; NaN stays NaN."""
-    if rule == "validation_loss":
-        return val["loss"]
-    if rule == "combined":
-        return -(val["balanced_accuracy"] + min(target["class_share_agreement"], AGREED))
-    assert rule in RULES
-    return -target[rule]
 
 
 def target_path(folder: Path, epoch: int) -> Path:

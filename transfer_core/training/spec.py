@@ -73,6 +73,18 @@ class RunSpec:
         """Return plain data; `from_json` is its inverse."""
         return asdict(self)
 
+    def settings(self) -> dict[str, Any]:
+        """Return what tells this run from others on the same split, by the names on the screen; not the seed."""
+        labels = {each.name: each.label.lower() for each in get_knobs(type(self))}
+        hidden = ("knobs", "manifest", "split", "seed")
+        plain = {
+            labels.get(name, name): value for name, value in self.to_json().items() if name not in hidden
+        }
+        strategy = self.make_strategy()
+        return plain | {
+            each.label.lower(): getattr(strategy, each.name) for each in get_knobs(type(strategy))
+        }
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
         """Return the spec that `to_json` described."""

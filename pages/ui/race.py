@@ -1,0 +1,103 @@
+"""Recipes in a race: which to pick, and their validation curves, the mean over seeds with its range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from statistics import mean
+
+import streamlit as st
+
+from pages.ui.live_curves import live_curves
+from pages.ui.parts import PALETTE
+from pages.ui.state import get_lab
+from pages.ui.text import escape, plural
+from transfer_core.runs.comparison import tested_key
+from transfer_core.runs.lab import standing
+from transfer_core.runs.recipes import Recipe
+from transfer_core.runs.run import Run
+from transfer_core.training.events import EpochEnded
+
+NAMED = 2  # curves that carry their names; more carry numbers
+Curve = tuple[list[float], list[list[float]]]  # x, and the seeds' values at each
+
+
+@st.cache_data(max_entries=512, show_spinner="Looking at the splits")
+def _key(home: str, manifest: str, split: str, _run: Run) -> str:
+    return tested_key(get_lab(), _run)
+
+
+def test_images(run: Run) -> str:
+    """Return a text that is the same for runs tested on the same images; looked up once for each split."""
+    return _key(str(get_lab().home), run.manifest, run.spec.split, run)
+
+
+test_images.__test__ = False  # type: ignore[attr-defined]
+
+
+def describe(recipe: Recipe, *, same: bool) -> str:
+    """Return a recipe's name, how many seeds it has, and whether it was tested on the `same` images as the others."""
+    seeds = f" · {len(recipe.runs)} seeds" if len(recipe.runs) > 1 else ""
+    return f"{recipe.name}{seeds}" if same else f"{recipe.name}{seeds} · other test images ({recipe.id[:4]})"
+
+
+def show_race(recipes: Sequence[Recipe], *, across: bool) -> None:
+    """Show the curves; while one of them trains they grow, and afterwards the page is drawn anew."""
+    ticking = any(not run.is_over for recipe in recipes for run in recipe.runs)
+    race = partial(_race, recipes, ticking=ticking, across=across)
+    (st.fragment(race, run_every=1.5) if ticking else race)()
+
+
+def _race(recipes: Sequence[Recipe], *, ticking: bool, across: bool) -> None:
+    lab = get_lab()
+    lab.look()
+    waiting = [lab.store.get(run.id) for recipe in recipes for run in recipe.runs if not run.is_over]
+    if ticking and all(run.is_over for run in waiting):
+        st.rerun()
+    _progress([run for run in waiting if not run.is_over])
+    over = st.segmented_control("Over", ["epochs", "seconds"], default="epochs", required=True)
+    curves: dict[str, tuple[Sequence[float], Sequence[float | None]]] = {}
+    spreads: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
+    most = 1.0
+    for number, recipe in enumerate(recipes, start=1):
+        x, values = _curve(recipe, str(over))
+        name = f"{number} {recipe.name}" if len(recipes) <= NAMED else str(number)
+        curves[name] = (x, [mean(each) for each in values])
+        if len(recipe.runs) > 1:
+            spreads[name] = ([min(each) for each in values], [max(each) for each in values])
+        most = max([most, *x])
+    live_curves(
+        "Accuracy on validation images" + (" of the source" if across else ""), curves,
+        key=f"race-{over}-{'-'.join(each.id for each in recipes)}"[:400], colours=PALETTE, end=round(most), most=1.0,
+        format=".0%", x_title=str(over), y_title="accuracy", dashed=False, height=400, spreads=spreads,
+        zoomed=True,
+    )  # fmt: skip
+    if spreads:
+        st.caption(
+            "Lines: mean over a recipe's runs, as far as all of them got. Shaded: from the lowest to the highest."
+        )
+
+
+def _progress(waiting: Sequence[Run]) -> None:
+    """Show how far those are that train, and how many wait."""
+    queued = [run for run in waiting if run.state == "queued"]
+    for run in waiting:
+        if run.state != "queued":
+            now = standing(get_lab().store, run)
+            share = min(now["epoch"] / max(now["epochs"], 1), 1.0)
+            st.progress(share, f"{escape(run.name)}: {escape(now['doing'] or 'starting')}")
+    if queued:
+        st.caption(f":material/schedule: {plural(len(queued), 'run')} waiting; each starts by itself.")
+
+
+def _curve(recipe: Recipe, over: str) -> Curve:
+    """Return validation accuracy of all seeds over epochs or seconds, as far as all of them got."""
+    told = []
+    for run in recipe.runs:
+        events = [each for _, _, each in get_lab().store.events(run.id, kinds=["EpochEnded"])]
+        ends = [each for each in events if isinstance(each, EpochEnded)]
+        if ends:
+            told.append(ends)
+    steps = list(zip(*told, strict=False))
+    x = [float(step[0].epoch) if over == "epochs" else mean(each.seconds for each in step) for step in steps]
+    return x, [[each.val["accuracy"] for each in step] for step in steps]

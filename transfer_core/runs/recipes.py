@@ -1,0 +1,86 @@
+"""Runs that differ in their seed alone belong together: a recipe, trained several times."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from transfer_core.runs.lab import default_name
+from transfer_core.runs.run import Run
+from transfer_core.training.spec import RunSpec
+
+LEAST_NAME = 4  # letters that names must share at their beginning to give the recipe its name
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Runs of equal specification but for the seed, tested on the same images, in the order given."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def id(self) -> str:
+        """The first run's id."""
+        return self.runs[0].id
+
+    @property
+    def spec(self) -> RunSpec:
+        """The first run's specification."""
+        return self.runs[0].spec
+
+
+def group_runs(runs: Sequence[Run], tested: Callable[[Run], str]) -> list[Recipe]:
+    """Return the recipes of runs, in the order of their first runs; names tell those apart that were tested alike.
+
+    `tested` gives the same text for runs tested on the same images. The same seed on the same split again is no
+    further seed: it stands for itself.
+    """
+    groups: dict[tuple[str, str, int], list[Run]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for run in runs:
+        key = (recipe_key(run.spec), tested(run))
+        times = seen[(run.spec.id, tested(run))]
+        seen[(run.spec.id, tested(run))] += 1
+        groups.setdefault((*key, times), []).append(run)
+    recipes = {key: Recipe(_shared_name(each), tuple(each)) for key, each in groups.items()}
+    beside: dict[str, list[Recipe]] = {}
+    for (_, images, _), recipe in recipes.items():
+        beside.setdefault(images, []).append(recipe)
+    told = {each.id: each for found in beside.values() for each in _tell_apart(found)}
+    return [told[each.id] for each in recipes.values()]
+
+
+def recipe_key(spec: RunSpec) -> str:
+    """Return what two runs share that differ at most in the seed, of training or of the split."""
+    facts = {name: value for name, value in spec.to_json().items() if name not in ("seed", "split")}
+    return json.dumps(facts, sort_keys=True)
+
+
+def _shared_name(runs: Sequence[Run]) -> str:
+    names = [run.name or default_name(run.spec) for run in runs]
+    letters = zip(*names, strict=False)
+    shared = "".join(each[0] for each in takewhile(lambda each: len(set(each)) == 1, letters))
+    if len(set(names)) > 1:
+        shared = shared.rstrip(" ,;:.-_(#").removesuffix("seed").rstrip(" ,;:.-_(#")
+    return shared if len(shared) >= LEAST_NAME or len(set(names)) == 1 else default_name(runs[0].spec)
+
+
+def _tell_apart(recipes: list[Recipe]) -> list[Recipe]:
+    """Return recipes whose equal names are followed by the settings they differ in, or by their first run's id."""
+    same: dict[str, list[Recipe]] = {}
+    for each in recipes:
+        same.setdefault(each.name, []).append(each)
+    told = []
+    for recipe in recipes:
+        twins = [each.spec.settings() for each in same[recipe.name]]
+        own = recipe.spec.settings()
+        differing = [name for name in own if len({str(each.get(name)) for each in twins}) > 1]
+        words = ", ".join(f"{name} {own[name]}" for name in differing[:3])
+        unique = len({tuple(str(each.get(name)) for name in differing[:3]) for each in twins}) == len(twins)
+        after = words if words and unique else ", ".join(filter(None, (words, recipe.id[:6])))
+        told.append(recipe if len(twins) == 1 else replace(recipe, name=f"{recipe.name} ({after})"))
+    return told

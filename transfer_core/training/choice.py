@@ -1,0 +1,19 @@
+"""The one number by which an epoch, or a run among others, is chosen without looking at test images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transfer_core.training.spec import RULES
+
+AGREED = 0.9  # agreement of class shares from which epochs count as equal: shares of two domains are never quite the same
+
+
+def score(rule: str, val: Mapping[str, float], target: Mapping[str, float]) -> float:
+    """Return the number to be made small by which an epoch is chosen; NaN stays NaN."""
+    if rule == "validation_loss":
+        return val["loss"]
+    if rule == "combined":
+        return -(val["balanced_accuracy"] + min(target["class_share_agreement"], AGREED))
+    assert rule in RULES
+    return -target[rule]
