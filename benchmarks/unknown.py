@@ -19,7 +19,7 @@ from common import Check, finish
 from PIL import Image, ImageOps
 
 from sample_data.shapes import draw_shapes
-from transfer_core.evaluation.metrics import wilson
+from transfer_core.evaluation.metrics import exact
 from transfer_core.evaluation.report import load_features
 from transfer_core.evaluation.unknown import (
     NEIGHBOURS,
@@ -30,8 +30,10 @@ from transfer_core.evaluation.unknown import (
     nearest_distances,
 )
 from transfer_core.files import get_home
+from transfer_core.runs.familiar import compares_before
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.predictor import Predictor
+from transfer_core.runs.pretrained import pretrained_features
 from transfer_core.runs.store import Run
 
 N = 200
@@ -88,14 +90,16 @@ def unlike(lab: Lab, run: Run) -> Iterator[tuple[str, list[Image.Image]]]:
 def features_of(predictor: Predictor, images: list[Image.Image]) -> np.ndarray:
     """Features [n, d] of images, as the run sees them."""
     pixels = [predictor.preparation.make_views(each) for each in images]
-    return np.concatenate(
-        [predictor.look(np.stack(pixels[at : at + 16])).features for at in range(0, len(pixels), 16)]
-    )
+    parts = [np.stack(pixels[at : at + 16]) for at in range(0, len(pixels), 16)]
+    return np.concatenate([predictor.to_compare(part, predictor.look(part)) for part in parts])
 
 
 def measure(lab: Lab, run: Run) -> list[dict[str, object]]:
     """The rows of one run."""
-    report, features = lab.report(run), load_features(lab.store.folder(run.id))
+    report = lab.report(run)
+    features: np.ndarray = load_features(lab.store.folder(run.id))
+    if compares_before(run):
+        features = pretrained_features(lab.store, run, report.images)
     familiar = fit_familiar(report, features, run.spec.seed)
     parts = np.array(report.parts)
     sets = [("test images (by mistake)", np.asarray(features[parts == "test"]))]
@@ -110,7 +114,7 @@ def measure(lab: Lab, run: Run) -> list[dict[str, object]]:
             flagged = is_unknown(other.p_values(other.distances(seen)), other.images)
             row[f"k={k}"] = float(flagged.mean())
             if k == NEIGHBOURS:
-                low, high = wilson(int(flagged.sum()), len(flagged))
+                low, high = exact(int(flagged.sum()), len(flagged))
                 row["95 %"] = f"{low:.3f}-{high:.3f}"
         rows.append(row)
     return rows

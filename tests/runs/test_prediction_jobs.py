@@ -44,7 +44,8 @@ class Site:
     def __init__(self, bench: Bench, **wishes: Any) -> None:
         self.lab = Lab(bench.home)
         self.jobs = PredictionJobs(bench.home)
-        run = self.lab.store.add_run(bench.spec("fine_tuning", cut=2, **wishes))
+        strategy = wishes.pop("strategy", "fine_tuning")
+        run = self.lab.store.add_run(bench.spec(strategy, **({"cut": 2} | wishes)))
         worker.work(bench.home, run.id)
         self.run: Run = self.lab.store.get(run.id)
         assert self.run.state == "done", self.run.error
@@ -151,11 +152,36 @@ def test_p_values_are_those_of_the_features(
     for each in site.jobs.answers(job.id):
         if not each.problem:
             pixels = preparation.make_views(preparation.read_bytes(files[each.file]))
-            distances = familiar.distances(site.predictor.look(pixels[None]).features)
+            features = site.predictor.to_compare(pixels[None], site.predictor.look(pixels[None]))
+            distances = familiar.distances(features)
             assert each.p_value == pytest.approx(familiar.p_values(distances)[0], abs=1.5 / validation)
 
 
-def test_a_run_without_features_says_why_nothing_is_told_unlike(site: Site, files: dict[str, bytes]) -> None:
+def test_where_stages_were_trained_images_are_compared_by_what_they_were_before(
+    lab: Bench, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs trained otherwise and one not at all say the same of how unlike the same images are."""
+    monkeypatch.setattr(unknown, "FEWEST", 10)
+    told = []
+    for wishes in (
+        {},
+        {"strategy": "fine_tuning", "cut": 1},
+        {"strategy": "fine_tuning", "cut": 2, "augment": "flips"},
+    ):
+        site = make_site(lab, monkeypatch, **wishes)
+        answers = site.jobs.answers(site.work(site.send(files)).id)
+        told.append([each.p_value for each in answers if not each.problem])
+    assert told[0] == pytest.approx(
+        told[1], abs=0.1
+    )  # of those not trained features are kept in half precision
+    assert told[1] == told[2]
+    assert len(set(told[1])) > 1
+
+
+def test_a_run_without_features_says_why_nothing_is_told_unlike(
+    lab: Bench, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(lab, monkeypatch, strategy="feature_extraction", cut=4)
     (site.lab.store.folder(site.run.id) / "features.npy").unlink()
     job = site.work(site.send(files))
     assert (job.state, job.fitted_on) == ("done", 0)

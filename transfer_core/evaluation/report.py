@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -58,6 +58,11 @@ class Report:
         said = np.array([numbers[self.manifest.classes[p.argmax()]] for _, _, p in rows], dtype=np.int64)
         groups = [row.group or row.image for row, _, _ in rows] if self.grouped else None
         return make_metrics(truth, said, self.classes, groups)
+
+    def some(self, places: npt.NDArray[np.int64]) -> Report:
+        """Return the report of some of the images, by their places."""
+        images, parts = (tuple(names[place] for place in places) for names in (self.images, self.parts))
+        return replace(self, images=images, parts=parts, probabilities=self.probabilities[places])
 
     def predicted(self, images: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the number of the likeliest class [n] of some images."""

@@ -20,6 +20,7 @@ from transfer_core.errors import UserError
 from transfer_core.evaluation.report import Report
 
 Floats = npt.NDArray[np.float64]
+LEARNT = ("train", TARGET_TRAIN)  # parts
 REFERENCE = 5_000  # training images that are looked at; more cost time and change little
 NEIGHBOURS = 5
 SHARE = 0.01  # of images like the validation ones that may be flagged by mistake
@@ -66,13 +67,18 @@ def is_unknown(p_values: Floats, images: int, wanted: float = SHARE) -> npt.NDAr
     return np.asarray(p_values <= promised_share(images, wanted) + 1e-12)
 
 
+def is_read(report: Report) -> npt.NDArray[np.bool_]:
+    """Return which of a report's images [n] are read here: those learnt from, and the validation images."""
+    return np.isin(np.array(report.parts), (*LEARNT, "val"))
+
+
 def fit_familiar(report: Report, features: npt.NDArray[np.floating[Any]], seed: int = 0) -> Familiar:
     """Return what a run has learnt from, given the features [n, d] of its report's images.
 
     UserError where there are too few training or validation images to tell anything.
     """
     parts = np.array(report.parts)
-    learnt = np.flatnonzero(np.isin(parts, ("train", TARGET_TRAIN)))
+    learnt = np.flatnonzero(np.isin(parts, LEARNT))
     checked = np.flatnonzero(parts == "val")
     if len(learnt) < NEIGHBOURS or len(checked) < FEWEST:
         message = (

@@ -15,12 +15,13 @@ from transfer_core.errors import UserError
 from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.decision import Decision, fit_decision, load_wishes
-from transfer_core.evaluation.report import Report, load_features, load_report
-from transfer_core.evaluation.unknown import Familiar, fit_familiar
+from transfer_core.evaluation.report import Report, load_report
+from transfer_core.evaluation.unknown import Familiar
 from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.weights import find_weights, missing_weights_message
 from transfer_core.runs.dispatch import dispatch, reconcile
 from transfer_core.runs.executors import Executor, SubprocessExecutor
+from transfer_core.runs.familiar import get_familiar
 from transfer_core.runs.liveness import Watcher
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.strategies import get_strategy
@@ -130,8 +131,7 @@ class Lab:
 
     def familiar(self, run: Run) -> Familiar:
         """Return what a run has learnt from, to tell images unlike it; UserError where that cannot be told."""
-        features = load_features(self.store.folder(run.id))
-        return fit_familiar(self.report(run), features, run.spec.seed)
+        return get_familiar(self.store, run, self.report(run))
 
     def tested(self, run: Run) -> dict[str, Any]:
         """Return the figures of the test part, from labels given by hand where the target came without."""

@@ -55,11 +55,15 @@ def _answer(
     predictor: Predictor, waiting: Sequence[tuple[int, Prepared | Problem]], familiar: Familiar | None
 ) -> Found:
     pictures = [each for _, each in waiting if isinstance(each, Prepared)]
-    chances, p_values = iter(()), iter(())
+    chances: Iterator[list[float]] = iter(())
+    p_values: Iterator[float] = iter(())
     if pictures:
-        seen = predictor.look(np.stack([each.pixels for each in pictures]))
+        pixels = np.stack([each.pixels for each in pictures])
+        seen = predictor.look(pixels)
         chances = iter(seen.probabilities.tolist())
-        p_values = iter(familiar.p_values(familiar.distances(seen.features)).tolist() if familiar else ())
+        if familiar:
+            far = familiar.distances(predictor.to_compare(pixels, seen))
+            p_values = iter(familiar.p_values(far).tolist())
     found: Found = []
     for number, each in waiting:
         if isinstance(each, Problem):

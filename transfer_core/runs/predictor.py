@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from transfer_core.evaluation.predict import LARGEST, Seen
 from transfer_core.models.cache import ActivationCache
 from transfer_core.models.model import MAIN
 from transfer_core.models.prefix import Prefix
+from transfer_core.runs.familiar import compares_before
+from transfer_core.runs.pretrained import pretrained_setup
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.training.checkpoint import load_best
 from transfer_core.training.setup import Setup, make_setup
@@ -47,6 +50,7 @@ class Predictor:
                 f"Run {run.id} is {run.state} and has no model yet: let it finish first.", "no-model"
             )
         spec = replace(run.spec, device=device)
+        self._store, self._run = store, run
         self._setup = make_setup(spec, Library(store.home), ActivationCache(store.home / "cache"))
         self.model = self._setup.model.eval().to(self._setup.device)
         self.model.load_trained(load_best(store.folder(run.id), run.result["best_epoch"]))
@@ -93,6 +97,22 @@ class Predictor:
         chances = self.model.heads[MAIN](features).softmax(1)
         means = [each.reshape(n, views, -1).mean(1).cpu() for each in (chances, features)]
         return Seen(means[0].numpy(), means[1].clamp(-LARGEST, LARGEST).half().numpy())
+
+    @cached_property
+    def _untrained(self) -> Prefix | None:
+        """The whole backbone as it was before training, where training has changed it."""
+        if not compares_before(self._run):
+            return None
+        before = pretrained_setup(self._store, self._run)
+        cut = before.spec.cut
+        return Prefix(before.model.stages, cut, cut, before.backbone, before.device)
+
+    @torch.no_grad()
+    def to_compare(self, pixels: npt.NDArray[np.uint8], seen: Seen) -> npt.NDArray[np.floating[Any]]:
+        """Return the features [n, d] by which `Familiar` compares images [n, views, 3, s, s] of which `seen` was made."""
+        if self._untrained is None:
+            return seen.features
+        return np.asarray(self._untrained.from_stored(self._untrained.to_stored(pixels[:, 0])).cpu().numpy())
 
     def predict_bytes(self, file: str, data: bytes) -> Prediction:
         """Return the prediction for a file's content; UserError where it is no readable image."""

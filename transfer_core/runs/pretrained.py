@@ -11,11 +11,11 @@ import numpy.typing as npt
 from transfer_core.data.library import Library
 from transfer_core.models.cache import ActivationCache
 from transfer_core.runs.store import Run, RunStore
-from transfer_core.training.setup import make_setup
+from transfer_core.training.setup import Setup, make_setup
 
 
-def pretrained_features(store: RunStore, run: Run, images: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return the features [n, d] that a run's backbone gave before training; computed once, then kept in the cache."""
+def pretrained_setup(store: RunStore, run: Run) -> Setup:
+    """Return the parts of a run on the same images that trains no stage: its model is the pretrained one."""
     cut = len(run.spec.make_backbone().stages)
     spec = replace(
         run.spec,
@@ -26,7 +26,12 @@ def pretrained_features(store: RunStore, run: Run, images: Sequence[str]) -> npt
         test_views=False,
         device="cpu",
     )
-    setup = make_setup(spec, Library(store.home), ActivationCache(store.home / "cache"))
-    with setup.activations(cut) as activations:
+    return make_setup(spec, Library(store.home), ActivationCache(store.home / "cache"))
+
+
+def pretrained_features(store: RunStore, run: Run, images: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return the features [n, d] that a run's backbone gave before training; computed once, then kept in the cache."""
+    setup = pretrained_setup(store, run)
+    with setup.activations(setup.spec.cut) as activations:
         activations.fill(images, 1)
         return np.asarray(activations.at_cut(images).numpy(), np.float32)
