@@ -14,7 +14,7 @@ import streamlit as st
 
 from pages.ui.settings import forget_settings
 from pages.ui.text import escape
-from transfer_core.data.alike import get_held
+from transfer_core.data.dismissed import get_dismissed, get_held
 from transfer_core.data.health import is_checked
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Rule, Split, make_split
@@ -74,7 +74,7 @@ def _split(home: str, dataset: str, choices: tuple[tuple[str, Any], ...], releas
 def draw_split(manifest: Manifest, rule: Rule, **choices: Any) -> Split:
     """Return the split that these choices make, look-alikes on one side; drawn once. UserError as `make_split`."""
     lab = get_lab()
-    released = "near-duplicates" in lab.library.dismissed(manifest.id)
+    released = "near-duplicates" in get_dismissed(lab.library, manifest)
     return _split(str(lab.home), manifest.id, tuple(sorted({"rule": rule, **choices}.items())), released)
 
 
@@ -174,13 +174,14 @@ def current_data() -> Manifest | None:
 
 
 def current_split(manifest: Manifest) -> Split | None:
-    """Return the chosen split where it belongs to the data set; else that of the data set's newest run."""
+    """Return the chosen split where it belongs to the data set; else that of its newest run, else the newest stored."""
     wanted = chosen("split")
     if not wanted:
         runs = get_lab().store.runs(manifest=manifest.id)
-        if not runs:
+        newest = None if runs else get_lab().library.newest_split(manifest.id)
+        if not runs and newest is None:
             return None
-        wanted = runs[0].spec.split
+        wanted = runs[0].spec.split if runs else newest.id if newest else ""
         choose(split=wanted)
     try:
         return get_lab().library.get_split(manifest.id, wanted)

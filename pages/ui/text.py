@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,12 @@ def escape(text: object) -> str:
     """Return a text that markdown shows letter by letter: no links, images, colours or formulas."""
     shown = "".join(c if c.isprintable() and c not in _TURNERS else "\ufffd" for c in str(text))
     return _MARKS.sub(r"\\\1", shown)
+
+
+def distinct(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names by id, with the beginning of the id where a name repeats: a picker goes by what it shows."""
+    counts = Counter(names.values())
+    return {key: name if counts[name] == 1 else f"{name} · {key[:8]}" for key, name in names.items()}
 
 
 def percent(share: float, digits: int = 1) -> str:
