@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from pages.ui.text import plural
+from transfer_core.data.images import SUFFIXES
 from transfer_core.data.manifest import Problem
 
 # Nothing was lost by these, or it was meant so.
@@ -26,8 +27,17 @@ ROWS = 12  # of a table that is shown whole
 
 def sort_problems(problems: Iterable[Problem]) -> tuple[list[Problem], list[Problem]]:
     """Return the problems that somebody should mend, and the notes; without those that the health check shows."""
-    here = [each for each in problems if each.kind not in ELSEWHERE]
-    return [each for each in here if each.kind not in NOTES], [each for each in here if each.kind in NOTES]
+    found: tuple[list[Problem], list[Problem]] = [], []
+    for each in problems:
+        if each.kind not in ELSEWHERE:
+            found[_is_note(each)].append(each)
+    return found
+
+
+def _is_note(problem: Problem) -> bool:
+    """Tell whether nothing was lost: a text beside the images is one, a file that is called an image and is none is not."""
+    other = not problem.file.lower().endswith((*SUFFIXES, ".zip"))
+    return problem.kind in NOTES or (problem.kind == "wrong-type" and other)
 
 
 def show_problems(problems: Sequence[Problem], notes: Sequence[Problem]) -> None:

@@ -20,8 +20,11 @@ def escape(text: object) -> str:
 
 def distinct(names: Mapping[str, str]) -> dict[str, str]:
     """Return the names by id, with the beginning of the id where a name repeats: a picker goes by what it shows."""
-    counts = Counter(names.values())
-    return {key: name if counts[name] == 1 else f"{name} · {key[:8]}" for key, name in names.items()}
+    shown = dict(names)
+    while len(set(shown.values())) < len(shown):
+        counts = Counter(shown.values())
+        shown = {key: name if counts[name] == 1 else f"{name} · {key[:8]}" for key, name in shown.items()}
+    return shown
 
 
 def percent(share: float, digits: int = 1) -> str:

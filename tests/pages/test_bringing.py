@@ -149,7 +149,7 @@ def test_one_image_under_two_labels_is_shown_and_can_be_settled(empty: Study, mo
     at = show("study/data.py", data=manifest.id)
     (finding,) = [each for each in at.expander if "Same image, two labels" in each.label]
     assert "00\\.png as a and as b" in finding.label
-    assert finding.get("imgs")
+    assert [each.value for each in finding.caption] == ["a or b? · 00\\.png"]
     button(at, "Set the labels right below").click().run()
     assert "1 image" in [each.value for each in at.caption]
     assert not [each for each in at.metric if each.label == "Problems" and each.value != "0"]
@@ -170,10 +170,8 @@ def test_folders_that_are_the_classes_are_no_groups(empty: Study) -> None:
 def test_the_split_names_the_cause(empty: Study) -> None:
     files = cells(*range(24)) | {"crack/1.png": png(picture(99))}
     at = show("study/split.py", data=store(empty, files).id)
-    assert (
-        "No image of crack in the validation part nor in the test part: the class has only 1 image"
-        in words(at)
-    )
+    cause = "No image of crack in the validation part nor in the test part: the class has only 1 image."
+    assert [each.value.replace("\\", "") for each in at.warning] == [cause]
     assert "another seed" not in words(at)
     grouped = store(empty, cells(*range(12)), group="one patient")
     at = show("study/split.py", data=grouped.id)
@@ -218,11 +216,12 @@ def test_notes_are_apart_from_what_is_broken(empty: Study) -> None:
     problems = [Problem("torn.png", "damaged", "it is torn")]
     problems += [Problem(f"{n}.png", "duplicate", "the same image") for n in range(20)]
     problems += [Problem("a", "small-class", "few")]
+    problems += [Problem("notes.txt", "wrong-type", "not an image"), Problem("a/web.png", "wrong-type", "not an image")]
     empty.library.add(manifest, problems)
     at = show("study/data.py", data=manifest.id)
-    assert [each.value for each in at.metric if each.label == "Problems"] == ["1"]
-    assert "Good to know (20 notes)" in words(at)
-    assert "20 rows: scroll" in words(at)
+    assert [each.value for each in at.metric if each.label == "Problems"] == ["2"]
+    assert "Good to know (21 notes)" in words(at)
+    assert "21 rows: scroll" in words(at)
 
 
 def test_once_there_is_data_ones_own_images_are_the_main_way(empty: Study, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
