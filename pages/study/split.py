@@ -139,11 +139,11 @@ with right:
         asked = [
             name for name in manifest.classes if not split.new_classes or receipt.counts[TARGET_TRAIN][name]
         ]
-        fewest = min(receipt.counts["test"][name] for name in asked)
+        fewest = min((n for name in asked if (n := receipt.counts["test"][name])), default=0)
         if not split.new_classes:
             for sentence in why_without(asked, manifest, receipt.counts, rule, split.alike)[:MOST]:
                 st.warning(escape(sentence), icon=":material/warning:")
-        if fewest < FEW:
+        if 0 < fewest < FEW:  # of a class without any, the sentence above speaks
             st.markdown(
                 f":material/warning: only {plural(fewest, 'test image')} of the rarest class: the result will be "
                 "very uncertain"
@@ -161,5 +161,5 @@ with right:
         if manifest.groups:
             show_optimism(manifest)
 if left.button("Continue to training", type="primary", icon=":material/arrow_forward:"):
-    choose(split=get_lab().library.add_split(split).id)
+    choose(split=get_lab().library.decide(split).id)
     go("train/new_run.py")

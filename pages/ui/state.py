@@ -174,20 +174,27 @@ def current_data() -> Manifest | None:
 
 
 def current_split(manifest: Manifest) -> Split | None:
-    """Return the chosen split where it belongs to the data set; else that of its newest run, else the newest stored."""
-    wanted = chosen("split")
+    """Return the chosen split where it belongs to the data set; else the one that was decided on or trained on last."""
+    wanted = chosen("split") or _last_split(manifest)
     if not wanted:
-        runs = get_lab().store.runs(manifest=manifest.id)
-        newest = None if runs else get_lab().library.newest_split(manifest.id)
-        if not runs and newest is None:
-            return None
-        wanted = runs[0].spec.split if runs else newest.id if newest else ""
-        choose(split=wanted)
+        return None
+    choose(split=wanted)
     try:
         return get_lab().library.get_split(manifest.id, wanted)
     except UserError:
         choose(split=None)
         return None
+
+
+def _last_split(manifest: Manifest) -> str | None:
+    library, runs = get_lab().library, get_lab().store.runs(manifest=manifest.id)
+    decided = library.decided(manifest.id)
+    if decided and (not runs or decided[1] > runs[0].created):
+        return decided[0]
+    if runs:
+        return runs[0].spec.split
+    stored = library.newest_split(manifest.id)
+    return stored.id if stored else None
 
 
 def known_data() -> str | None:

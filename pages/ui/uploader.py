@@ -102,12 +102,15 @@ export default function (component) {
   };
   const brokeOff = async left => {   // an upload that was not finished: how far it is, and what to do about it
     const { files, begun } = await about(left.token);
+    const age = Date.now() - left.at;
+    if (!Object.keys(files).length && !begun && age > 3600e3) { before = null; remember(null); return; }   // cleared away since
     const n = Object.keys(files).length, bytes = Object.values(files).reduce((sum, size) => sum + size, 0) + begun;
     const far = left.all ? `at ${Math.floor(100 * bytes / left.all)} %` : 'in the middle';
     const what = left.total > 1 ? ` (${count(n)} of ${count(left.total)} files are here)` : '';
     say(`${left.what || left.name} broke off ${far}${what}: choose it again to go on, and only the rest is sent.`);
     $('.forget').hidden = false;
     unfold();
+    if (age < 60e3) setTimeout(() => drop.scrollIntoView({ block: 'center' }), 500);   // whoever reloads looks for it
   };
   if (before) brokeOff(before).catch(() => {});
   $('.forget').onclick = () => {
@@ -115,7 +118,7 @@ export default function (component) {
     before = null; remember(null); say('');
   };
   let sending = false;
-  window.addEventListener('beforeunload', event => { if (sending && root.isConnected !== false) { event.preventDefault(); event.returnValue = ''; } });
+  window.addEventListener('beforeunload', event => { if (sending) { event.preventDefault(); event.returnValue = ''; } });
 
   const show = (done, total, bytes, all, began) => {
     const share = all ? bytes.now / all : 0, took = (performance.now() - began) / 1000;

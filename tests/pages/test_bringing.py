@@ -186,6 +186,30 @@ def test_a_split_that_was_made_is_taken_where_the_link_names_none(study: Study) 
     assert "It is not yet decided" not in words(at)
 
 
+def test_what_was_decided_last_holds_when_the_app_is_opened_again(study: Study) -> None:
+    study.ended(name="before")
+    at = show("study/split.py", data=study.manifest.id)
+    at.radio[0].set_value("group").run()
+    button(at, "Continue to training").click().run()
+    at = show("train/new_run.py", data=study.manifest.id)
+    assert study.library.get_split(study.manifest.id, link_of(at, "split")).rule == "group"
+    study.ended(name="after")  # by image, and later
+    at = show("train/new_run.py", data=study.manifest.id)
+    assert study.library.get_split(study.manifest.id, link_of(at, "split")).rule == "image"
+
+
+def test_the_gap_is_the_difference_of_what_is_shown(study: Study) -> None:
+    at = show("study/split.py", data=study.manifest.id)
+    button(at, "How much would a random split flatter?").click().run()
+    for run in study.store.runs():
+        rule = study.library.get_split(run.manifest, run.spec.split).rule
+        study.finish(run, {"n": 20, "accuracy": 0.8434 if rule == "image" else 0.8066})
+    at.run()
+    assert "84.3 %" in words(at)
+    assert "80.7 %" in words(at)
+    assert "flatter by about 3.6 points" in words(at)  # and not by 3.7
+
+
 def test_what_was_left_as_it_is_stays_so_in_the_next_version(empty: Study) -> None:
     files = cells(*range(12)) | {"a/black.png": png(picture(50) // 16)}
     manifest = store(empty, files)
@@ -216,7 +240,10 @@ def test_notes_are_apart_from_what_is_broken(empty: Study) -> None:
     problems = [Problem("torn.png", "damaged", "it is torn")]
     problems += [Problem(f"{n}.png", "duplicate", "the same image") for n in range(20)]
     problems += [Problem("a", "small-class", "few")]
-    problems += [Problem("notes.txt", "wrong-type", "not an image"), Problem("a/web.png", "wrong-type", "not an image")]
+    problems += [
+        Problem("notes.txt", "wrong-type", "not an image"),
+        Problem("a/web.png", "wrong-type", "not an image"),
+    ]
     empty.library.add(manifest, problems)
     at = show("study/data.py", data=manifest.id)
     assert [each.value for each in at.metric if each.label == "Problems"] == ["2"]

@@ -107,6 +107,20 @@ class Library:
         last = max((int(each) for each in numbers if each.isdigit()), default=1)
         return f"{base}{VERSION}{last + 1}"
 
+    def decide(self, split: Split) -> Split:
+        """Store a split that somebody chose for what comes next; `decided` returns it."""
+        self.add_split(split)
+        write_json(self.folder / split.manifest / "decided.json", {"split": split.id, "at": time.time()})
+        return split
+
+    def decided(self, dataset: str) -> tuple[str, float] | None:
+        """Return the split that was chosen last for a data set, and when (seconds since 1970); None where none was."""
+        path = self.folder / dataset / "decided.json"
+        if not is_id(dataset) or not path.exists():
+            return None
+        told = read_json(path)
+        return told["split"], told["at"]
+
     def newest_split(self, dataset: str) -> Split | None:
         """Return the split of a data set that was made last; None where there is none."""
         paths = [*(self.folder / dataset / "splits").glob("*.json")] if is_id(dataset) else []
