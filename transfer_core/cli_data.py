@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -109,7 +110,7 @@ def _hint_at_tables(path: Path, problems: list[Problem]) -> list[Problem]:
     found = []
     for each in problems:
         if each.kind == "table":
-            there = f" {path / each.file}" if path.is_dir() else ", once unpacked"
+            there = f" {shlex.quote(str(path / each.file))}" if path.is_dir() else ", once unpacked"
             each = replace(each, message=f"a table that was not used; if it names classes: --labels{there}")
             print(f"{each.file}: {each.message}", file=sys.stderr)
         found.append(each)

@@ -149,7 +149,7 @@ def ask_table(upload: Upload) -> None:
     st.markdown(f"A table came with **{escape(name)}**. It can say which class each image is of.")
     if not found.tables:  # it went meanwhile
         _settled()
-        _read(upload.token, name, told.get("parent"), source=source)
+        _read(upload.token, name, told.get("parent"), told.get("frames") or "first", source=source)
         return
     file = st.selectbox("Table", list(found.tables)) if len(found.tables) > 1 else next(iter(found.tables))
     use = None
