@@ -59,13 +59,13 @@ def _pick_data() -> None:
     run = next((each for each in lab.store.runs() if each.id == chosen("run")), None)
     if run and run.manifest in names:
         choose(data=run.manifest)  # a link may name a run alone
-    _pick("data", "Data set", distinct(names))
+    _pick("data", "Data set", names)
 
 
 def _pick_run() -> None:
     # First what trains, then what has a report: the first is chosen where nobody chose.
     runs = sorted(get_lab().store.runs(manifest=known_data()), key=lambda run: (run.is_over, not run.result))
-    _pick("run", "Run", distinct({run.id: _label(run) for run in runs}))
+    _pick("run", "Run", {run.id: _label(run) for run in runs})
 
 
 def _label(run: Run) -> str:
@@ -78,7 +78,7 @@ def _label(run: Run) -> str:
 def _pick(key: str, label: str, names: Mapping[str, str]) -> None:
     """Show a picker of what there is; a choice that is not there stays for the page to tell so.
 
-    `names` are all different: of two options that look the same, the first would be taken for either.
+    Names that repeat are told apart: of two options that look the same, the first would be taken for either.
     """
     if not names:
         return

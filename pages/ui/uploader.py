@@ -82,14 +82,15 @@ export default function (component) {
   $('.images').hidden = !loose;
   $('.many').accept = loose || '';
   $('.hint').textContent = loose ? 'Drop images, a folder or a zip here, or' : 'Drop a folder or a zip here, or';
+  const memory = MEMORY + (loose ? '-of-images' : '');   // what broke off on one page is not told on the other
   root.__now = component;   // of the newest run of the page: the server may have been started anew meanwhile
   if (ready) return;
   const drop = $('.drop'), ask = $('.ask'), work = $('.work'), note = $('.note');
   const say = (text, bad) => { $('.said').textContent = text; note.classList.toggle('bad', Boolean(bad)); $('.forget').hidden = true; };
   $('.folder').classList.toggle('main', Boolean(component.data.main));
-  const remember = value => value ? localStorage.setItem(MEMORY, JSON.stringify(value)) : localStorage.removeItem(MEMORY);
+  const remember = value => value ? localStorage.setItem(memory, JSON.stringify(value)) : localStorage.removeItem(memory);
   let stopped = false, before = null;
-  try { before = JSON.parse(localStorage.getItem(MEMORY)); } catch { /* then there was none */ }
+  try { before = JSON.parse(localStorage.getItem(memory)); } catch { /* then there was none */ }
   const tab = sessionStorage.getItem(MEMORY) || crypto.getRandomValues(new Uint32Array(2)).join('-');
   sessionStorage.setItem(MEMORY, tab);
   if (before && before.tab !== tab && Date.now() - before.at < 10000) {   // another window is still sending it
