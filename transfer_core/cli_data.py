@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+import shlex
+import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_watch import ProgressBar
@@ -14,6 +16,7 @@ from transfer_core.files import plain_words
 
 if TYPE_CHECKING:
     from transfer_core.data.ingest import Candidate
+    from transfer_core.data.label_table import Columns
     from transfer_core.data.manifest import Manifest, Problem, Reading
 
 
@@ -21,9 +24,11 @@ def sample(options: argparse.Namespace) -> Answer:
     """Put sample images into the library."""
     from transfer_core.data.samples import add_solar_cells
 
+    library = get_lab().library
+    before = {each.id for each in library.datasets()}
     with ProgressBar("Reading images") as bar:
-        manifest, problems = add_solar_cells(get_lab().library, bar.update)
-    return _dataset_answer(manifest, problems)
+        manifest, problems = add_solar_cells(library, bar.update)
+    return _dataset_answer(Brought(manifest, problems, already=manifest.id in before))
 
 
 def ingest(options: argparse.Namespace) -> Answer:
@@ -42,7 +47,17 @@ def ingest(options: argparse.Namespace) -> Answer:
         if not low < high:
             raise UserError("--window needs black, then white, the larger one.", "usage")
         reading = Reading("range", low=low, high=high, frames=options.frames)
-    return _dataset_answer(*bring(Path(options.path), options, reading, parent))
+    return _dataset_answer(bring(Path(options.path), options, reading, parent))
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What came of a folder, a zip or a file. `already`: the same images and labels were here before, under this name."""
+
+    manifest: Manifest
+    problems: list[Problem]
+    columns: Columns | None = None
+    already: bool = False
 
 
 def bring(
@@ -50,23 +65,34 @@ def bring(
     options: argparse.Namespace | None = None,
     reading: Reading | None = None,
     parent: Manifest | None = None,
-) -> tuple[Manifest, list[Problem]]:
-    """Read in a folder, a zip or a file; return the data set and the problems."""
+) -> Brought:
+    """Read in a folder, a zip or a file; return the data set, the problems, and what a table's columns were taken for."""
+    from transfer_core.data.adding import fit_in
     from transfer_core.data.grouping import group_by_path
     from transfer_core.data.ingest import ingest as take_in
     from transfer_core.data.sources import open_source
 
-    candidates, problems = open_source(path)
-    if options and options.labels:
-        candidates, more = _with_labels(candidates, options)
-        problems = [*problems, *more]
-    if options and options.group_from_path:
-        candidates = group_by_path(candidates, options.group_from_path)
     library = get_lab().library
+    candidates, problems = open_source(path, parent)
+    columns = None
+    if options and options.labels:
+        candidates, more, columns = _with_labels(candidates, options)
+        used = Path(options.labels).resolve()
+        problems = [each for each in problems if each.kind != "table" or (path / each.file).resolve() != used]
+        problems = [*problems, *more]
+    else:
+        problems = _hint_at_tables(path, problems)
+    pattern = (options and options.group_from_path) or ""
+    if pattern:
+        candidates = group_by_path(candidates, pattern)
+    if parent:
+        candidates, more = fit_in(candidates, parent, library)
+        problems = [*problems, *more]
     usual = library.version_name(parent.id) if parent else path.resolve().stem
     name = (options and options.name) or usual
+    before = {each.id for each in library.datasets()}
     with ProgressBar("Reading images") as bar:
-        return take_in(
+        manifest, problems = take_in(
             candidates,
             name,
             library,
@@ -74,38 +100,79 @@ def bring(
             progress=bar.update,
             reading=reading,
             parent=parent,
+            group_pattern=pattern,
         )
+    return Brought(manifest, problems, columns, manifest.id in before)
+
+
+def _hint_at_tables(path: Path, problems: list[Problem]) -> list[Problem]:
+    """Say of tables that nobody asked for how to use them, there and on stderr: without it the classes may be wrong."""
+    found = []
+    for each in problems:
+        if each.kind == "table":
+            there = f" {shlex.quote(str(path / each.file))}" if path.is_dir() else ", once unpacked"
+            each = replace(each, message=f"a table that was not used; if it names classes: --labels{there}")
+            print(f"{each.file}: {each.message}", file=sys.stderr)
+        found.append(each)
+    return found
 
 
 def _with_labels(
     candidates: list[Candidate], options: argparse.Namespace
-) -> tuple[list[Candidate], list[Problem]]:
-    from transfer_core.data.label_table import Columns, guess_columns, lay_over, read_table
+) -> tuple[list[Candidate], list[Problem], Columns]:
+    from transfer_core.data.label_table import (
+        Columns,
+        guess_label,
+        guess_path,
+        lay_over,
+        read_table,
+        settle,
+    )
 
     path = Path(options.labels)
     if not path.is_file():
         raise UserError(f"There is no file {path}: check the spelling.", "no-such-path")
     with plain_words(path):
         table = read_table(path.read_bytes(), path.name)
-    path_column, label_column = options.path_column, options.label_column
-    if not (path_column and label_column):
-        found = guess_columns(table, candidates)
-        path_column, label_column = path_column or found.path, label_column or found.label
-    columns = Columns(path_column, label_column, options.domain_column, options.group_column)
-    return lay_over(table, columns, candidates)
+    given = (options.path_column, options.label_column, options.domain_column, options.group_column)
+    extra = tuple(options.extra_column) if options.extra_column else None
+    taken = {each for each in (*given, *(extra or ())) if each}
+    for name in taken:
+        table.column(name)
+    path_column = options.path_column or guess_path(table, candidates, taken)
+    try:
+        label_column = options.label_column or guess_label(table, {path_column, *taken})
+    except UserError as error:
+        raise UserError(f"{error} (--label-column NAME)", error.kind) from None
+    columns = Columns(path_column, label_column, options.domain_column, options.group_column, extra)
+    columns = settle(table, columns)
+    return *lay_over(table, columns, candidates), columns
 
 
-def _dataset_answer(manifest: Any, problems: Any) -> Answer:
+def _dataset_answer(brought: Brought) -> Answer:
+    manifest, problems, columns = brought.manifest, brought.problems, brought.columns
     data = {
         "manifest": manifest.id,
         "name": manifest.name,
+        "already": brought.already,
         "images": len(manifest.rows),
         "classes": list(manifest.classes),
         "domains": manifest.domains,
+        "groups": len(manifest.groups),
+        "columns": asdict(columns) if columns else None,
         "problems": [asdict(each) for each in problems],
     }
     lines = [f"{manifest.name}: {len(manifest.rows)} images, data set {manifest.id}"]
+    if brought.already:
+        lines = [
+            f"already here as {manifest.name}, data set {manifest.id}: the same images with the same labels"
+        ]
     lines += [f"  {name}: {n}" for name, n in manifest.class_counts.items()]
+    if columns:
+        meant = {"files": columns.path, "classes": columns.label, "domains": columns.domain, "groups": columns.group,
+                 "further labels": ", ".join(columns.extra or ())}  # fmt: skip
+        told = [f"{what} from {name}" for what, name in meant.items() if name]
+        lines.append(f"  columns: {', '.join(told)}")
     lines += [f"  problem: {each.file}: {each.message}" for each in problems[:20]]
     if len(problems) > 20:
         lines.append(f"  and {len(problems) - 20} more problems (--json lists all)")

@@ -39,7 +39,11 @@ def delete(options: argparse.Namespace) -> Answer:
             if answer.strip().lower() not in ("y", "yes"):
                 raise UserError("Nothing was deleted.", "declined") from None
         receipt = delete_dataset(lab.store, lab.library, about.id)
-    text = f"Deleted {receipt.what}: {len(receipt.runs)} run(s), {receipt.images} image(s), {receipt.bytes / 1e6:.1f} MB freed."
+    runs, images = (
+        f"{n:,} {what}{'' if n == 1 else 's'}"
+        for n, what in ((len(receipt.runs), "run"), (receipt.images, "image"))
+    )
+    text = f"Deleted {receipt.what}: {runs}, {images}, {receipt.bytes / 1e6:.1f} MB freed."
     return asdict(receipt), text, 0
 
 

@@ -37,6 +37,13 @@ def make_parser() -> argparse.ArgumentParser:
     ingest.add_argument("--domain-column", metavar="NAME", help="its column of sites or devices")
     ingest.add_argument("--group-column", metavar="NAME", help="its column of patients or parts")
     ingest.add_argument(
+        "--extra-column",
+        metavar="NAME",
+        action="append",
+        help="a further column to keep as a label of its own, may be given several times; those that look like "
+        "labels if not given",
+    )
+    ingest.add_argument(
         "--group-from-path", metavar="REGEX", help="its first bracket, in each path, names the group"
     )
     ingest.add_argument(
@@ -104,7 +111,11 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     add("--epochs", type=int)
     add("--batch-size", type=int)
     add("--lr", type=float)
-    add("--split-by", choices=["image", "group", "domain", "given", "transfer"])
+    add(
+        "--split-by",
+        choices=["image", "group", "domain", "given", "transfer"],
+        help="usually as given, else by group where groups are known, else by image",
+    )
     add("--fractions", metavar="A,B,C", help="shares of training, validation and test")
     add("--source", help="domain to train on")
     add("--target", help="domain to test on")

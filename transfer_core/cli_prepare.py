@@ -23,8 +23,9 @@ WISHES = (
 
 def prepare(lab: Lab, options: argparse.Namespace, strategy: str) -> tuple[Manifest, Split, dict[str, Any]]:
     """Return the data set, the stored split and the wishes that options name; `strategy` where they name none."""
-    from transfer_core.data.alike import get_alike, get_held
-    from transfer_core.data.split import FRACTIONS, Rule, make_split
+    from transfer_core.data.alike import get_alike
+    from transfer_core.data.dismissed import get_held
+    from transfer_core.data.split import FRACTIONS, Rule, make_split, usual_rule
     from transfer_core.strategies import TARGET, get_strategy
 
     manifest = _find_data(lab, options.data)
@@ -33,7 +34,10 @@ def prepare(lab: Lab, options: argparse.Namespace, strategy: str) -> tuple[Manif
     chosen = get_strategy(options.strategy or strategy)
     adapts = TARGET in chosen.needs
     across: Rule = "transfer" if options.source or adapts else "domain"
-    rule: Rule = options.split_by or (across if options.target else "image")
+    usual, why = usual_rule(manifest)
+    rule: Rule = options.split_by or (across if options.target else usual)
+    if not options.split_by and not options.target:
+        print(f"Split by {rule}: {why}. --split-by takes another rule.", file=sys.stderr)
     with ProgressBar("Looking for look-alikes") as bar:
         get_alike(lab.library, manifest, bar.update)
     alike = get_held(lab.library, manifest)
@@ -56,10 +60,13 @@ def prepare(lab: Lab, options: argparse.Namespace, strategy: str) -> tuple[Manif
 def _find_data(lab: Lab, ref: str) -> Manifest:
     """Return the manifest that a path, an id or a name means; a path is brought in first."""
     if Path(ref).exists():
-        manifest, problems = cli_data.bring(Path(ref))
-        if problems:
-            print(f"{len(problems)} problem(s) in {ref}; `transfer-lab ingest` lists them.", file=sys.stderr)
-        return manifest
+        found = cli_data.bring(Path(ref))
+        if found.problems:
+            n = len(found.problems)
+            what = f"1 problem in {ref}; `transfer-lab ingest` lists it."
+            what = what if n == 1 else f"{n:,} problems in {ref}; `transfer-lab ingest` lists them."
+            print(what, file=sys.stderr)
+        return found.manifest
     return lab.library.get(lab.library.find(ref).id)
 
 

@@ -1,5 +1,7 @@
 """Data: what have I got?"""
 
+from datetime import datetime
+
 import streamlit as st
 
 from pages.ui.bring import ask_table, bring_files, waiting_upload
@@ -9,6 +11,7 @@ from pages.ui.health import show_health
 from pages.ui.images import show_images
 from pages.ui.looks import show_looks
 from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival, title
+from pages.ui.problems import show_problems, sort_problems
 from pages.ui.state import choose, current_data, get_lab, go
 from pages.ui.text import escape, plural, size
 from transfer_core.runs.housekeeping import delete_dataset, dependents
@@ -33,6 +36,8 @@ if manifest is None:
 
 about = lab.library.about(manifest.id)
 title(escape(about.name), escape(about.note))
+brought = datetime.fromisoformat(about.created).astimezone()
+st.caption(f"Since {brought:%d %b %Y, %H:%M} · {about.id[:8]}")
 has_before = manifest.parent in {each.id for each in lab.library.datasets()}
 if has_before and st.button("Back to the version before", icon=":material/undo:", type="tertiary"):
     choose(data=manifest.parent, split=None, run=None)
@@ -41,7 +46,8 @@ with st.container(key="wrap-facts"):
     facts = {"Images": len(manifest.rows), "Classes": len(manifest.classes)}
     facts |= {"Domains": len(manifest.domains)} if manifest.domains else {}
     facts |= {"Groups": len(manifest.groups)} if manifest.groups else {}
-    facts |= {"Problems": len(about.problems)}
+    problems, notes = sort_problems(about.problems)
+    facts |= {"Problems": len(problems)}
     for place, (name, count) in zip(st.columns(len(facts)), facts.items(), strict=True):
         place.metric(name, f"{count:,}", border=True)
 
@@ -70,18 +76,14 @@ show_health(manifest)
 show_images(manifest)
 ask_groups(manifest)
 
-if about.problems:
-    st.markdown("#### Problems")
-    st.caption("The rest was taken in. Mend these files and bring the folder again; nothing is lost by it.")
-    table = [{"File": each.file, "What is wrong": each.message} for each in about.problems]
-    st.dataframe(table, hide_index=True)
+show_problems(problems, notes)
 
 with st.expander("Bring other images", icon=":material/add_photo_alternate:"):
     way = st.segmented_control("As", ["Another data set", "More of this one"], default="Another data set", required=True,
                                label_visibility="collapsed")  # fmt: skip
     if way == "More of this one":
         st.caption("They are read as this set is; the result is a new version, and this one stays as it is.")
-        bring_files(parent=manifest.id)
+        bring_files(parent=manifest.id, is_main=True)
     else:
         bring_cards()
 with st.expander("Rename or delete", icon=":material/more_horiz:"):

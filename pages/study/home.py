@@ -1,10 +1,12 @@
 """Start: what to do next."""
 
+from datetime import datetime
+
 import streamlit as st
 
 from pages.ui.parts import STATES, bring_cards, run_line, state_badge
 from pages.ui.state import choose, get_lab, go
-from pages.ui.text import escape, plural, size
+from pages.ui.text import ago, distinct, escape, plural, size
 from transfer_core.runs.housekeeping import disk_use
 
 lab = get_lab()
@@ -56,11 +58,13 @@ with left:
                 go("results/report.py" if run.result else "train/live.py")
 with right:
     st.markdown("#### Data sets")
+    names = distinct({each.id: each.name for each in datasets})
     for each in datasets[:5]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            brought = ago(datetime.fromisoformat(each.created).timestamp())
             st.markdown(
-                f"**{escape(each.name)}**  \n:gray[{plural(each.images, 'image')}, "
-                f"{plural(len(each.classes), 'class', 'classes')}]",
+                f"**{escape(names[each.id])}**  \n:gray[{plural(each.images, 'image')}, "
+                f"{plural(len(each.classes), 'class', 'classes')}, {brought}]",
                 width="stretch",
             )
             if st.button("Open", key=f"open-{each.id}"):

@@ -6,10 +6,13 @@ from pages.ui.optimism import show_optimism
 from pages.ui.parts import missing, title
 from pages.ui.state import choose, current_data, current_split, draw_split, get_lab, go
 from pages.ui.text import escape, plural
+from transfer_core.data.dismissed import get_dismissed
 from transfer_core.data.manifest import TARGET_TRAIN
-from transfer_core.data.split import FRACTIONS, Rule
+from transfer_core.data.split import FRACTIONS, Rule, usual_rule
+from transfer_core.data.split_causes import why_without
 from transfer_core.errors import UserError
 
+MOST = 4  # classes that are missing in a part and told of
 FEW = 20  # test images of a class, below which its figures mean little
 RULES: dict[Rule, tuple[str, str]] = {
     "image": ("By image", "Every image on its own. Right when images have nothing to do with each other."),
@@ -43,9 +46,7 @@ possible += ["group"] if manifest.groups else []
 possible += ["domain", "transfer"] if len(manifest.domains) > 1 else []
 possible += ["given"] if {"train", "test"} <= {row.given for row in manifest.rows} else []
 known = current_split(manifest)
-default: Rule = (
-    known.rule if known else "given" if "given" in possible else "group" if "group" in possible else "image"
-)
+default: Rule = known.rule if known else usual_rule(manifest)[0]
 with st.container(key="wrap-page"):
     left, right = st.columns([2, 3], gap="large")
 with left:
@@ -122,7 +123,7 @@ with right:
         icon = ":material/check:" if not receipt.pixels_shared else ":material/warning:"
         st.markdown(f"{icon} {plural(receipt.pixels_shared, 'identical image')} {sides}")
         icon = ":material/check:" if not receipt.near_duplicates else ":material/info:"
-        if "near-duplicates" in get_lab().library.dismissed(manifest.id):
+        if "near-duplicates" in get_dismissed(get_lab().library, manifest):
             st.markdown(":material/info: look-alikes are not held together: somebody found them different")
         else:
             st.markdown(f"{icon} {plural(receipt.near_duplicates, 'set')} of look-alikes {sides}")
@@ -138,19 +139,11 @@ with right:
         asked = [
             name for name in manifest.classes if not split.new_classes or receipt.counts[TARGET_TRAIN][name]
         ]
-        fewest = min(receipt.counts["test"][name] for name in asked)
-        untested = [
-            name
-            for name in asked
-            if not receipt.counts["test"][name] or not receipt.counts["val"].get(name, 1)
-        ]
-        if untested and not split.new_classes:
-            held = "groups or look-alikes that stay together are too large; " if rule != "given" else ""
-            st.warning(
-                f"No image of {escape(', '.join(untested))} to choose or to test by: {held}another seed or rule may help.",
-                icon=":material/warning:",
-            )
-        if fewest < FEW:
+        fewest = min((n for name in asked if (n := receipt.counts["test"][name])), default=0)
+        if not split.new_classes:
+            for sentence in why_without(asked, manifest, receipt.counts, rule, split.alike)[:MOST]:
+                st.warning(escape(sentence), icon=":material/warning:")
+        if 0 < fewest < FEW:  # of a class without any, the sentence above speaks
             st.markdown(
                 f":material/warning: only {plural(fewest, 'test image')} of the rarest class: the result will be "
                 "very uncertain"
@@ -168,5 +161,5 @@ with right:
         if manifest.groups:
             show_optimism(manifest)
 if left.button("Continue to training", type="primary", icon=":material/arrow_forward:"):
-    choose(split=get_lab().library.add_split(split).id)
+    choose(split=get_lab().library.decide(split).id)
     go("train/new_run.py")

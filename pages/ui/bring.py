@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from pages.ui.state import get_intake, get_lab, go
 from pages.ui.text import escape, plural
 from pages.ui.uploader import uploader
+from transfer_core.data.column_names import names_person
 from transfer_core.data.ingest import Candidate
-from transfer_core.data.label_table import Columns, Table, guess_columns, lay_over, read_table
-from transfer_core.data.sources import list_folders
+from transfer_core.data.label_table import (
+    Columns,
+    Table,
+    guess_domain,
+    guess_group,
+    guess_label,
+    guess_path,
+    lay_over,
+    read_table,
+    settle,
+)
+from transfer_core.data.sources import check_inside, find_tables, list_folders
 from transfer_core.errors import UserError
 from transfer_core.files import get_roots
 from transfer_core.runs.intake import Contents, look_into
@@ -27,6 +40,7 @@ from transfer_core.runs.uploads import (
 )
 
 PENDING = "upload"  # in the session and in the URL
+NAMED = 3  # files of a kind of problem that are named
 KINDS = {
     "missing": ("row", "for a file that was not brought"),
     "outside": ("row", "for a place outside the images"),
@@ -36,10 +50,10 @@ KINDS = {
 }
 
 
-def bring_files(parent: str | None = None) -> None:
+def bring_files(parent: str | None = None, *, is_main: bool = False) -> None:
     """Show where to drop images; what arrives is read, as a new version of `parent` where one is named."""
     home = get_lab().home
-    done = uploader(st.session_state.setdefault("upload-token", make_token(home)))
+    done = uploader(st.session_state.setdefault("upload-token", make_token(home)), is_main=is_main)
     each = not parent and st.checkbox(
         "Every frame or page becomes an image",
         help="Of DICOM series and of TIFF or WebP files with several; otherwise the first one is used.",
@@ -73,27 +87,26 @@ def bring_folder() -> None:
                           format_func=lambda each: each.name)  # fmt: skip
     if chosen and st.button("Read it", icon=":material/folder_open:"):
         try:
-            arrival = get_intake().add_folder(chosen)
+            check_inside(chosen, get_roots())
+            tables = find_tables(chosen)
+            arrival = None if tables else get_intake().add_folder(chosen)
         except UserError as error:
             st.error(escape(error), icon=":material/error:")
             return
-        st.session_state["arrival"] = arrival.id
-        go("study/data.py")
+        if arrival is None:
+            home = get_lab().home
+            st.session_state[PENDING] = token = make_token(home)
+            set_aside(open_upload(home, token), name=chosen.name, source=str(chosen))
+            go("study/data.py")
+        else:
+            st.session_state["arrival"] = arrival.id
+            go("study/data.py")
 
 
-def _read(
-    token: str,
-    name: str,
-    parent: str | None,
-    frames: str = "first",
-    table: str | None = None,
-    columns: Columns | None = None,
-) -> None:
+def _read(token: str, name: str, parent: str | None, frames: str = "first", **told: Any) -> None:
     try:
         upload = open_upload(get_lab().home, token)
-        arrival = get_intake().add_upload(
-            upload, name, parent=parent, table=table, columns=columns, frames=frames
-        )
+        arrival = get_intake().add_upload(upload, name, parent=parent, frames=frames, **told)
     except UserError as error:
         st.error(escape(error), icon=":material/error:")
         return
@@ -125,15 +138,25 @@ def _settled() -> None:
 def ask_table(upload: Upload) -> None:
     """Ask what the columns of a table mean that came with images, and show what would come of it."""
     told = set_aside_as(upload) or {}
-    name = str(told.get("name"))
-    found = look_into(files_of(upload))
+    name, source = str(told.get("name")), told.get("source")
+    try:
+        found = _of_folder(source) if source else look_into(files_of(upload))
+    except UserError as error:  # the folder went meanwhile
+        _settled()
+        discard_upload(upload)
+        st.error(escape(error), icon=":material/error:")
+        return
     st.markdown(f"A table came with **{escape(name)}**. It can say which class each image is of.")
+    if not found.tables:  # it went meanwhile
+        _settled()
+        _read(upload.token, name, told.get("parent"), told.get("frames") or "first", source=source)
+        return
     file = st.selectbox("Table", list(found.tables)) if len(found.tables) > 1 else next(iter(found.tables))
-    use, ignore, drop = None, False, False
+    use = None
     try:
         table = read_table(found.tables[file](), file)
         columns = _ask_columns(table, found)
-        use = columns if _preview(table, columns, found.candidates) else None
+        use = columns if columns and _preview(table, columns, found.candidates) else None
     except UserError as error:
         st.warning(escape(error), icon=":material/warning:")
     with st.container(horizontal=True):
@@ -141,28 +164,63 @@ def ask_table(upload: Upload) -> None:
         ignore = st.button(
             "Ignore the table", icon=":material/folder:", help="Classes are then told by the folders."
         )
-        drop = st.button("Discard the upload", type="tertiary")
+        drop = st.button("Leave it" if source else "Discard the upload", type="tertiary")
     if chosen or ignore:
         _settled()
         frames = told.get("frames") or "first"
-        _read(upload.token, name, told.get("parent"), frames, *((file, use) if chosen else ()))
+        with_table = {"table": file, "columns": use} if chosen else {}
+        _read(upload.token, name, told.get("parent"), frames, source=source, **with_table)
     if drop:
         _settled()
         discard_upload(upload)
         st.rerun()
 
 
-def _ask_columns(table: Table, found: Contents) -> Columns:
-    guess = guess_columns(table, found.candidates)
+@st.cache_resource(max_entries=2, ttl=60, show_spinner="Looking into the folder")
+def _of_folder(source: str) -> Contents:
+    return look_into({}, source)
+
+
+def _ask_columns(table: Table, found: Contents) -> Columns | None:
+    """Ask what each column means, the likely answer chosen; None as long as nobody said which names the classes."""
     names, none = list(table.columns), "none"
+    path = guess_path(table, found.candidates)
+    group = guess_group(table, {path})
+    domain = guess_domain(table, {path, group or ""})
+    try:
+        label = guess_label(table, {path, group or "", domain or ""})
+    except UserError:
+        label = None
     places = st.columns(4)
-    path = places[0].selectbox("File names", names, index=names.index(guess.path))
-    label = places[1].selectbox("Classes", names, index=names.index(guess.label))
-    group = places[2].selectbox(
-        "Groups", [none, *names], help="Patient, part or module, if a column names it."
+    path = places[0].selectbox("File names", names, index=names.index(path))
+    said = places[1].selectbox("Classes", names, index=names.index(label) if label else None,
+                               placeholder="choose the column")  # fmt: skip
+    groups = places[2].selectbox("Groups", [none, *names], index=names.index(group) + 1 if group else 0,
+                                 help="Patient, part or module, if a column names it.")  # fmt: skip
+    domains = places[3].selectbox("Domains", [none, *names], index=names.index(domain) + 1 if domain else 0,
+                                  help="Site or device, if a column names it.")  # fmt: skip
+    if said is None:
+        st.info("Several columns could name the classes: choose one.", icon=":material/help:")
+        return None
+    columns = settle(
+        table, Columns(path, said, *(None if each == none else each for each in (domains, groups)))
     )
-    domain = places[3].selectbox("Domains", [none, *names], help="Site or device, if a column names it.")
-    return Columns(path, label, None if domain == none else domain, None if group == none else group)
+    rest = [name for name in names if name not in columns.used]
+    extra: list[str] = list(columns.extra or ())
+    if rest:
+        extra = st.multiselect(
+            "Further columns to keep", rest, extra, format_func=escape,
+            help="As further labels of the images. All other columns are forgotten once the images are read.",
+        )  # fmt: skip
+    persons = [name for name in extra if names_person(name)]
+    if persons:
+        st.warning(f"{escape(', '.join(persons))} may name persons, and would be kept as it is.", icon=":material/person_alert:")  # fmt: skip
+    if columns.group and names_person(columns.group):
+        st.caption(
+            f":material/lock: What {escape(columns.group)} says is kept as a salted hash only: it tells that images "
+            "belong together, and not whose they are."
+        )
+    return replace(columns, extra=tuple(extra))
 
 
 def _preview(table: Table, columns: Columns, candidates: list[Candidate]) -> bool:
@@ -175,5 +233,7 @@ def _preview(table: Table, columns: Columns, candidates: list[Candidate]) -> boo
         more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
         st.markdown(f"**{counts.total():,} of {plural(len(told), 'image')}** get a class: {shown}{more}.")
     for kind, n in Counter(each.kind for each in problems).most_common():
-        st.markdown(f":material/info: {plural(n, KINDS[kind][0])} {KINDS[kind][1]}.")
+        first = [each.file for each in problems if each.kind == kind][:NAMED]
+        shown = escape(", ".join(first)) + (", ..." if n > NAMED else "")
+        st.markdown(f":material/info: {plural(n, KINDS[kind][0])} {KINDS[kind][1]}: {shown}")
     return bool(counts)

@@ -85,6 +85,8 @@ def _ask(reading: Reading, examples: list[Values]) -> Reading:
         st.caption("All values in the images below are the same.")
         return reading
     whole = all(each.values.dtype.kind in "ui" for each in examples)
+    if whole:
+        lowest, highest = _widest(lowest, highest)
     low, high = st.slider(
         "From black to white",
         lowest,
@@ -97,3 +99,9 @@ def _ask(reading: Reading, examples: list[Values]) -> Reading:
         st.warning("White has to be brighter than black.", icon=":material/warning:")
         return reading
     return replace(reading, depth="range" if OWN in ways else reading.depth, low=low, high=high)
+
+
+def _widest(lowest: float, highest: float) -> tuple[float, float]:
+    """Return the ends of the numbers that have as many bits as these: 0 to 4095 for what has 12, whatever is in the images."""
+    bits = int(max(highest, -lowest - 1, 255)).bit_length()
+    return (-(2.0**bits) if lowest < 0 else 0.0), 2.0**bits - 1

@@ -7,13 +7,20 @@ from collections import Counter
 import streamlit as st
 
 from pages.ui.health import save
+from pages.ui.state import get_lab, get_manifest
 from pages.ui.text import escape, plural
+from transfer_core.data.column_names import names_person
 from transfer_core.data.edit import set_groups
-from transfer_core.data.grouping import PATTERNS, match_groups
+from transfer_core.data.grouping import COLUMN, PATTERNS, match_groups, offer_ways
 from transfer_core.data.manifest import Manifest
 from transfer_core.errors import UserError
 
 OWN = "A pattern of your own"
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking at the names")
+def _ways(home: str, dataset: str) -> dict[str, list[str | None]]:
+    return offer_ways(get_manifest(dataset))
 
 
 def ask_groups(manifest: Manifest) -> None:
@@ -29,20 +36,21 @@ def ask_groups(manifest: Manifest) -> None:
             "Several images of one patient, part or module must not be on both sides of a split, or the test flatters. "
             "Say how to tell them."
         )
-        columns = sorted({name for row in manifest.rows for name in row.extra})
-        way = st.selectbox("Told by", [*PATTERNS, *(f"The column {name}" for name in columns), OWN])
-        paths = [row.path for row in manifest.rows]
+        ways = _ways(str(get_lab().home), manifest.id)
+        way = st.selectbox("Told by", [*ways, OWN])
+        pattern = PATTERNS.get(way, "")
         try:
             if way == OWN:
                 pattern = st.text_input("Regular expression; its first bracket is the group", r"(\d+)")
-                groups = match_groups(paths, pattern)
-            elif way in PATTERNS:
-                groups = match_groups(paths, PATTERNS[way])
+                groups = match_groups([row.path for row in manifest.rows], pattern)
             else:
-                groups = [row.extra.get(way.removeprefix("The column ")) for row in manifest.rows]
+                groups = ways[way]
         except UserError as error:
             st.warning(escape(error), icon=":material/warning:")
             return
+        if names_person(way.removeprefix(COLUMN)) and way.startswith(COLUMN):
+            groups = [get_lab().library.pseudonym(group) if group else None for group in groups]
+        paths = [row.path for row in manifest.rows]
         counts = Counter(group for group in groups if group)
         alone = len(paths) - counts.total()
         words = (
@@ -60,4 +68,5 @@ def ask_groups(manifest: Manifest) -> None:
             st.caption("A split needs at least three groups.")
         if st.button("Use these groups", icon=":material/check:", disabled=len(counts) < 3):
             wanted = {row.image: group for row, group in zip(manifest.rows, groups, strict=True)}
-            save(set_groups(manifest, wanted), f"{len(counts):,} groups, told by {way.lower()}")
+            told = way if way.startswith(COLUMN) else way.lower()
+            save(set_groups(manifest, wanted), f"{len(counts):,} groups, told by {told}", pattern)

@@ -9,11 +9,13 @@ import streamlit as st
 from pages.ui.parts import gallery
 from pages.ui.state import choose, get_intake, get_lab, get_manifest
 from pages.ui.text import escape, plural
+from transfer_core.data.dismissed import get_dismissed
 from transfer_core.data.edit import exclude, group_together, keep_first, merge_classes
 from transfer_core.data.health import Finding, get_findings, is_checked
-from transfer_core.data.manifest import Manifest
+from transfer_core.data.manifest import Manifest, Row
 
 SHOWN = 12
+CLUSTERS, IN_A_BOX = 6, 3  # sets of images that belong together, and images of each
 TITLES = {
     "two-labels": "Same image, two labels",
     "same-pixels": "Same image twice",
@@ -40,8 +42,9 @@ def findings_of(manifest: Manifest) -> list[Finding]:
     library = get_lab().library
     if not is_checked(library, manifest):
         return []
-    left = library.dismissed(manifest.id)
-    return [each for each in _findings(str(get_lab().home), manifest.id) if each.kind not in left]
+    found = _findings(str(get_lab().home), manifest.id)
+    left = get_dismissed(library, manifest)
+    return [each for each in found if each.kind not in left]
 
 
 def show_health(manifest: Manifest) -> None:
@@ -63,7 +66,7 @@ def show_health(manifest: Manifest) -> None:
         )
     for number, finding in enumerate(found):
         _show(manifest, finding, number)
-    left = library.dismissed(manifest.id)
+    left = get_dismissed(library, manifest)
     if left and st.button(f"Show {plural(len(left), 'finding')} left as it is", type="tertiary"):
         for kind in left:
             library.dismiss(manifest.id, kind, back=True)
@@ -74,12 +77,11 @@ def _show(manifest: Manifest, finding: Finding, number: int) -> None:
     icon = ":material/error:" if finding.kind in GRAVE else ":material/info:"
     title = TITLES[finding.kind]
     with st.expander(f"**{title}**: {escape(finding.message)}", icon=icon):
-        if finding.images:
+        if finding.clusters and len(finding.images) > len(finding.clusters):
+            _side_by_side(manifest, finding, number)
+        elif finding.images:
             rows = [manifest.by_image[image] for image in finding.images[:SHOWN]]
-            captions = [
-                escape(f"{row.label or 'unlabelled'} · {row.path.rpartition('/')[2]}") for row in rows
-            ]
-            gallery(rows, captions, key=f"finding-{number}")
+            gallery(rows, [_caption(row) for row in rows], key=f"finding-{number}")
             if len(finding.images) > SHOWN:
                 st.caption(f"The first {SHOWN} of {plural(len(finding.images), 'image')}.")
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -87,17 +89,36 @@ def _show(manifest: Manifest, finding: Finding, number: int) -> None:
                 _REMEDIES[remedy](manifest, finding, f"{remedy}-{number}")
 
 
+def _side_by_side(manifest: Manifest, finding: Finding, number: int) -> None:
+    """Show what belongs together together: a box for each cluster, its images beside each other."""
+    shown = finding.clusters[:CLUSTERS]
+    with st.container(key=f"wrap-clusters-{number}"):
+        places = [place for _ in range(0, len(shown), 2) for place in st.columns(2)]
+    for index, (place, cluster) in enumerate(zip(places, shown, strict=False)):
+        rows = [manifest.by_image[image] for image in cluster[:IN_A_BOX]]
+        with place.container(border=True):
+            gallery(rows, [_caption(row) for row in rows], key=f"finding-{number}-{index}", columns=IN_A_BOX)
+            if len(cluster) > IN_A_BOX:
+                st.caption(f"{IN_A_BOX} of {plural(len(cluster), 'image')} that belong together.")
+    if len(finding.clusters) > CLUSTERS:
+        st.caption(f"The first {CLUSTERS} of {len(finding.clusters):,} sets.")
+
+
+def _caption(row: Row) -> str:
+    said = row.label or (" or ".join(row.claims) + "?" if row.claims else "unlabelled")
+    return escape(f"{said} · {row.path.rpartition('/')[2]}")
+
+
 def _exclude(manifest: Manifest, finding: Finding, key: str) -> None:
     n = len(finding.images)
-    if st.button(
-        f"Leave {'it' if n == 1 else f'these {n:,}'} out", key=f"out-{key}", icon=":material/block:"
-    ):
-        save(exclude(manifest, finding.images), f"{plural(n, 'image')} left out")
     spare = n - len(finding.clusters)
     if finding.clusters and finding.kind != "two-labels" and spare:
         label = f"Keep one of each, leave {spare:,} out"
         if st.button(label, key=f"first-{key}", icon=":material/filter_1:"):
             save(keep_first(manifest, finding.clusters), f"{plural(spare, 'double')} left out")
+    label = f"Leave {'it' if n == 1 else f'these {n:,}'} out"
+    if st.button(label, key=f"out-{key}", icon=":material/block:"):
+        save(exclude(manifest, finding.images), f"{plural(n, 'image')} left out")
 
 
 def _group(manifest: Manifest, finding: Finding, key: str) -> None:
@@ -145,11 +166,14 @@ _REMEDIES: dict[str, Callable[[Manifest, Finding, str], None]] = {
 }
 
 
-def save(changed: Manifest, note: str) -> None:
-    """Store a changed data set as a new version and open it."""
-    stored = get_lab().library.add_version(changed, note)
+def save(changed: Manifest, note: str, group_pattern: str | None = None) -> None:
+    """Store a changed data set as a new version and open it. `group_pattern`: where the change made groups, the pattern that did."""
+    library = get_lab().library
+    before = {each.id for each in library.datasets()}
+    stored = library.add_version(changed, note, group_pattern)
     choose(data=stored.id, split=None, run=None)
-    st.session_state["receipt"] = (
-        f"Saved as {escape(stored.name)}: {escape(note)}. The version before stays as it was."
-    )
+    told = f"Saved as {escape(stored.name)}: {escape(note)}. The version before stays as it was."
+    if stored.id in before:
+        told = f"This is the same as {escape(stored.name)}, which was here already. It is open now."
+    st.session_state["receipt"] = told
     st.rerun()

@@ -55,7 +55,7 @@ def show_images(manifest: Manifest) -> None:
     gallery(
         shown,
         [
-            escape(" · ".join(filter(None, [row.label or NONE, row.domain, row.group])))
+            escape(" · ".join(filter(None, [row.label or _no_label(row), row.domain, row.group])))
             + f"  \n{escape(row.path.rpartition('/')[2])}"
             for row in shown
         ],
@@ -108,6 +108,7 @@ def label_table(
             "Image": _data_uri(library.thumb_path(row.image).read_bytes()),
             "File": row.path,
             **({"Looks like": suggested[number]} if suggested else {}),
+            **({"Came as": " or ".join(row.claims)} if any(each.claims for each in rows) else {}),
             "Class": row.label or NONE,
             "Leave out": False,
         }
@@ -121,7 +122,7 @@ def label_table(
     ).strip()
     options = list(dict.fromkeys([*manifest.classes, NONE, *([new] if new else [])]))
     edited = st.data_editor(
-        table, hide_index=True, key=f"edit-{key}-{new}", row_height=72, disabled=["Image", "File", "Looks like"],
+        table, hide_index=True, key=f"edit-{key}-{new}", row_height=72, disabled=["Image", "File", "Looks like", "Came as"],
         column_config={
             "Image": st.column_config.ImageColumn(width="small"),
             "Class": st.column_config.SelectboxColumn(options=options, required=True),
@@ -144,6 +145,10 @@ def label_table(
         save(replace(changed, parent=manifest.id), " and ".join(what))
     if what:
         st.caption(f"{', '.join(what)}: not saved yet.")
+
+
+def _no_label(row: Row) -> str:
+    return " or ".join(row.claims) + "?" if row.claims else NONE
 
 
 def _data_uri(jpeg: bytes) -> str:

@@ -70,7 +70,9 @@ def _tell(runs: dict[Rule, list[Run]]) -> None:
         for rule, each in runs.items()
     }
     by_image, by_group = mean(found["image"]), mean(found["group"])
-    gap = 100 * (by_image - by_group)
+    gap = round(100 * by_image, 1) - round(
+        100 * by_group, 1
+    )  # of what is shown: whoever subtracts gets the same
     spread = {rule: f"{percent(min(each))} to {percent(max(each))}" for rule, each in found.items()}
     st.markdown(
         f":material/query_stats: A linear probe is right on **{percent(by_image)}** of unseen images of random splits "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -125,7 +126,8 @@ def _is_deep(path: Path) -> bool:
 
 
 def bring_cards() -> None:
-    """Show the two ways to get images: the sample, and one's own."""
+    """Show the two ways to get images: the sample, and one's own. Once there is a data set, one's own is the main one."""
+    is_first = not get_lab().library.datasets()
     with st.container(key="wrap-bring"):
         left, right = st.columns(2, gap="medium")
     with left.container(border=True, height="stretch"):
@@ -138,7 +140,8 @@ def bring_cards() -> None:
             pictures = solar_cell_previews()
             for place, picture in zip(st.columns(4), pictures, strict=False):
                 place.image(picture, width="stretch", alt="a solar cell, seen by electroluminescence")
-            if st.button("Try it on solar cells", type="primary", icon=":material/play_arrow:"):
+            kind: Literal["primary", "secondary"] = "primary" if is_first else "secondary"
+            if st.button("Try it on solar cells", type=kind, icon=":material/play_arrow:"):
                 st.session_state["arrival"] = get_intake().add_sample().id
                 go("study/data.py")
         else:
@@ -150,7 +153,7 @@ def bring_cards() -> None:
             "`train`, `val`, `test` give a split, `unlabelled` gives images without a label. Or any folder with a "
             "table (CSV) that names file and class."
         )
-        bring_files()
+        bring_files(is_main=not is_first)
         bring_folder()
 
 
@@ -179,6 +182,11 @@ def settle_arrival() -> None:
     del st.session_state["arrival"]
     if arrival.dataset:
         choose(data=arrival.dataset, split=None, run=None)
+        if arrival.already:
+            name = get_lab().library.about(arrival.dataset).name
+            st.session_state["receipt"] = (
+                f"Already here as {escape(name)}: the same images with the same labels. Nothing was added."
+            )
         st.rerun()  # the sidebar was drawn before
     else:
         st.error(escape(arrival.error), icon=":material/error:")

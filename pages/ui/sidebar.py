@@ -76,7 +76,10 @@ def _label(run: Run) -> str:
 
 
 def _pick(key: str, label: str, names: Mapping[str, str]) -> None:
-    """Show a picker of what there is; a choice that is not there stays for the page to tell so."""
+    """Show a picker of what there is; a choice that is not there stays for the page to tell so.
+
+    Names that repeat are told apart: of two options that look the same, the first would be taken for either.
+    """
     if not names:
         return
     names = distinct(names)

@@ -14,7 +14,7 @@ import streamlit as st
 
 from pages.ui.settings import forget_settings
 from pages.ui.text import escape
-from transfer_core.data.alike import get_held
+from transfer_core.data.dismissed import get_dismissed, get_held
 from transfer_core.data.health import is_checked
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Rule, Split, make_split
@@ -90,7 +90,7 @@ def _split(home: str, dataset: str, choices: tuple[tuple[str, Any], ...], releas
 def draw_split(manifest: Manifest, rule: Rule, **choices: Any) -> Split:
     """Return the split that these choices make, look-alikes on one side; drawn once. UserError as `make_split`."""
     lab = get_lab()
-    released = "near-duplicates" in lab.library.dismissed(manifest.id)
+    released = "near-duplicates" in get_dismissed(lab.library, manifest)
     return _split(str(lab.home), manifest.id, tuple(sorted({"rule": rule, **choices}.items())), released)
 
 
@@ -201,19 +201,27 @@ def current_data() -> Manifest | None:
 
 
 def current_split(manifest: Manifest) -> Split | None:
-    """Return the chosen split where it belongs to the data set; else that of the data set's newest run."""
-    wanted = chosen("split")
+    """Return the chosen split where it belongs to the data set; else the one that was decided on or trained on last."""
+    wanted = chosen("split") or _last_split(manifest)
     if not wanted:
-        runs = get_lab().store.runs(manifest=manifest.id)
-        if not runs:
-            return None
-        wanted = runs[0].spec.split
-        choose(split=wanted)
+        return None
+    choose(split=wanted)
     try:
         return get_lab().library.get_split(manifest.id, wanted)
     except UserError:
         choose(split=None)
         return None
+
+
+def _last_split(manifest: Manifest) -> str | None:
+    library, runs = get_lab().library, get_lab().store.runs(manifest=manifest.id)
+    decided = library.decided(manifest.id)
+    if decided and (not runs or decided[1] > runs[0].created):
+        return decided[0]
+    if runs:
+        return runs[0].spec.split
+    stored = library.newest_split(manifest.id)
+    return stored.id if stored else None
 
 
 def known_data() -> str | None:

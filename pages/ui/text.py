@@ -18,6 +18,15 @@ def escape(text: object) -> str:
     return _MARKS.sub(r"\\\1", shown)
 
 
+def distinct(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names by id, with the beginning of the id where a name repeats: a picker goes by what it shows."""
+    shown = dict(names)
+    while len(set(shown.values())) < len(shown):
+        counts = Counter(shown.values())
+        shown = {key: name if counts[name] == 1 else f"{name} · {key[:8]}" for key, name in shown.items()}
+    return shown
+
+
 def percent(share: float, digits: int = 1) -> str:
     """Return a share as percent, with the thin space typography asks for."""
     return f"{100 * share:.{digits}f} %"
@@ -69,9 +78,3 @@ def ago(moment: float) -> str:
 def plural(n: int, noun: str, many: str = "") -> str:
     """Return "1 image", "2 images"; thousands separated."""
     return f"{n:,} {noun if n == 1 else many or noun + 's'}"
-
-
-def distinct(names: Mapping[str, str]) -> dict[str, str]:
-    """Return id -> name with the start of the id behind names that several have: a picker tells its choices by their words."""
-    often = Counter(names.values())
-    return {key: f"{name} · {key[:6]}" if often[name] > 1 else name for key, name in names.items()}

@@ -23,7 +23,7 @@ _HTML = """
     <div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100"><div></div></div>
     <div class="line"><span class="words" aria-live="polite"></span><button type="button" class="stop">Stop</button></div>
   </div>
-  <p class="note" role="status"></p>
+  <p class="note" role="status"><span class="said"></span> <button type="button" class="forget" hidden>Forget it</button></p>
   <input type="file" class="dir" webkitdirectory multiple hidden aria-hidden="true" tabindex="-1">
   <input type="file" class="many" multiple hidden aria-hidden="true" tabindex="-1">
   <input type="file" class="one" accept=".zip" hidden aria-hidden="true" tabindex="-1">
@@ -45,7 +45,10 @@ button:hover, button:focus-visible { border-color: var(--st-primary-color); colo
 .bar div { height: 100%; width: 0; background: var(--st-primary-color); }
 .line { display: flex; justify-content: space-between; align-items: center; gap: 12px; font-variant-numeric: tabular-nums; }
 .note { margin: 10px 0 0; font-size: 14px; }
-.note:empty { display: none; }
+.note:has(.said:empty) { display: none; }
+.forget { padding: 2px 8px; }
+button.main { color: var(--st-background-color); background: var(--st-primary-color); border-color: var(--st-primary-color); }
+button.main:hover, button.main:focus-visible { color: var(--st-background-color); filter: brightness(0.9); }
 .note.bad { color: var(--st-red-text-color, #a33); }
 """
 
@@ -79,13 +82,15 @@ export default function (component) {
   $('.images').hidden = !loose;
   $('.many').accept = loose || '';
   $('.hint').textContent = loose ? 'Drop images, a folder or a zip here, or' : 'Drop a folder or a zip here, or';
+  const memory = MEMORY + (loose ? '-of-images' : '');   // what broke off on one page is not told on the other
   root.__now = component;   // of the newest run of the page: the server may have been started anew meanwhile
   if (ready) return;
   const drop = $('.drop'), ask = $('.ask'), work = $('.work'), note = $('.note');
-  const say = (text, bad) => { note.textContent = text; note.classList.toggle('bad', Boolean(bad)); };
-  const remember = value => value ? localStorage.setItem(MEMORY, JSON.stringify(value)) : localStorage.removeItem(MEMORY);
+  const say = (text, bad) => { $('.said').textContent = text; note.classList.toggle('bad', Boolean(bad)); $('.forget').hidden = true; };
+  $('.folder').classList.toggle('main', Boolean(component.data.main));
+  const remember = value => value ? localStorage.setItem(memory, JSON.stringify(value)) : localStorage.removeItem(memory);
   let stopped = false, before = null;
-  try { before = JSON.parse(localStorage.getItem(MEMORY)); } catch { /* then there was none */ }
+  try { before = JSON.parse(localStorage.getItem(memory)); } catch { /* then there was none */ }
   const tab = sessionStorage.getItem(MEMORY) || crypto.getRandomValues(new Uint32Array(2)).join('-');
   sessionStorage.setItem(MEMORY, tab);
   if (before && before.tab !== tab && Date.now() - before.at < 10000) {   // another window is still sending it
@@ -98,12 +103,29 @@ export default function (component) {
     return answer.ok ? await answer.json() : { files: {}, begun: 0 };
   };
   const here = async token => (await about(token)).files;
-  if (before) about(before.token).then(({ files, begun }) => {
-    const n = Object.keys(files).length;
-    if (!n && !begun) { before = null; remember(null); return; }
-    const what = before.total > 1 ? `${count(n)} of ${count(before.total)} files are here` : 'a part of it is here';
-    say(`The upload of ${before.name} broke off: ${what}. Choose the same again and only the rest is sent.`);
-  }).catch(() => {});
+  const unfold = () => {   // a note that nobody sees is none: it may stand in a section that is folded
+    const fold = (root.host || root.getRootNode().host || root).closest('details');
+    if (fold && !fold.open) fold.querySelector('summary').click();
+  };
+  const brokeOff = async left => {   // an upload that was not finished: how far it is, and what to do about it
+    const { files, begun } = await about(left.token);
+    const age = Date.now() - left.at;
+    if (!Object.keys(files).length && !begun && age > 3600e3) { before = null; remember(null); return; }   // cleared away since
+    const n = Object.keys(files).length, bytes = Object.values(files).reduce((sum, size) => sum + size, 0) + begun;
+    const far = left.all ? `at ${Math.floor(100 * bytes / left.all)} %` : 'in the middle';
+    const what = left.total > 1 ? ` (${count(n)} of ${count(left.total)} files are here)` : '';
+    say(`${left.what || left.name} broke off ${far}${what}: choose it again to go on, and only the rest is sent.`);
+    $('.forget').hidden = false;
+    unfold();
+    if (age < 60e3) setTimeout(() => drop.scrollIntoView({ block: 'center' }), 500);   // whoever reloads looks for it
+  };
+  if (before) brokeOff(before).catch(() => {});
+  $('.forget').onclick = () => {
+    if (before) fetch(where(before.token), { method: 'DELETE' }).catch(() => {});
+    before = null; remember(null); say('');
+  };
+  let sending = false;
+  window.addEventListener('beforeunload', event => { if (sending) { event.preventDefault(); event.returnValue = ''; } });
 
   const show = (done, total, bytes, all, began) => {
     const share = all ? bytes.now / all : 0, took = (performance.now() - began) / 1000;
@@ -154,16 +176,17 @@ export default function (component) {
 
   const send = async (name, list) => {
     list = list.filter(([path]) => !junk(path));
-    if (!list.length) { say('There are no files in it.', true); return; }
+    if (!list.length) { say(`There are no files in ${name || 'it'}: choose a folder with images, or a zip.`, true); return; }
     const all = list.reduce((sum, [, file]) => sum + file.size, 0);
     // The same again is what has the same name, number, size and latest change: nothing old is mixed in.
     const mark = [list.length, all, list.reduce((last, [, file]) => Math.max(last, file.lastModified), 0)].join('-');
     const same = before && before.name === name && before.mark === mark;
     const token = same ? before.token : root.__now.data.token;
-    const state = { token, name, total: list.length, mark, tab, at: Date.now() };
+    const what = list.length === 1 ? list[0][0].split('/').pop() : name;
+    const state = { token, name, what, total: list.length, all, mark, tab, at: Date.now() };
     remember(state);
     const beat = setInterval(() => remember({ ...state, at: Date.now() }), 3000);
-    ask.hidden = true; work.hidden = false; stopped = false; say('');
+    ask.hidden = true; work.hidden = false; stopped = false; say(''); sending = true;
     const known = same ? await here(token).catch(() => ({})) : {};
     const todo = list.filter(([path, file]) => known[path] !== file.size);
     const bytes = { now: all - todo.reduce((sum, [, file]) => sum + file.size, 0) };
@@ -180,12 +203,12 @@ export default function (component) {
           done++; tell(0);
         }
       }));
-      clearInterval(beat);
+      clearInterval(beat); sending = false;
       remember(null); before = null;
       ask.hidden = false; work.hidden = true;
       root.__now.setTriggerValue('done', { token, name, files: list.length, size: all });
     } catch (error) {
-      clearInterval(beat);
+      clearInterval(beat); sending = false;
       before = state;
       ask.hidden = false; work.hidden = true;
       say(error.message === 'stopped' ? `Stopped. ${count(done)} of ${count(list.length)} files are here; choose the same again to go on.` : error.message,
@@ -204,6 +227,8 @@ export default function (component) {
     if (list.length) send(named(list), list);
     event.target.value = '';
   };
+  // Of a folder without files a browser says the same as of a dialog that was closed: nothing was chosen.
+  $('.dir').addEventListener('cancel', () => say('Nothing was chosen: a folder without files counts as none.', false));
   $('.stop').onclick = () => { stopped = true; };
   drop.ondragover = event => { event.preventDefault(); drop.classList.add('over'); };
   drop.ondragleave = () => drop.classList.remove('over');
@@ -211,7 +236,9 @@ export default function (component) {
     event.preventDefault(); drop.classList.remove('over');
     const found = [];
     for (const item of [...event.dataTransfer.items].map(each => each.webkitGetAsEntry()).filter(Boolean)) await entries(item, '', found);
+    const dropped = event.dataTransfer.items.length;
     if (found.length) send(named(found), found);
+    else say(dropped ? 'There are no files in what was dropped.' : 'Nothing arrived: drop a folder or a zip of files.', true);
   };
 }
 """
@@ -222,12 +249,14 @@ def _component() -> Any:
     return st.components.v2.component("uploader", html=_HTML, css=_CSS, js=_JS)
 
 
-def uploader(token: str, images: str = "") -> tuple[str, str, int, int] | None:
+def uploader(token: str, images: str = "", *, is_main: bool = False) -> tuple[str, str, int, int] | None:
     """Show where to drop; return token, name, number of files and bytes of an upload once all of it was sent, else None.
 
-    `images`: suffixes, with commas between, where images may come by themselves, in no folder. `token` is for a new upload; one that broke off goes on under its own. The key never changes, so that a page
-    whose server was started anew keeps the element that is still sending.
+    `images`: suffixes, with commas between, where images may come by themselves, in no folder. `token` is for a new
+    upload; one that broke off goes on under its own. `is_main`: choosing is the page's main action. The key never
+    changes, so that a page whose server was started anew keeps the element that is still sending.
     """
-    found = _component()(key="uploader", data={"token": token, "images": images}, on_done_change=lambda: None)
+    data = {"token": token, "images": images, "main": is_main}
+    found = _component()(key="uploader", data=data, on_done_change=lambda: None)
     done = getattr(found, "done", None)
     return (done["token"], done["name"], done["files"], done["size"]) if done else None

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sample_data.shapes import draw_shapes
 from tests.browser.serving import Server
+from tests.pages.screens import bring
 from transfer_core.data.library import Library
 
 FILES = 2000
@@ -101,10 +103,52 @@ def test_a_large_zip_goes_on_where_it_broke_off(server: Server, page: Any, tmp_p
     assert f"{2 * SLICE // 1_000_000}.0 MB of" in page.locator(".words").inner_text()  # it says how far it is
     page.reload()
     page.unroute("**/upload/*")
-    page.get_by_text("broke off: a part of it is here").wait_for()
+    page.get_by_text(re.compile(r"scans.zip broke off at \d\d %: choose it again")).wait_for()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
     page.locator("input.one").set_input_files(str(path))
     page.get_by_role("button", name="Continue to the split").wait_for()
     assert len(sent) == pieces - 2
     assert Library(server.home).datasets()[0].images == 60
+
+
+def test_whoever_leaves_in_the_middle_is_asked_and_may_forget_it(
+    server: Server, page: Any, tmp_path: Path
+) -> None:
+    """With a data set here already, so that the place to choose is folded away after the reload."""
+    bring(server.home, draw_shapes(12, seed=3, size=32, classes=("disc-solid", "cross-outline")))
+    path = tmp_path / "scans.zip"
+    path.write_bytes(bytes(3 * SLICE))
+    second = f"bytes {SLICE}-"
+    page.route("**/upload/*", lambda route: route.abort() if route.request.headers.get("content-range", "").startswith(second) else route.continue_())  # fmt: skip
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.goto(server.address)
+    page.get_by_text("Bring another data set").click()
+    page.locator("input.one").set_input_files(str(path))
+    page.get_by_text("8.0 MB of 24.0 MB").wait_for()
+    page.reload()
+    assert asked == ["beforeunload"]
+    page.get_by_text("scans.zip broke off at 33 %: choose it again").wait_for()  # visible, unfolded
+    assert list((server.home / "uploads").glob("*/*"))
+    page.get_by_role("button", name="Forget it").click()
+    page.get_by_text("broke off").wait_for(state="hidden")
+    page.wait_for_timeout(500)
+    assert not list((server.home / "uploads").glob("*"))
+    page.reload()
+    assert asked == ["beforeunload"]  # nothing is sent any more
+    page.locator("input.one").wait_for(state="attached")
+    page.wait_for_timeout(1000)
+    assert page.get_by_text("broke off").count() == 0
+
+
+def test_of_a_folder_without_files_something_is_said(server: Server, page: Any) -> None:
+    """A browser tells the page of it as of a dialog that was closed."""
+    page.goto(server.address)
+    page.locator("input.dir").dispatch_event("cancel")
+    page.get_by_text("a folder without files counts as none").wait_for()
+    page.locator(".drop").evaluate(
+        """drop => { const data = new DataTransfer(); data.items.add('text', 'text/plain');
+        drop.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })) }"""
+    )
+    page.get_by_text("There are no files in what was dropped").wait_for()

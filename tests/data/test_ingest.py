@@ -15,6 +15,8 @@ import pytest
 from pictures import empty_png, encode, lay_out, noise, pack, png, snapshot
 from PIL import Image
 
+from transfer_core.data.edit import relabel
+from transfer_core.data.health import check_health
 from transfer_core.data.images import decode, hash_pixels
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.library import Library
@@ -75,8 +77,8 @@ def test_the_same_files_in_any_order_and_by_any_name_are_the_same_data_set(
     first, _ = bring(library, files)
     shuffled = random.Random(seed).sample(list(files.items()), len(files))
     again, _ = bring(library, dict(shuffled), "another name")
-    assert again.id == first.id
-    assert [each.name for each in library.datasets()] == ["another name"]
+    assert (again.id, again.name) == (first.id, "set")  # it is what it was, and called so
+    assert [each.name for each in library.datasets()] == ["set"]
 
 
 def test_folder_and_zip_give_the_same_data_set(library: Library, tmp_path: Path) -> None:
@@ -120,10 +122,64 @@ def test_one_file_in_two_parts_is_kept_in_one_and_told(library: Library) -> None
     assert "in two parts" in problem.message
 
 
-def test_one_file_under_two_labels_is_left_out(library: Library) -> None:
+def test_one_file_under_two_labels_is_kept_without_one_until_somebody_chooses(library: Library) -> None:
     manifest, problems = bring(library, FILES | {"north/sound/wrong.png": FILES["north/crack/1.png"]})
     assert kinds(problems) == [("north/crack/1.png", "conflict"), ("north/sound/wrong.png", "conflict")]
-    assert {row.path for row in manifest.rows} == FILES.keys() - {"north/crack/1.png"}
+    assert {row.path for row in manifest.rows} == FILES.keys()
+    (row,) = [row for row in manifest.rows if row.claims]
+    assert (row.path, row.label, row.claims) == ("north/crack/1.png", None, ("crack", "sound"))
+    assert library.get(manifest.id) == manifest
+    (finding,) = [each for each in check_health(library, manifest, {}) if each.kind == "two-labels"]
+    assert finding.images == (row.image,)
+    assert "1.png as crack and as sound" in finding.message
+    settled = relabel(manifest, {row.image: "sound"})
+    assert settled.by_image[row.image].claims == ()
+    assert "two-labels" not in {each.kind for each in check_health(library, settled, {})}
+
+
+def test_a_copy_that_says_otherwise_is_told_and_the_first_by_path_is_kept(library: Library) -> None:
+    files = FILES | {"west/crack/copy.png": FILES["north/crack/1.png"]}
+    for order in (files, dict(reversed(files.items()))):
+        manifest, problems = bring(library, order)
+        (problem,) = problems
+        assert problem.file == "west/crack/copy.png"
+        assert "in the domain north and not in west" in problem.message
+        assert "west" not in manifest.domains
+
+
+def test_a_person_of_a_table_is_the_same_group_as_in_dicom_and_nowhere_by_name(library: Library) -> None:
+    files = [Candidate(f"{'ab'[n % 2]}/{n}.png", partial(png, n), "ab"[n % 2], person=f"Mustermann {n // 4}")
+             for n in range(12)]  # fmt: skip
+    manifest, _ = ingest(files, "set", library)
+    assert manifest.groups == {library.pseudonym(f"Mustermann {n}"): 4 for n in range(3)}
+    assert b"Mustermann" not in b"".join(
+        path.read_bytes() for path in library.home.rglob("*") if path.is_file()
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "begins"),
+    [
+        ({"set/notes.txt": b"x", "set/readme.md": b"y"}, "There is no image in set, only set/notes.txt"),
+        ({"a/torn.png": png(1)[:300]}, "No image in set can be used. The first problem: a/torn.png"),
+        ({}, "set holds no files"),
+    ],
+)
+def test_where_nothing_can_be_used_the_cause_comes_first(
+    library: Library, files: dict[str, bytes], begins: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        bring(library, files)
+    assert str(refused.value).startswith(begins)
+    assert refused.value.kind == "no-images"
+
+
+def test_of_a_locked_zip_the_lock_is_told_first(library: Library) -> None:
+    locked = [
+        Problem(f"a/{n}.png", "encrypted", "the entry is encrypted; remove the password") for n in range(3)
+    ]
+    with pytest.raises(UserError, match=r"^set is locked with a password"):
+        ingest([], "set", library, problems=locked)
 
 
 def test_what_cannot_be_used_is_told_and_the_rest_goes_on(library: Library) -> None:
@@ -190,7 +246,9 @@ def test_only_the_home_folder_is_written_to(library: Library, tmp_path: Path) ->
     )
     assert {each.relative_to(tmp_path).parts[0] for each in tmp_path.rglob("*")} == {"home"}
     names = [each.name for each in library.home.rglob("*") if each.is_file()]
-    assert all(set(Path(name).stem) <= set("0123456789abcdef") or name.endswith(".json") for name in names)
+    assert all(
+        set(Path(name).stem) <= set("0123456789abcdef") or name.endswith((".json", ".lock")) for name in names
+    )
 
 
 @pytest.mark.parametrize("after", [0, 5, 20, 33])
@@ -252,6 +310,7 @@ def test_a_data_set_is_found_by_id_beginning_or_name(library: Library) -> None:
     first, _ = bring(library, FILES, "Solar")
     second, _ = bring(library, dict(list(FILES.items())[:9]), "Twice")
     third, _ = bring(library, dict(list(FILES.items())[:8]), "Twice")
+    library.rename(third.id, "Twice")
     assert library.find(first.id).id == library.find(first.id[:6]).id == library.find("Solar").id == first.id
     with pytest.raises(UserError, match="more of the id") as refused:
         library.find("Twice")

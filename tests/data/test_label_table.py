@@ -59,6 +59,9 @@ def test_what_is_no_table_is_refused(data: bytes) -> None:
         ("nr,which,diagnosis,age\n1,site/a.png,x,44\n2,site/b.png,y,45", "which", "diagnosis"),
         ("kind,file\nx,a\ny,b", "file", "kind"),  # without suffix
         ("who,sex,finding,f\np1,m,x,A\\site\\a.png\np2,m,y,site\\b.png", "f", "finding"),
+        ("Datei;Patient;Name;Befund;Gerät\na.png;p;n;x;g\nb.png;q;m;y;h", "Datei", "Befund"),
+        ("file;Diagnose (final);age\na.png;x;4\nb.png;y;5", "file", "Diagnose (final)"),
+        ("file,PatientID,what\na.png,1,x\nb.png,2,y", "file", "what"),  # a person is no class
     ],
 )
 def test_the_columns_are_guessed(text: str, path: str, label: str) -> None:
@@ -67,19 +70,53 @@ def test_the_columns_are_guessed(text: str, path: str, label: str) -> None:
 
 
 def test_a_table_of_other_files_is_refused() -> None:
-    with pytest.raises(UserError, match="No column"):
+    with pytest.raises(UserError, match=r"No column.* a\.png was brought; the table says q\.png"):
         guess_columns(table("file,label\nq.png,x\nr.png,y"), files("a.png"))
 
 
+def test_a_column_that_is_given_as_something_else_is_never_the_class() -> None:
+    cells = "\n".join(f"{n}.png;{'xy'[n % 2]};p{n};{'AB'[n // 4]};{'gh'[n // 4]}" for n in range(8))
+    found = table(f"Datei;Wert;Patient;Name;Gerät\n{cells}")
+    brought = files(*(f"{n}.png" for n in range(8)))
+    assert guess_columns(found, brought, {"Patient", "Gerät"}).label == "Wert"
+    with pytest.raises(UserError, match="Wert, Gerät could") as refused:
+        guess_columns(found, brought, {"Patient"})
+    assert refused.value.kind == "unclear-column"
+    with pytest.raises(UserError, match="Gerät is given twice"):
+        lay_over(found, Columns("Datei", "Gerät", domain="Gerät"), brought)
+
+
 def test_what_the_table_says_goes_where_it_belongs() -> None:
-    found = table("file,label,site,patient,age\ns/a.png,x,here,p1,44\nb,y,there,p1,\n")
+    found = table("file,label,site,module,age\ns/a.png,x,here,p1,44\nb,y,there,p1,\n")
     told, problems = lay_over(
-        found, Columns("file", "label", "site", "patient"), files("t/s/a.png", "t/b.png")
+        found, Columns("file", "label", "site", "module", extra=("age",)), files("t/s/a.png", "t/b.png")
     )
     assert not problems
     a, b = told
     assert (a.label, a.domain, a.group, a.extra) == ("x", "here", "p1", {"age": "44"})
     assert (b.label, b.domain, b.group, b.extra) == ("y", "there", "p1", {})
+
+
+def test_further_columns_are_kept_where_they_look_like_labels_and_name_nobody() -> None:
+    names = ("file", "label", "Nachname", "grade", "weight", "remark", "PatientID")
+    rows = [(f"{n}.png", "xy"[n % 2], "Müller Meier"[: 6 + n % 2], "123"[n % 3], str(60 + n), "", f"p{n % 3}")
+            for n in range(12)]  # fmt: skip
+    found = table("\n".join(",".join(row) for row in [names, *rows]))
+    brought = files(*(row[0] for row in rows))
+    told, _ = lay_over(found, Columns("file", "label"), brought)
+    assert [each.extra for each in told] == [{"grade": row[3]} for row in rows]
+    told, _ = lay_over(found, Columns("file", "label", extra=("weight",)), brought)
+    assert [each.extra for each in told] == [{"weight": row[4]} for row in rows]
+    told, _ = lay_over(found, Columns("file", "label", extra=()), brought)
+    assert not any(each.extra for each in told)
+
+
+def test_a_group_that_is_a_person_is_handed_on_as_one() -> None:
+    found = table("file,label,Patient,Modul\na.png,x,P100,M1\nb.png,y,P101,M1")
+    (a, _), _ = lay_over(found, Columns("file", "label", group="Patient"), files("a.png", "b.png"))
+    assert (a.person, a.group) == ("P100", None)
+    (a, _), _ = lay_over(found, Columns("file", "label", group="Modul"), files("a.png", "b.png"))
+    assert (a.person, a.group) == (None, "M1")
 
 
 def test_whatever_does_not_fit_is_told_by_its_kind() -> None:
@@ -100,6 +137,7 @@ def test_whatever_does_not_fit_is_told_by_its_kind() -> None:
         "p/twin.png": None,
         "q/twin.png": None,
     }
+    assert {each.path: each.claims for each in told if each.claims} == {"b.png": ("x", "y")}
     kinds = Counter(each.kind for each in problems)
     assert kinds == {"conflict": 1, "missing": 1, "outside": 4, "unclear": 1, "not-in-table": 3}
 
@@ -138,3 +176,4 @@ def test_a_pattern_that_is_none_or_matches_nothing_is_refused(pattern: str) -> N
     with pytest.raises(UserError) as refused:
         group_by_path(files("a/b.png"), pattern)
     assert refused.value.kind == "bad-pattern"
+    assert "subpattern" not in str(refused.value)  # the complaint of a programming language helps nobody

@@ -241,7 +241,7 @@ def upload(empty: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest, 
     def do(at: AppTest, file: str, content: bytes) -> None:
         told = []
 
-        def sent(token: str) -> tuple[str, str, int, int] | None:
+        def sent(token: str, **_: Any) -> tuple[str, str, int, int] | None:
             if told:
                 return None
             with receive(open_upload(empty.home, token), file, len(content)) as out:

@@ -45,11 +45,6 @@ def get_alike(
     return clusters
 
 
-def get_held(library: Library, manifest: Manifest) -> list[list[str]]:
-    """Return the look-alikes that a split holds on one side: all, unless somebody looked at them and left them as they are."""
-    return [] if "near-duplicates" in library.dismissed(manifest.id) else get_alike(library, manifest)
-
-
 def find_alike(
     looks: Sequence[tuple[str, str]],
     thumbnail: Callable[[str], bytes],

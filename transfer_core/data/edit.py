@@ -20,7 +20,9 @@ def relabel(manifest: Manifest, labels: Mapping[str, str | None]) -> Manifest:
     return _version(
         manifest,
         [
-            replace(row, label=clean[row.image] or None) if row.image in clean else row
+            replace(row, label=clean[row.image] or None, claims=() if clean[row.image] else row.claims)
+            if row.image in clean
+            else row
             for row in manifest.rows
         ],
     )

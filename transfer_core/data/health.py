@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Row
 from transfer_core.files import read_json, write_json
 
-RULES = 1  # another number where anything below, or what becomes of it, changes: what was found before is then found anew
+RULES = 2  # another number where anything below, or what becomes of it, changes: what was found before is then found anew
 TINY = 64  # pixels; below it a backbone sees mostly blur
 DARK, BRIGHT = 16.0, 239.0  # mean grey value, of 255
 FLAT = 2.0  # standard deviation of grey values, of 255
@@ -137,6 +138,7 @@ def check_health(library: Library, manifest: Manifest, measures: Mapping[str, Me
     rows = manifest.rows
     alike = _same_pixels(rows)
     return [
+        *_claims(rows),
         *_two_labels(rows, alike),
         *_finding("same-pixels", "exactly the same pixels as another", alike),
         *_near_duplicates(get_alike(library, manifest), alike),
@@ -154,7 +156,11 @@ def _finding(kind: str, message: str, clusters: Sequence[Sequence[str]]) -> list
 
 
 def _counted(n: int, what: str) -> str:
-    return f"{n:,} {'image' if n == 1 else 'images'}: {what}"
+    return f"{_images(n)}: {what}"
+
+
+def _images(n: int) -> str:
+    return f"{n:,} {'image' if n == 1 else 'images'}"
 
 
 def _same_pixels(rows: Iterable[Row]) -> list[list[str]]:
@@ -170,6 +176,17 @@ def _two_labels(rows: Sequence[Row], alike: Sequence[Sequence[str]]) -> list[Fin
     return _finding(
         "two-labels", "the same pixels under different labels, and one of them is wrong", clusters
     )
+
+
+def _claims(rows: Sequence[Row]) -> list[Finding]:
+    """Tell of images that came under several labels, and have none until somebody chooses one."""
+    open_ = [row for row in rows if row.claims and row.label is None]
+    said = [f"{PurePosixPath(row.path).name} as {' and as '.join(row.claims)}" for row in open_[:3]]
+    more = f", and {len(open_) - 3} more" if len(open_) > 3 else ""
+    text = (
+        f"brought under several labels ({', '.join(said)}{more}); without a label until the right one is set"
+    )
+    return _finding("two-labels", text, [[row.image] for row in open_])
 
 
 def _near_duplicates(clusters: Sequence[Sequence[str]], alike: Sequence[Sequence[str]]) -> list[Finding]:
@@ -205,10 +222,10 @@ def _classes(manifest: Manifest) -> list[Finding]:
     for name, count in counts.items():
         images = tuple(row.image for row in manifest.rows if row.label == name)
         if count < SPLITTABLE:
-            text = f"{name} has {count} images: too few for training, validation and test"
+            text = f"{name} has {_images(count)}: too few for training, validation and test"
             found.append(Finding("small-class", text, images))
         elif count < RARE * most:
-            text = f"{name} has {count:,} images beside {most:,} of the largest class: choose balanced class weights"
+            text = f"{name} has {_images(count)} beside {most:,} of the largest class: choose balanced class weights"
             found.append(Finding("rare-class", text, images))
     return found
 

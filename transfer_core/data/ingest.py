@@ -19,6 +19,7 @@ from transfer_core.data.manifest import Manifest, Problem, Reading, Row
 from transfer_core.errors import UserError
 
 Progress = Callable[[int, int], None]
+CLASS_KINDS = ("one-class", "no-labels", "small-class", "similar-classes", "no-domain", "no-group")
 MIN_EDGE = 16  # pixels; anything smaller holds nothing a backbone could see
 
 
@@ -36,6 +37,10 @@ class Candidate:
     group: str | None = None
     given: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    person: str | None = (
+        None  # whose image it is, as a table has it: becomes the group as a salted hash, is never stored
+    )
+    claims: tuple[str, ...] = ()  # labels that contradict each other; then `label` is None
 
 
 def ingest(
@@ -48,6 +53,7 @@ def ingest(
     reading: Reading | None = None,
     note: str = "",
     parent: Manifest | None = None,
+    group_pattern: str = "",
 ) -> tuple[Manifest, list[Problem]]:
     """Read, check and store every candidate; return the manifest and the problems, file by file.
 
@@ -57,7 +63,8 @@ def ingest(
     Images of more than 8 bits wait until all are seen: what is black and what is white is then found for all
     of them together, unless `reading` says so, and becomes part of the data set.
 
-    With a `parent` the result is a new version of it: its images and these, read as it is read.
+    With a `parent` the result is a new version of it: its images and these, read as it is read. `group_pattern`: the
+    pattern on paths by which the groups were made, kept for images that are added later.
     """
     reading = parent.reading if parent else reading or Reading()
     found = list(problems)
@@ -87,6 +94,10 @@ def ingest(
                 found += [each for each in ends if isinstance(each, Problem)]
     if parent and rows:
         rows = [*parent.rows, *rows]
+        before = library.about(parent.id)
+        group_pattern = group_pattern or before.group_pattern
+        # Those of the classes are found anew below; the others are of files that were brought before.
+        found = [*(each for each in before.problems if each.kind not in CLASS_KINDS), *found]
     rows, doubles = _settle_duplicates(rows, {row.path for row in parent.rows} if parent else set())
     found += doubles
     rows, lost = _still_there(library, rows)
@@ -96,12 +107,24 @@ def ingest(
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     found += _class_problems(rows, classes)
     version = Manifest(name, classes, tuple(rows), reading, parent.id if parent else None)
-    return library.add(version, found, note), found
+    found = list(dict.fromkeys(found))
+    return library.add(version, found, note, group_pattern), found
 
 
 def _nothing(name: str, problems: list[Problem]) -> str:
-    first = f" The first problem: {problems[0].file}: {problems[0].message}." if problems else ""
-    return f"No usable images in {name}: bring {NAMES} files in one folder per class.{first}"
+    """Say why there is no image, the cause first, then what to do."""
+    files = [each for each in problems if each.kind not in CLASS_KINDS]
+    kinds = {each.kind for each in files}
+    advice = f"bring {NAMES} files in one folder per class."
+    if not files:
+        return f"{name} holds no files: {advice}"
+    if kinds == {"encrypted"}:
+        return f"{name} is locked with a password: unpack it, pack it again without one, and bring that."
+    if kinds <= {"wrong-type", "table"}:
+        shown = ", ".join(each.file for each in files[:3]) + (", ..." if len(files) > 3 else "")
+        return f"There is no image in {name}, only {shown}: {advice}"
+    first = files[0]
+    return f"No image in {name} can be used. The first problem: {first.file}: {first.message}. To go on, {advice}"
 
 
 @dataclass(frozen=True)
@@ -147,8 +170,9 @@ def take(library: Library, reading: Reading, candidate: Candidate) -> Sequence[R
 
 def _name(library: Library, candidate: Candidate, picture: Kept, count: int) -> Candidate:
     """Return the candidate of one picture; the pictures of a patient, and of a file, stay on one side of a split."""
-    if picture.patient and candidate.group is None:
-        candidate = replace(candidate, group=library.pseudonym(picture.patient))
+    person = candidate.person or picture.patient
+    if person and candidate.group is None:
+        candidate = replace(candidate, group=library.pseudonym(person))
     if count > 1:
         group = candidate.group or candidate.path
         candidate = replace(candidate, path=f"{candidate.path}#{picture.frame}", group=group)
@@ -201,6 +225,7 @@ def _make_row(candidate: Candidate, key: str, image: Image.Image) -> Row:
         given=candidate.given,
         look=get_look(image),
         extra=dict(candidate.extra),
+        claims=candidate.claims,
     )
 
 
@@ -215,10 +240,9 @@ def _still_there(library: Library, rows: list[Row]) -> tuple[list[Row], list[Pro
 
 
 def _settle_duplicates(rows: list[Row], known: Set[str]) -> tuple[list[Row], list[Problem]]:
-    """Keep one row per file content; contents with two labels are left out, because one is wrong.
+    """Keep one row per file content; contents with two labels stand without one, because one is wrong.
 
-    Which one does not hang on the order they came in; that of a path that is `known` goes first. What only another of
-    them says (group, domain, further labels) is not lost.
+    Which row is kept does not depend on the order in which they came: one with a label, one that was here, the first by path.
     """
     together: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -226,21 +250,32 @@ def _settle_duplicates(rows: list[Row], known: Set[str]) -> tuple[list[Row], lis
     kept: list[Row] = []
     problems: list[Problem] = []
     for same in together.values():
-        labels = sorted({row.label for row in same if row.label is not None})
-        if len(labels) > 1:
-            names = " and ".join(labels)
-            text = f"the same image stands under {names}; it is left out until only one is right"
-            problems += [Problem(row.path, "conflict", text) for row in same]
-            continue
         same.sort(key=lambda row: (row.label is None, row.path not in known, row.path))
         best = same[0]
-        kept.append(_merged(same))
-        if {row.given for row in same} - {best.given}:
-            text = f"the same image is in two parts; it is kept in {best.given} ({best.path}) only"
-        else:
-            text = f"the same image as {best.path}; it is counted once"
-        problems += [Problem(row.path, "duplicate", text) for row in same if row is not best]
+        labels = sorted({label for row in same for label in (row.label, *row.claims) if label is not None})
+        merged = _merged(same)
+        if len(labels) > 1:
+            kept.append(replace(merged, label=None, claims=tuple(labels)))
+            text = f"the same image stands under {' and '.join(labels)}; it is kept without a label until one is chosen"
+            problems += [Problem(row.path, "conflict", text) for row in same if len(same) > 1]
+            continue
+        kept.append(merged)
+        problems += [
+            Problem(row.path, "duplicate", _why_once(best, row, merged)) for row in same if row is not best
+        ]
     return kept, problems
+
+
+def _why_once(best: Row, other: Row, kept: Row) -> str:
+    """Say what became of a copy, and what it says otherwise than the row that was kept."""
+    if other.given != best.given:
+        return f"the same image is in two parts; it is kept in {best.given or 'no part'} ({best.path}) only"
+    text = f"the same image as {best.path}; it is counted once"
+    for word in ("domain", "group"):
+        own, taken = getattr(other, word), getattr(kept, word)
+        if own is not None and own != taken:
+            text += f", in the {word} {taken} and not in {own}"
+    return text
 
 
 def _merged(same: Sequence[Row]) -> Row:
@@ -263,9 +298,8 @@ def _class_problems(rows: list[Row], classes: tuple[str, ...]) -> list[Problem]:
         found.append(Problem("", "no-labels", "no image has a label; put them into one folder per class"))
     for name in classes:
         if counts[name] < 4:
-            text = (
-                f"the class has {counts[name]} image(s); at least 4 are needed for train, validation and test"
-            )
+            images = "image" if counts[name] == 1 else "images"
+            text = f"the class has {counts[name]} {images}; at least 4 are needed for training, validation and test"
             found.append(Problem(name, "small-class", text))
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in classes:

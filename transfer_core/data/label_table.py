@@ -9,18 +9,26 @@ import csv
 import io
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from transfer_core.data.column_names import (
+    DOMAIN_WORDS,
+    GROUP_WORDS,
+    LABEL_WORDS,
+    PATH_WORDS,
+    is_like_label,
+    names_person,
+    rank,
+)
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Problem
 from transfer_core.errors import UserError
 
 MAX_ROWS = 2_000_000
 DELIMITERS = ",;\t|"
-_PATH_WORDS = ("file", "filename", "file_name", "path", "image", "image_path", "img", "name", "id")
-_LABEL_WORDS = ("label", "class", "category", "target", "diagnosis", "dx", "finding", "grade", "y")
 
 
 @dataclass(frozen=True)
@@ -43,12 +51,24 @@ class Table:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column means what. Those not named here are kept beside the label, as further columns."""
+    """Which column means what. `extra`: the further labels to keep, None for those that look like labels (`pick_extra`)."""
 
     path: str
     label: str
     domain: str | None = None
     group: str | None = None
+    extra: tuple[str, ...] | None = None
+
+    @property
+    def used(self) -> list[str]:
+        """The columns that have a meaning of their own."""
+        return [each for each in (self.path, self.label, self.domain, self.group) if each is not None]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Columns:
+        """Return the columns that `asdict` described."""
+        extra = data.get("extra")
+        return cls(**{**data, "extra": None if extra is None else tuple(extra)})
 
 
 def read_table(data: bytes, name: str = "the table") -> Table:
@@ -78,28 +98,93 @@ def read_table(data: bytes, name: str = "the table") -> Table:
     return Table(columns, cells, encoding, delimiter)
 
 
-def guess_columns(table: Table, candidates: Sequence[Candidate]) -> Columns:
-    """Return the column whose cells name most files, and the one most like a label among the others."""
+def guess_columns(table: Table, candidates: Sequence[Candidate], taken: Collection[str] = ()) -> Columns:
+    """Return the column that names the files, and the one most like a label; none that is `taken` for something else.
+
+    UserError where there is none, or where several could be meant.
+    """
+    path = guess_path(table, candidates, taken)
+    return Columns(path, guess_label(table, {path, *taken}))
+
+
+def guess_path(table: Table, candidates: Sequence[Candidate], taken: Collection[str] = ()) -> str:
+    """Return the column whose cells name most files."""
     finder = _Finder(candidates)
 
     def hits(name: str) -> tuple[int, int]:
-        return sum(finder.find(cell) is not None for cell in table.column(name)[:1000]), _rank(
-            name, _PATH_WORDS
+        return sum(finder.find(cell) is not None for cell in table.column(name)[:1000]), rank(
+            name, PATH_WORDS
         )
 
-    path = max(table.columns, key=hits)
-    if not hits(path)[0]:
-        message = "No column of the table names the files that were brought: it needs one with the file names or their paths."
+    free = [name for name in table.columns if name not in taken]
+    path = max(free, key=hits, default="")
+    if not free or not hits(path)[0]:
+        likely = max(free or table.columns, key=lambda name: rank(name, PATH_WORDS))
+        named = next((cell for cell in table.column(likely) if cell), "")
+        brought = f" {candidates[0].path} was brought;" if candidates else ""
+        message = (
+            f"No column of the table names the files that were brought:{brought} the table says {named}, for example. "
+            "It needs a column with the file names or their paths."
+        )
         raise UserError(message, "no-column")
-    rest = [name for name in table.columns if name != path]
-    # Where no name helps: the column of fewest different values, but more than one.
-    variety = {name: len({cell for cell in table.column(name) if cell}) for name in rest}
-    label = min(rest, key=lambda name: (-_rank(name, _LABEL_WORDS), variety[name] < 2, variety[name]))
-    return Columns(path, label)
+    return path
 
 
-def _rank(name: str, words: Sequence[str]) -> int:
-    return len(words) - words.index(name.lower()) if name.lower() in words else 0
+def guess_label(table: Table, taken: Collection[str]) -> str:
+    """Return the column with a usual name for labels, else the only one whose cells look like labels.
+
+    UserError, with those that could be meant, where it is unclear: a wrong class is worse than a question.
+    """
+    free = [name for name in table.columns if name not in taken]
+    named = [name for name in free if rank(name, LABEL_WORDS) and not names_person(name)]
+    if named:
+        return max(named, key=lambda name: rank(name, LABEL_WORDS))
+    impersonal = [name for name in free if not names_person(name)]
+    likely = [name for name in impersonal if is_like_label(table.column(name))]
+    for found in (likely, impersonal, free):
+        if len(found) == 1:
+            return found[0]
+    which = likely or impersonal or free
+    if not which:
+        raise UserError("The table has no column left for the classes.", "unclear-column")
+    message = f"Which column names the classes is unclear: {', '.join(which)} could. Say which one it is."
+    raise UserError(message, "unclear-column")
+
+
+def guess_group(table: Table, taken: Collection[str]) -> str | None:
+    """Return the column whose name says patient, part, module or the like; None where none does."""
+    return _best(table, GROUP_WORDS, taken)
+
+
+def guess_domain(table: Table, taken: Collection[str]) -> str | None:
+    """Return the column whose name says site, device or the like; None where none does."""
+    return _best(table, DOMAIN_WORDS, taken)
+
+
+def _best(table: Table, words: Sequence[str], taken: Collection[str]) -> str | None:
+    fitting = [name for name in table.columns if name not in taken and rank(name, words)]
+    return max(fitting, key=lambda name: rank(name, words), default=None)
+
+
+def pick_extra(table: Table, used: Collection[str]) -> tuple[str, ...]:
+    """Return the further columns worth keeping: they look like labels, and their names do not speak of a person."""
+    return tuple(
+        name
+        for name in table.columns
+        if name not in used and not names_person(name) and is_like_label(table.column(name))
+    )
+
+
+def settle(table: Table, columns: Columns) -> Columns:
+    """Return the columns with `extra` chosen; UserError where one is not in the table or means two things."""
+    for name in (*columns.used, *(columns.extra or ())):
+        table.column(name)
+    if len(set(columns.used)) < len(columns.used):
+        twice = next(name for name in columns.used if columns.used.count(name) > 1)
+        message = f"The column {twice} is given twice: files, classes, domains and groups need a column each."
+        raise UserError(message, "column-twice")
+    extra = pick_extra(table, columns.used) if columns.extra is None else columns.extra
+    return replace(columns, extra=tuple(name for name in extra if name not in columns.used))
 
 
 def lay_over(
@@ -108,15 +193,14 @@ def lay_over(
     """Return the candidates with what the table says of them, and the rows and files that do not go together.
 
     An image that the table does not name is brought without a label; rows that contradict each other leave theirs
-    without one, because at least one of them is wrong.
+    without one, because at least one of them is wrong. Groups of a column that speaks of a person are handed on as
+    persons: what is stored of them is a salted hash.
     """
+    columns = settle(table, columns)
     finder = _Finder(candidates)
     said: dict[str, list[dict[str, str]]] = defaultdict(list)
     problems: list[Problem] = []
     paths = table.column(columns.path)
-    for needed in (columns.label, columns.domain, columns.group):
-        if needed is not None:
-            table.column(needed)
     for path, row in zip(paths, table.rows, strict=True):
         found = finder.find(path)
         if found is None:
@@ -139,16 +223,19 @@ def lay_over(
 
 
 def _told(candidate: Candidate, row: dict[str, str], columns: Columns, labels: Iterable[str]) -> Candidate:
-    used = {columns.path, columns.label, columns.domain, columns.group}
-    extra = {name: cell for name, cell in row.items() if name not in used and cell}
-    (label,) = labels if len(set(labels)) == 1 else ("",)
-    return replace(
+    extra = {name: cell for name in columns.extra or () if (cell := row.get(name, ""))}
+    clean = sorted({unicodedata.normalize("NFC", label) for label in labels} - {""})
+    told = replace(
         candidate,
-        label=unicodedata.normalize("NFC", label) or None,
+        label=clean[0] if len(clean) == 1 and len(set(labels)) == 1 else None,
+        claims=tuple(clean) if len(clean) > 1 else (),
         domain=(row.get(columns.domain or "") or None) if columns.domain else candidate.domain,
-        group=(row.get(columns.group or "") or None) if columns.group else candidate.group,
         extra={**candidate.extra, **extra},
     )
+    if columns.group is None:
+        return told
+    group = row.get(columns.group) or None
+    return replace(told, person=group) if names_person(columns.group) else replace(told, group=group)
 
 
 def _why_not(path: str, finder: _Finder) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from transfer_core.errors import UserError
 from transfer_core.files import folder_bytes, get_secret, is_id, read_json, sync_all, write_bytes, write_json
 
 ORPHAN_AGE = 3600.0  # seconds
+VERSION = ", version "  # stands between the name of a data set and the number of a changed one
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class About:
     classes: tuple[str, ...]
     problems: tuple[Problem, ...]
     note: str = ""  # where it comes from, what to know of it
+    group_pattern: str = ""  # on paths, by which its groups were made; empty where they were made otherwise
 
 
 class Library:
@@ -47,28 +50,82 @@ class Library:
         self.home = home
         self.folder = home / "datasets"
 
-    def add(self, manifest: Manifest, problems: Iterable[Problem] = (), note: str = "") -> Manifest:
-        """Store a manifest, with a remark on where it comes from. The same content again keeps its first date and takes the new name."""
+    def add(
+        self, manifest: Manifest, problems: Iterable[Problem] = (), note: str = "", group_pattern: str = ""
+    ) -> Manifest:
+        """Store a manifest, with a remark on where it comes from; return it as it is stored.
+
+        The same content again stays what it is, with its name, date and parent; only the problems are those of now. A
+        name that another data set has gets a number.
+        """
         sync_all()  # the images first: a manifest must not name one that a power cut can take away
         folder = self.folder / manifest.id
-        known = read_json(folder / "about.json") if (folder / "about.json").exists() else {}
-        write_json(folder / "manifest.json", manifest.to_json())
-        about = {
-            "id": manifest.id,
-            "name": manifest.name,
-            "created": known.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
-            "images": len(manifest.rows),
-            "classes": manifest.classes,
-            "problems": [asdict(each) for each in problems],
-            "note": note or known.get("note", ""),
-        }
-        write_json(folder / "about.json", about)  # last: a data set exists once this file does
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "names.lock"):  # or two that arrive at once take the same name
+            known = read_json(folder / "about.json") if (folder / "about.json").exists() else None
+            if known:
+                manifest = replace(self.get(manifest.id), name=known["name"])
+            else:
+                manifest = replace(manifest, name=self._free_name(manifest.name))
+                write_json(folder / "manifest.json", manifest.to_json())
+            known = known or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
+            about = {
+                "id": manifest.id,
+                "name": manifest.name,
+                "created": known["created"],
+                "images": len(manifest.rows),
+                "classes": manifest.classes,
+                "problems": [asdict(each) for each in problems],
+                "note": note or known.get("note", ""),
+                "group_pattern": group_pattern or known.get("group_pattern", ""),
+            }
+            write_json(folder / "about.json", about)  # last: a data set exists once this file does
         return manifest
 
-    def add_version(self, manifest: Manifest, note: str) -> Manifest:
-        """Store a changed data set beside the one it came from, named after it, with what was changed."""
-        parent = manifest.parent or ""
-        return self.add(replace(manifest, name=self.version_name(parent)), self.about(parent).problems, note)
+    def add_version(self, manifest: Manifest, note: str, group_pattern: str | None = None) -> Manifest:
+        """Store a changed data set beside the one it came from, named after it, with what was changed.
+
+        `group_pattern`: where the change made groups, the pattern on paths that did so, "" where none did.
+        """
+        before = self.about(manifest.parent or "")
+        pattern = before.group_pattern if group_pattern is None else group_pattern
+        named = replace(manifest, name=self.version_name(before.id))
+        return self.add(named, before.problems, note, pattern)
+
+    def _free_name(self, name: str) -> str:
+        taken = {each.name for each in self.datasets()}
+        base, _, number = name.rpartition(VERSION)
+        if name not in taken:
+            return name
+        if base and number.isdigit():
+            return self._next_version(base)
+        return next(each for n in count(2) if (each := f"{name} ({n})") not in taken)
+
+    def _next_version(self, base: str) -> str:
+        """Return the name after the last version, whichever branch that is on: a number means one data set."""
+        numbers = [each.name.removeprefix(base + VERSION) for each in self.datasets()]
+        last = max((int(each) for each in numbers if each.isdigit()), default=1)
+        return f"{base}{VERSION}{last + 1}"
+
+    def decide(self, split: Split) -> Split:
+        """Store a split that somebody chose for what comes next; `decided` returns it."""
+        self.add_split(split)
+        write_json(self.folder / split.manifest / "decided.json", {"split": split.id, "at": time.time()})
+        return split
+
+    def decided(self, dataset: str) -> tuple[str, float] | None:
+        """Return the split that was chosen last for a data set, and when (seconds since 1970); None where none was."""
+        path = self.folder / dataset / "decided.json"
+        if not is_id(dataset) or not path.exists():
+            return None
+        told = read_json(path)
+        return told["split"], told["at"]
+
+    def newest_split(self, dataset: str) -> Split | None:
+        """Return the split of a data set that was made last; None where there is none."""
+        paths = [*(self.folder / dataset / "splits").glob("*.json")] if is_id(dataset) else []
+        newest = max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
+        return self.get_split(dataset, newest.stem) if newest else None
 
     def before(self, manifest: Manifest) -> Manifest | None:
         """Return the version a data set came from, where its images are read in the same way."""
@@ -80,17 +137,24 @@ class Library:
     def version_name(self, parent: str) -> str:
         """Return what a new version of a data set is called."""
         name = self.about(parent).name
-        base, _, number = name.rpartition(", version ")
-        return f"{base}, version {int(number) + 1}" if number.isdigit() else f"{name}, version 2"
+        base, _, number = name.rpartition(VERSION)
+        return self._next_version(base if base and number.isdigit() else name)
 
-    def dismissed(self, dataset: str) -> list[str]:
-        """Return the kinds of findings that somebody looked at and left as they are."""
+    def dismissed(self, dataset: str) -> list[str] | None:
+        """Return the kinds of findings that somebody looked at and left as they are; None where nobody was asked yet.
+
+        `data.dismissed.get_dismissed` also knows what was left in the version before.
+        """
         path = self.folder / dataset / "dismissed.json"
-        return list(read_json(path)) if is_id(dataset) and path.exists() else []
+        return list(read_json(path)) if is_id(dataset) and path.exists() else None
 
     def dismiss(self, dataset: str, kind: str, *, back: bool = False) -> None:
         """Leave a kind of finding as it is, or bring it `back`."""
-        kinds = {*self.dismissed(dataset), kind} - ({kind} if back else set())
+        kinds = {*(self.dismissed(dataset) or ()), kind} - ({kind} if back else set())
+        self.set_dismissed(dataset, kinds)
+
+    def set_dismissed(self, dataset: str, kinds: Iterable[str]) -> None:
+        """Say which kinds of findings are left as they are."""
         write_json(self.folder / self.about(dataset).id / "dismissed.json", sorted(kinds))
 
     def get(self, dataset: str) -> Manifest:

@@ -53,6 +53,20 @@ class Row:
     given: str | None = None  # train, val or test, where the upload said so
     look: str = ""  # perceptual hash, 16 hex digits: near-duplicates are close in Hamming distance
     extra: Mapping[str, str] = field(default_factory=dict)
+    claims: tuple[
+        str, ...
+    ] = ()  # labels under which it came that contradict each other; then `label` is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data. `claims` came later and is left out where there are none: ids stay what they were."""
+        return (
+            vars(self) if self.claims else {name: vars(self)[name] for name in vars(self) if name != "claims"}
+        )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Row:
+        """Return the row that `to_json` described."""
+        return cls(**{**data, "claims": tuple(data["claims"])} if "claims" in data else data)
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,7 @@ class Manifest:
     @cached_property
     def id(self) -> str:
         """Sixteen hex digits of the sha-256 over classes, reading and rows in canonical order."""
-        rows = sorted(json.dumps(vars(row), sort_keys=True) for row in self.rows)
+        rows = sorted(json.dumps(row.to_json(), sort_keys=True) for row in self.rows)
         content = json.dumps([self.classes, self.reading.identity, rows])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -119,7 +133,7 @@ class Manifest:
         return {
             "name": self.name,
             "classes": self.classes,
-            "rows": [vars(row) for row in self.rows],  # asdict copies deep, which takes seconds for many
+            "rows": [row.to_json() for row in self.rows],
             "reading": asdict(self.reading),
             "parent": self.parent,
         }
@@ -130,7 +144,7 @@ class Manifest:
         return cls(
             name=data["name"],
             classes=tuple(data["classes"]),
-            rows=tuple(Row(**row) for row in data["rows"]),
+            rows=tuple(Row.from_json(row) for row in data["rows"]),
             reading=Reading(**data["reading"]),
             parent=data["parent"],
         )

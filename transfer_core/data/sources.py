@@ -6,13 +6,13 @@ import os
 import re
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 from transfer_core.data.images import SUFFIXES
 from transfer_core.data.ingest import Candidate
-from transfer_core.data.manifest import Problem
+from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.errors import UserError
 
 MAX_FILE_BYTES = 200_000_000
@@ -35,8 +35,11 @@ _JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoint
 Entry = tuple[str, Callable[[], bytes]]
 
 
-def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
-    """Return the candidates of a folder, a zip or a single image file, and the files left out."""
+def open_source(path: Path, parent: Manifest | None = None) -> tuple[list[Candidate], list[Problem]]:
+    """Return the candidates of a folder, a zip or a single image file, and the files left out.
+
+    `parent`: the data set to which they are added, whose domains are known by name.
+    """
     if path.is_dir():
         entries, problems = _folder_entries(path)
     elif zipfile.is_zipfile(path) and path.suffix.lower() not in SUFFIXES:
@@ -50,7 +53,7 @@ def open_source(path: Path) -> tuple[list[Candidate], list[Problem]]:
         raise UserError(f"There is no file or folder {path}: check the spelling.", "no-such-path")
     if len(entries) > MAX_FILES:
         raise UserError(f"{path.name} holds more than {MAX_FILES:,} files: bring it in parts.", "too-many")
-    return arrange(entries, problems)
+    return arrange(entries, problems, parent)
 
 
 def _folder_entries(folder: Path) -> tuple[list[Entry], list[Problem]]:
@@ -143,14 +146,20 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
 
 
 def find_tables(path: Path) -> dict[str, Callable[[], bytes]]:
-    """Return the tables in a zip, by their names."""
+    """Return the tables in a zip or a folder, by their names."""
+    if path.is_dir():
+        entries, _ = _folder_entries(path)
+        return {name: read for name, read in entries if is_table(name)}
     archive = _Archive(path)
-    entries = [each for each in archive.file.infolist() if each.filename.lower().endswith(TABLES)]
+    infos = [each for each in archive.file.infolist() if is_table(each.filename)]
     return {
-        each.filename: partial(archive.read, each)
-        for each in entries
-        if not _entry_trouble(each, ratio=10_000)
+        each.filename: partial(archive.read, each) for each in infos if not _entry_trouble(each, ratio=10_000)
     }
+
+
+def is_table(name: str) -> bool:
+    """Tell whether a file's name is that of a table."""
+    return name.lower().endswith(TABLES) and not _is_junk(name.replace("\\", "/").split("/"))
 
 
 def _entry_trouble(info: zipfile.ZipInfo, ratio: int = MAX_RATIO) -> tuple[str, str] | None:
@@ -167,14 +176,16 @@ def _entry_trouble(info: zipfile.ZipInfo, ratio: int = MAX_RATIO) -> tuple[str, 
 
 
 def arrange(
-    entries: Iterable[Entry], problems: Iterable[Problem] = ()
+    entries: Iterable[Entry], problems: Iterable[Problem] = (), parent: Manifest | None = None
 ) -> tuple[list[Candidate], list[Problem]]:
     """Read label, domain and part from each file's folders.
 
     Known shapes: `class/image`, `domain/class/image`, either of them below `train`, `val`, `test`;
-    a folder called `unlabelled` in the place of the class gives images without a label.
+    a folder called `unlabelled` in the place of the class gives images without a label. Where images are added to
+    `parent`, a folder named as one of its domains is that domain, even if it is the only one.
     """
     found = list(problems)
+    known = set(parent.domains) if parent else set()
     images: list[tuple[tuple[str, ...], str, Callable[[], bytes]]] = []
     for name, read in entries:
         name = name.encode("utf-8", "replace").decode()  # a file's name need not be text
@@ -182,28 +193,33 @@ def arrange(
         parts = tuple(each for each in whole.split("/") if each not in ("", "."))
         if _is_junk(parts) or not parts:
             continue
+        if is_table(parts[-1]):
+            found.append(Problem(name, "table", "a table; it was not asked what it says of the images"))
+            continue
         # A DICOM file often has no suffix at all; what it is, its content says.
         if "." in parts[-1] and not parts[-1].lower().endswith(SUFFIXES):
             found.append(Problem(name, "wrong-type", "not an image; left out"))
             continue
         images.append((parts[:-1], name, read))
-    root = _shared_root([folders for folders, _, _ in images])
+    meant = {*_PARTS, UNLABELLED, *(each.split("/")[0].lower() for each in known)}
+    root = _shared_root([folders for folders, _, _ in images], meant)
     images = [(folders[root:], name, read) for folders, name, read in images]
     parts_named = _PARTS if _has_parts([folders for folders, _, _ in images]) else {}
-    return [_place(*each, parts_named) for each in images], found
+    domains = known - set(parent.classes if parent else ())
+    return [_place(*each, parts_named, domains) for each in images], found
 
 
 def _is_junk(parts: Iterable[str]) -> bool:
     return any(each.lower() in _JUNK or each.startswith("._") for each in parts)
 
 
-def _shared_root(folders: list[tuple[str, ...]]) -> int:
-    """Return how many leading folders all images share and no meaning hangs on."""
+def _shared_root(folders: list[tuple[str, ...]], meant: Set[str]) -> int:
+    """Return how many leading folders all images share and no meaning hangs on; those in `meant` have one."""
     depth = 0
     while (
         len({each[: depth + 1] for each in folders}) == 1
         and len(folders[0]) > depth
-        and not _means_something(folders[0][depth])
+        and folders[0][depth].lower() not in meant
         and any(len(each) > depth + 1 for each in folders)
     ):
         depth += 1
@@ -221,7 +237,11 @@ def _has_parts(folders: list[tuple[str, ...]]) -> bool:
 
 
 def _place(
-    folders: tuple[str, ...], name: str, read: Callable[[], bytes], parts: Mapping[str, str]
+    folders: tuple[str, ...],
+    name: str,
+    read: Callable[[], bytes],
+    parts: Mapping[str, str],
+    domains: Set[str] = frozenset(),
 ) -> Candidate:
     given = None
     rest = list(folders)
@@ -229,7 +249,7 @@ def _place(
         if folder.lower() in parts:
             given = parts[rest.pop(position).lower()]
             break
-    label = rest.pop() if rest else None
+    label = rest.pop() if rest and "/".join(rest) not in domains else None
     if label is not None and label.lower() == UNLABELLED:
         label = None
     return Candidate(name, read, label=label, domain="/".join(rest) or None, given=given)

@@ -14,6 +14,7 @@ import numpy as np
 
 from transfer_core.data.manifest import PARTS, TARGET_TRAIN, Manifest, Row
 from transfer_core.data.receipt import Receipt, make_receipt
+from transfer_core.data.split_causes import why_empty
 from transfer_core.data.units import deal, find_units
 from transfer_core.errors import UserError
 
@@ -93,6 +94,15 @@ class Split:
         return cls(**given)
 
 
+def usual_rule(manifest: Manifest) -> tuple[Rule, str]:
+    """Return the rule to split by where nobody chose one, and why: whatever is known to belong together stays together."""
+    if {"train", "test"} <= {row.given for row in manifest.rows}:
+        return "given", "the images came in train and test folders"
+    if manifest.groups:
+        return "group", f"{len(manifest.groups):,} groups are known, and none may be on both sides"
+    return "image", "no groups are known"
+
+
 def make_split(
     manifest: Manifest,
     rule: Rule = "image",
@@ -134,7 +144,11 @@ def make_split(
         assignment = deal(rows, find_units(rows, alike, groups=False), shares, rng)
     else:
         raise UserError(f"There is no split rule {rule!r}; choose one of {', '.join(RULES)}.")
-    _check_parts(assignment, manifest, (*PARTS, TARGET_TRAIN) if rule == "transfer" else PARTS, other_classes)
+    counts = Counter(assignment.values())
+    for part in (*PARTS, TARGET_TRAIN) if rule == "transfer" else PARTS:
+        if not counts[part]:
+            raise UserError(why_empty(part, rows, rule, alike, test_domain), "empty-part")
+    _check_trained(assignment, manifest, other_classes)
     receipt = make_receipt(manifest, assignment, alike)
     held = tuple(tuple(each) for each in alike)
     return Split(manifest.id, rule, seed, shares, assignment, receipt, test_domain, train_domain, held)
@@ -150,18 +164,12 @@ def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
 
 def _check_classes(manifest: Manifest) -> None:
     if len(manifest.classes) < 2:
-        message = f"{manifest.name} has {len(manifest.classes)} class(es) with labels; bring images of at least two."
+        few = "only one class" if manifest.classes else "no class"
+        message = f"{manifest.name} has {few} with labels; bring images of at least two."
         raise UserError(message, "one-class")
 
 
-def _check_parts(
-    assignment: Mapping[str, str], manifest: Manifest, parts: Sequence[str], other_classes: bool
-) -> None:
-    counts = Counter(assignment.values())
-    empty = [part for part in parts if not counts[part]]
-    if empty:
-        message = f"The {empty[0]} part would be empty: bring more images or split by another rule."
-        raise UserError(message, "empty-part")
+def _check_trained(assignment: Mapping[str, str], manifest: Manifest, other_classes: bool) -> None:
     by_image = manifest.by_image
     learnt = ("train", TARGET_TRAIN) if other_classes else ("train",)
     trained = {by_image[image].label for image, part in assignment.items() if part in learnt}

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from transfer_core.data.adding import fit_in
 from transfer_core.data.alike import get_alike
 from transfer_core.data.health import get_findings, measure_all
 from transfer_core.data.ingest import Candidate, Progress, ingest
@@ -25,10 +26,10 @@ from transfer_core.data.manifest import Manifest, Problem, Reading
 from transfer_core.data.reread import reread
 from transfer_core.data.samples import SOLAR_CELLS, add_solar_cells
 from transfer_core.data.sources import (
-    TABLES,
     arrange,
     check_inside,
     find_tables,
+    is_table,
     make_file_reader,
     open_source,
 )
@@ -49,19 +50,25 @@ class Contents:
     tables: dict[str, Callable[[], bytes]]
 
 
-def look_into(files: dict[str, Path]) -> Contents:
-    """Return the images and tables among uploaded files; a single zip is looked into."""
+def look_into(files: dict[str, Path], source: str | None = None, parent: Manifest | None = None) -> Contents:
+    """Return the images and tables among uploaded files, a single zip looked into, or in the folder `source` instead.
+
+    `parent`: the data set to which they are added. UserError where the folder is none that may be read.
+    """
+    if source:
+        check_inside(Path(source), get_roots())
+        return Contents(*open_source(Path(source), parent), find_tables(Path(source)))
     if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
         packed = next(iter(files.values()))
-        return Contents(*open_source(packed), find_tables(packed))
+        return Contents(*open_source(packed, parent), find_tables(packed))
     readers = [(path, make_file_reader(at)) for path, at in files.items()]
-    tables = {path: read for path, read in readers if path.lower().endswith(TABLES)}
-    return Contents(*arrange(readers), tables)
+    tables = {path: read for path, read in readers if is_table(path)}
+    return Contents(*arrange(readers, (), parent), tables)
 
 
 @dataclass
 class Arrival:
-    """One set of images on its way in. `dataset` or `error` is set at the end."""
+    """One set of images on its way in. `dataset` or `error` is set at the end; `already` where it was here before."""
 
     name: str
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -70,6 +77,7 @@ class Arrival:
     doing: str = "Reading"
     dataset: str | None = None
     error: str | None = None
+    already: bool = False
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -127,7 +135,7 @@ class Intake:
 
     def check(self, manifest: Manifest) -> Arrival:
         """Look at the images of a data set that was brought before there was a check."""
-        return self._begin(manifest.name, lambda _: (manifest, []))
+        return self._begin(manifest.name, lambda _: (manifest, []), brings=False)
 
     def add_upload(
         self,
@@ -138,8 +146,9 @@ class Intake:
         table: str | None = None,
         columns: Columns | None = None,
         frames: str = "first",
+        source: str | None = None,
     ) -> Arrival:
-        """Bring what a browser has sent: a zip, or files under their relative paths.
+        """Bring what a browser has sent: a zip, or files under their relative paths; or the folder `source` of this machine.
 
         With a `parent`, as a new version of that data set. `table` is the path of the table of labels among the
         files, and `columns` what its columns mean; `frames` of files with several: the "first" or "each".
@@ -149,6 +158,7 @@ class Intake:
             "table": table,
             "columns": asdict(columns) if columns else None,
             "frames": frames,
+            "source": source,
         }
         return self._read_upload(close_upload(upload, name, told))
 
@@ -175,14 +185,17 @@ class Intake:
                 )
             write_json(folder / "upload.json", {**about, "tried": tried})
             try:
-                found = look_into(files)
+                parent = self._library.get(about["parent"]) if about.get("parent") else None
+                found = look_into(files, about.get("source"), parent)
                 candidates, problems = found.candidates, found.problems
                 if about.get("table"):
                     table = read_table(found.tables[about["table"]](), about["table"])
                     problems = [each for each in problems if each.file != about["table"]]
-                    candidates, more = lay_over(table, Columns(**about["columns"]), candidates)
+                    candidates, more = lay_over(table, Columns.from_json(about["columns"]), candidates)
                     problems += more
-                parent = self._library.get(about["parent"]) if about.get("parent") else None
+                if parent:
+                    candidates, more = fit_in(candidates, parent, self._library)
+                    problems += more
                 name = self._library.version_name(parent.id) if parent else about["name"]
                 note = f"{len(candidates):,} files added" if parent else ""
                 result = ingest(
@@ -208,7 +221,7 @@ class Intake:
 
         return self._begin(about["name"], job)
 
-    def _begin(self, name: str, job: Job) -> Arrival:
+    def _begin(self, name: str, job: Job, *, brings: bool = True) -> Arrival:
         arrival = Arrival(name)
         self._arrivals[arrival.id] = arrival
 
@@ -217,7 +230,9 @@ class Intake:
 
         def work() -> None:
             try:
+                before = {each.id for each in self._library.datasets()}
                 manifest, _ = job(tell)
+                arrival.already = brings and manifest.id in before
                 arrival.doing, arrival.since = "Checking", time.monotonic()
                 measure_all(self._library, manifest, tell)
                 arrival.doing, arrival.since = "Looking for look-alikes", time.monotonic()

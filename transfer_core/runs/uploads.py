@@ -72,8 +72,8 @@ def received(upload: Upload) -> dict[str, int]:
 
 
 def begun(upload: Upload) -> int:
-    """Return how many large files are here in part."""
-    return len(list(upload.folder.glob(f"*{SLICES}")))
+    """Return the bytes of large files that are here in part."""
+    return sum(part.stat().st_size for part in upload.folder.glob(f"*{SLICES}"))
 
 
 def _listed(upload: Upload) -> dict[str, tuple[str, int]]:
@@ -202,10 +202,10 @@ def files_of(upload: Upload) -> dict[str, Path]:
 def close_upload(upload: Upload, name: str, told: Mapping[str, Any] | None = None) -> Path:
     """Note that all is here, and what else was told; return the folder that the intake reads.
 
-    UserError where nothing came.
+    UserError where nothing came, and no folder of this machine is told as the `source`.
     """
     files = {path: place.name for path, place in files_of(upload).items()}
-    if not files:
+    if not files and not (told or {}).get("source"):
         raise UserError("Nothing has arrived: choose the folder or the zip again.", "no-images")
     write_json(
         upload.folder / "upload.json", {"name": name[:200] or "Upload", "files": files, **(told or {})}
@@ -233,5 +233,5 @@ def discard_upload(upload: Upload) -> None:
 
 def is_resumable(folder: Path) -> bool:
     """Tell whether a folder of `uploads/` is one that was broken off not long ago."""
-    told = [*folder.glob("names.jsonl"), *folder.glob(f"*{SLICES}")]
+    told = [*folder.glob("names.jsonl"), *folder.glob("waiting.json"), *folder.glob(f"*{SLICES}")]
     return any(time.time() - each.stat().st_mtime < KEPT for each in told)
