@@ -13,7 +13,7 @@ CORE = Path(__file__).parents[1] / "transfer_core"
 SHARED = (
     *(f"strategies/{name}" for name in ("base", "tuning", "adaptation")),
     *(f"models/{name}" for name in ("model", "heads", "statistics", "prefix", "stages", "activations", "cache")),
-    *(f"training/{name}" for name in ("loop", "feed", "judge", "optimise", "average", "setup", "domains", "labels", "places")),
+    *(f"training/{name}" for name in ("loop", "feed", "judge", "choice", "optimise", "average", "setup", "domains", "labels", "places")),
     *("data/augment", "data/views", "data/batches", "data/images", "evaluation/validators", "evaluation/metrics", "evaluation/predict"),
 )  # fmt: skip
 
