@@ -15,6 +15,7 @@ from transfer_core.files import atomic_path
 
 def predict(options: argparse.Namespace) -> Answer:
     """Look at files, folders and zips; return a row for each image and what could not be read."""
+    from transfer_core.data.manifest import Problem
     from transfer_core.data.sources import open_source
     from transfer_core.runs import answers as rows
     from transfer_core.runs.predict_many import Item, predict_many
@@ -29,7 +30,12 @@ def predict(options: argparse.Namespace) -> Answer:
         familiar, silent = None, str(error)
     items: list[Item] = []
     for path in options.paths:
-        candidates, problems = open_source(Path(path))
+        try:
+            candidates, problems = open_source(Path(path))
+        except UserError as error:
+            if error.kind != "wrong-type":
+                raise
+            candidates, problems = [], [Problem(path, "not-an-image", "not an image; left out")]
         items += [*problems, *candidates]
     found: list[rows.Answer] = []
     with ProgressBar("Looking") as bar:

@@ -10,7 +10,8 @@ from pages.ui.state import get_lab, get_report, get_split, get_validation
 from pages.ui.text import escape, plural
 from pages.ui.trade_off import ask_wishes, forget_drafts
 from transfer_core.evaluation.decision import Decision, Wishes, fit_decision, load_wishes
-from transfer_core.evaluation.operating import Consequences, Share, consequences, referral, trade_off
+from transfer_core.evaluation.operating import Consequences, consequences, referral, trade_off
+from transfer_core.evaluation.shares import Share
 
 FEW = 20  # validation images of a class, below which a threshold hangs on chance
 title("What shall it say, and when ask a person?")
@@ -26,7 +27,7 @@ probabilities, truth = validation.probabilities, validation.truth
 if not len(truth) or report.about.get("asked"):
     missing("This run has no validation images to decide by.", "Set up a run", "train/new_run.py")
 groups = [row.group or row.image for row in validation.rows] if report.grouped else None
-before = fit_decision(validation, kept, shifted=shifted)
+before = fit_decision(validation, kept, shifted=shifted, grouped=report.grouped)
 calibrated = before.calibrated(probabilities)
 classes = list(report.manifest.classes)
 
@@ -63,7 +64,7 @@ with left:
     watched = st.selectbox("Which class must not be missed?", classes, index=rarest, key=f"watched-{run.id}")
     number = classes.index(watched)
     wishes = ask_wishes(run.id, before, watched, calibrated[:, number], truth == number)
-    decision = fit_decision(validation, wishes, shifted=shifted)
+    decision = fit_decision(validation, wishes, shifted=shifted, grouped=report.grouped)
     with st.container(horizontal=True):
         use = st.button(
             "Use this when predicting", type="primary", icon=":material/check:", disabled=wishes == kept
@@ -72,7 +73,11 @@ with left:
     if use or plain:
         (Wishes() if plain else wishes).save(folder)
         forget_drafts()
-        st.session_state["receipt"] = "Kept: predictions of this run now follow it."
+        st.session_state["receipt"] = (
+            "Undone: the likeliest class is said again, and nothing goes to a person for its probability."
+            if plain
+            else "Kept: predictions of this run now follow it, those made before too."
+        )
         st.rerun()
     if wishes != kept:
         st.caption("Not used yet.")
@@ -86,7 +91,7 @@ def show_unseen(decided: Decision) -> None:
     own = [row.group or row.image for row in cases.rows] if report.grouped else None
     found = consequences(decided, decided.calibrated(cases.probabilities), cases.truth, number, own)
     st.markdown(
-        f"{tell(found, watched)}  \n:gray[Measured on {plural(len(cases.truth), 'unseen image')}, which nobody chose by.]"
+        f"{tell(found, watched)}  \n:gray[Measured on {plural(len(cases.truth), 'unseen image')}. Choosing anew after reading this makes it flatter.]"
     )
 
 
@@ -135,4 +140,4 @@ with right:
                     alt="Accuracy of the rest against the share sent to a person")  # fmt: skip
     st.caption("The least sure go first. On validation images.")
 show_calibration(run.id, before, probabilities, truth, cases)
-show_sets(decision, calibrated, cases)
+show_sets(before, calibrated, cases, grouped=report.grouped)

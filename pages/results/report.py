@@ -80,7 +80,9 @@ with st.container(key="wrap-page"):
 with left:
     st.markdown("#### Each class")
     st.caption("Open a point to see its images.")
-    points = [(each["class"], each["recall"], each["recall_ci"]) for each in test["per_class"]]
+    points = [
+        (each["class"], each["recall"], each["recall_ci"]) for each in test["per_class"] if each["support"]
+    ]
     found = interval_points("Found among all that are there (recall, 95 % interval)", points, colours)
     opening_chart(found, run.id, "label", "Recall of each class")
 with right:
@@ -116,7 +118,7 @@ figures = ("Found (recall)", "Right when said (precision)", "F1", "Others spared
 columns = dict.fromkeys(figures, number)
 st.dataframe(table, hide_index=True, column_config=columns, alt="Recall, precision and F1 of each class")
 
-if "kappa" in test:
+if "kappa" in test and test["kappa_ci"][0] < test["kappa_ci"][1]:
     low, high = test["kappa_ci"]
     st.caption(
         f"Agreement beyond chance (Cohen's kappa): {test['kappa']:.2f} (95 % interval {low:.2f} to {high:.2f})."

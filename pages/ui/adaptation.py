@@ -14,6 +14,7 @@ from transfer_core.strategies import TARGET, UNLABELLED, get_strategy
 from transfer_core.training.events import EpochEnded
 from transfer_core.training.health import check_health
 
+FEWEST = 6  # groups: of five all may differ in one direction by chance, in 1 of 16 cases
 ICONS = {"good": ":material/check_circle:", "note": ":material/info:", "warning": ":material/warning:"}
 
 
@@ -85,8 +86,14 @@ def show_verdict(run: Run) -> None:
                     f"**{word}** {figure} Use the run without adaptation.", icon=":material/trending_down:"
                 )
             else:
+                few = difference.units < FEWEST and difference.resampled == "groups"
+                told = (
+                    f"Only {plural(difference.units, 'group')} are held out: {FEWEST} are the least that can tell."
+                    if few
+                    else ("More labelled test images may tell.")
+                )
                 st.info(
-                    f"**Cannot tell.** {figure} More labelled test images would tell.",
+                    f"**Cannot tell.** {figure} {told}",
                     icon=":material/balance:",
                 )
         if twin.result and st.button("See the run without adaptation", icon=":material/open_in_new:"):

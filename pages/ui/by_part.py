@@ -13,8 +13,8 @@ WORST = 8  # groups in the chart
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _by(run: str, answered: int, what: str, _cases: Cases) -> list[Part]:
-    return _cases.by(what)
+def _by(run: str, answered: int, what: str, grouped: bool, _cases: Cases) -> list[Part]:
+    return _cases.by(what, grouped=grouped)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -35,7 +35,7 @@ def _domain_table(run: str, answered: int, _report: Report, _cases: Cases) -> li
 
 def show_parts(run: str, report: Report, cases: Cases) -> None:
     """Show domains and groups, each point opening its images; nothing where there are fewer than two of either."""
-    known = {what: _by(run, len(cases.rows), what, cases) for what in ("domain", "group")}
+    known = {what: _by(run, len(cases.rows), what, report.grouped, cases) for what in ("domain", "group")}
     known = {what: parts for what, parts in known.items() if len(parts) > 1}
     if not known:
         return
@@ -58,7 +58,7 @@ def _chart(run: str, what: str, parts: list[Part]) -> None:
 
     shown = parts[:WORST]
     more = f", the worst {WORST} of {len(parts)}" if len(parts) > WORST else ""
-    title = f"Right on each {what}{more} (exact 95 % interval)"
+    title = f"Right on each {what}{more} (95 % interval)"
     points = [(f"{part.name} ({part.n})", part.accuracy, part.accuracy_ci) for part in shown]
     stands_for = {f"{part.name} ({part.n})": part.name for part in shown}
     opening_chart(interval_points(title, points, names=stands_for), run, what, f"Accuracy of each {what}")

@@ -9,7 +9,7 @@ from pages.ui.text import escape, interval, percent, plural
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import Cases, Numbers
 from transfer_core.evaluation.decision import Decision, Floats
-from transfer_core.evaluation.metrics import exact
+from transfer_core.evaluation.shares import share_of
 
 
 def show_calibration(
@@ -44,17 +44,17 @@ def show_calibration(
         )  # fmt: skip
 
 
-def show_sets(decision: Decision, calibrated: Floats, cases: Cases) -> None:
-    """Show how large prediction sets are and how often they hold the true class."""
+def show_sets(decision: Decision, calibrated: Floats, cases: Cases, *, grouped: bool) -> None:
+    """Show how large the prediction sets in use are and how often they hold the true class; `grouped`: by whole groups."""
     box = st.expander("Prediction sets", icon=":material/data_array:", on_change="rerun", key="sets")
     if not box.open:
         return
     with box:
         wanted = percent(decision.wishes.coverage, 0)
         if decision.set_threshold == 0:
-            need = int(np.ceil(decision.wishes.coverage / (1 - decision.wishes.coverage)))
+            need = int(np.ceil(decision.wishes.coverage / (1 - decision.wishes.coverage) - 1e-9))
             st.warning(
-                f"{plural(decision.images, 'validation image')} are too few to promise {wanted}: {need} are needed. Until then "
+                f"{decision.units} are too few to promise {wanted}: {need} are needed. Until then "
                 "every set holds all classes.",
                 icon=":material/warning:",
             )
@@ -69,7 +69,8 @@ def show_sets(decision: Decision, calibrated: Floats, cases: Cases) -> None:
         )
         if len(cases.truth):
             holds = sets[np.arange(len(sets)), cases.truth]
-            low, high = exact(int(holds.sum()), len(holds))
+            groups = [row.group or row.image for row in cases.rows] if grouped else None
+            low, high = share_of(holds, groups).interval
             st.markdown(
                 f"Asked for {wanted}; on {plural(len(holds), 'unseen image')} the set held the true class in **{percent(float(holds.mean()))}** "
                 f"(95 % interval {interval((low, high))} %)."

@@ -67,7 +67,8 @@ def _show_doubts(run: Run) -> None:
         return
     st.markdown(
         f"{plural(len(doubts), 'label')} of {found['n']:,} {'looks' if len(doubts) == 1 else 'look'} doubtful, the most doubtful first. A doubt is not an error: look, "
-        "and change only what you see is wrong. Saving makes a new version; this run and its data stay as they are."
+        "and change only what you see is wrong: labels of test images that are set right only where a classifier disagrees make the next "
+        "figure a little too good. Saving makes a new version; this run and its data stay as they are."
     )
     pages = max(1, -(-len(doubts) // PER_PAGE))
     number = st.pagination(pages, key=f"doubts-page-{run.id}") if pages > 1 else 1
@@ -95,7 +96,8 @@ def _show_curve(run: Run) -> None:
     at = ahead["sizes"].index(2 * ahead["sizes"][0])
     gain = ahead["mean"][at] - ahead["mean"][0]
     many = plural(round(ahead["sizes"][at]), "image")
-    verdict = "**would hardly help**" if gain < HARDLY else "**would help**"
+    sure = ahead["low"][at] > ahead["mean"][0]
+    verdict = "**would hardly help**" if gain < HARDLY else "**would help**" if sure else "**may help**"
     st.markdown(
         f"Twice as many labelled images ({many}) {verdict}: about {100 * gain:+.1f} points, to {percent(ahead['mean'][at])} "
         f"(between {percent(ahead['low'][at])} and {percent(ahead['high'][at])} as the study's own repeats tell)."

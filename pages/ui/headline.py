@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui.parts import figure_card
 from pages.ui.spot_check import show_spot_check
+from pages.ui.state import get_lab
 from pages.ui.text import escape, interval, percent, plural
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
@@ -51,8 +52,8 @@ def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> Non
         )
     if not run.result["test"]["n"]:
         st.markdown(
-            f"Labelled by hand after training: {plural(test['n'], 'image')} drawn at random from the "
-            f"{len(split.part('test'))} unseen ones. Training never read these labels."
+            f"Labelled by hand after training: of {len(get_lab().spot_check(run).images)} images drawn at random from the "
+            f"{len(split.part('test'))} unseen ones, {test['n']} could be told. Training never read these labels."
         )
         show_spot_check(run, manifest)
     if split.rule == "image" and split.receipt.groups_shared:

@@ -60,4 +60,6 @@ def show_ranking(run: str, report: Report, support: Mapping[str, int], colours: 
 
 
 def _between(ends: tuple[float, float]) -> str:
+    if ends[0] == ends[1]:
+        return "too few images for an interval"
     return f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}"

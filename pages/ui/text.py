@@ -28,7 +28,12 @@ def distinct(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """Return a share as percent, with the thin space typography asks for."""
+    """Return a share as percent, with the thin space typography asks for; what is not all is not called so, nor none."""
+    least = 10.0**-digits
+    if share < 1 and f"{100 * share:.{digits}f}" == f"{100:.{digits}f}":
+        return f"> {100 - least:.{digits}f} %"
+    if share > 0 and f"{100 * share:.{digits}f}" == f"{0:.{digits}f}":
+        return f"< {least:.{digits}f} %"
     return f"{100 * share:.{digits}f} %"
 
 

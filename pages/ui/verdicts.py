@@ -124,17 +124,17 @@ def _show_summary(verdicts: Verdicts, decision: Decision, job: Job) -> None:
         unlike, share = int(verdicts.unknown.sum()), promised_share(job.fitted_on)
         figure_card(
             places[2], "Unlike training images", f"{unlike:,}",
-            f"by mistake: at most about {percent(share, 0 if share <= 0.01 else 1)} of images like the "
-            f"{job.fitted_on:,} validation images",
+            f"by mistake: at most about {percent(share, 0 if share <= 0.01 else 1)} of images of the same kind and groups as "
+            f"the {job.fitted_on:,} validation images",
             "Further from the training images than nearly all validation images (distance to the fifth nearest training "
-            "image, in the features the model decides by). What is said of such an image means nothing.",
+            "image, in the features of the backbone). What is said of such an image means nothing.",
         )  # fmt: skip
     several, wishes = int((verdicts.sets.sum(1) > 1).sum()), decision.wishes
     promise = (
         f"the true class is among the possible ones for {percent(wishes.coverage, 0)} of images like those"
     )
     if decision.set_threshold <= 0:
-        promise = f"{decision.images:,} validation images are too few to rule any class out"
+        promise = f"{decision.units} are too few to rule any class out"
     figure_card(places[3], "Several classes possible", f"{several:,}", f"{percent(several / n)} of {plural(n, 'image')}; {promise}",
                 "Images whose prediction set holds several classes (conformal prediction, on the validation images).")  # fmt: skip
 
@@ -151,11 +151,6 @@ def _bars(shares: Mapping[str, float], words: Mapping[str, str], colours: Mappin
     )
 
 
-def _chance(share: float) -> str:
-    """Return a probability as percent; what is not certain is not called so."""
-    return "> 99.9 %" if 0.9995 <= share < 1 else "< 0.1 %" if 0 < share < 0.0005 else percent(share)
-
-
 def _show_one(run: Run, job: Job, verdicts: Verdicts, row: int, place: int) -> None:
     """Show one image: what it is taken for, how surely, and what else it could be."""
     answer, label = verdicts.answers[row], verdicts.label(row)
@@ -167,7 +162,7 @@ def _show_one(run: Run, job: Job, verdicts: Verdicts, row: int, place: int) -> N
         right.markdown(f"#### {escape(label)}  \n:gray[{escape(answer.file)}]")
         order = np.argsort(-verdicts.calibrated[row], kind="stable")[:6]
         shares = {verdicts.classes[k]: float(verdicts.calibrated[row, k]) for k in order}
-        words = {name: _chance(share) for name, share in shares.items()}
+        words = {name: percent(share) for name, share in shares.items()}
         right.html(_bars(shares, words, class_colours(verdicts.classes)))
         for line in _remarks(verdicts, row):
             right.markdown(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -41,6 +41,7 @@ def test_finds_how_much_too_sure_it_is(too_sure: float) -> None:
 @given(seed=st.integers(0, 999), n=st.integers(5, 80), classes=st.integers(2, 6), too_sure=st.floats(0.3, 4))
 def test_as_a_general_optimiser_finds_it(seed: int, n: int, classes: int, too_sure: float) -> None:
     probabilities, truth = world(seed, n, classes, too_sure)
+    assume((probabilities.argmax(1) != truth).any())  # where all are right there is nothing to fit
     logits = np.log(probabilities)
 
     def loss(temperature: float) -> float:
@@ -49,6 +50,12 @@ def test_as_a_general_optimiser_finds_it(seed: int, n: int, classes: int, too_su
     found = fit_temperature(probabilities, truth)
     oracle = minimize_scalar(lambda log: loss(np.exp(log)), bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-10})  # fmt: skip
     assert loss(found) <= oracle.fun + 1e-7
+
+
+def test_where_all_are_right_nothing_is_fitted() -> None:
+    """Sixty images right by chance or by skill: no reason to be surer than the model is."""
+    probabilities = np.tile([0.7, 0.2, 0.1], (60, 1))
+    assert fit_temperature(probabilities, np.zeros(60, np.int64)) == 1.0
 
 
 @given(seed=st.integers(0, 999), temperature=st.floats(COLDEST, HOTTEST))

@@ -23,6 +23,39 @@ def world(
     return softmax(2 * logits, axis=1), truth
 
 
+def grouped_world(
+    rng: np.random.Generator, groups: int, size: int
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Two classes, and groups that lean to one or the other as a whole."""
+    truth = rng.integers(0, 2, groups * size)
+    lean = np.repeat(rng.normal(0, 3, groups), size) + rng.normal(0, 1, groups * size)
+    p = 1 / (1 + np.exp(-lean - 3 * (2 * truth - 1)))
+    return np.stack([1 - p, p], axis=1), truth, [f"g{number // size}" for number in range(groups * size)]
+
+
+@pytest.mark.parametrize(("groups", "size", "coverage"), [(6, 100, 0.8), (12, 50, 0.9), (30, 10, 0.9)])
+def test_covers_images_of_new_groups(groups: int, size: int, coverage: float) -> None:
+    """Groups differ by more than their images do: counted by image alone less is held."""
+    found, naive = [], []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        probabilities, truth, names = grouped_world(rng, groups, size)
+        new, answers, _ = grouped_world(rng, 20, size)
+        for own, held in ((names, found), (None, naive)):
+            inside = new >= fit_conformal(probabilities, truth, coverage, own).threshold
+            held.append(inside[np.arange(len(answers)), answers].mean())
+    assert np.mean(found) >= coverage - 0.01
+    assert np.mean(naive) < np.mean(found)
+
+
+def test_groups_of_one_image_are_images() -> None:
+    rng = np.random.default_rng(0)
+    probabilities, truth = world(rng, 100)
+    alone = fit_conformal(probabilities, truth, 0.9, [str(number) for number in range(100)])
+    assert alone == fit_conformal(probabilities, truth, 0.9)
+    assert fit_conformal(probabilities, truth, 0.9, ["a"] * 100).threshold == 0
+
+
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("skill", [0.0, 1.0, 3.0])
 def test_covers_as_often_as_asked(coverage: float, skill: float) -> None:

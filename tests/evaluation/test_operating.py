@@ -12,11 +12,11 @@ from transfer_core.evaluation.metrics import exact
 from transfer_core.evaluation.operating import (
     consequences,
     referral,
-    share_of,
     threshold_for_costs,
     threshold_for_share,
     trade_off,
 )
+from transfer_core.evaluation.shares import share_of
 
 CLASSES = ("a", "b", "c")
 
@@ -123,6 +123,13 @@ def test_a_share_of_groups_is_as_uncertain_as_groups_are_few() -> None:
         low, high = share_of(flags, [f"g{number // 10}" for number in range(600)]).interval
         holds.append(low <= 0.4 <= high)
     assert np.mean(holds) > 0.9
+
+
+def test_of_none_and_of_all_groups_say_how_little_is_known() -> None:
+    """Twenty images of each of 8 groups, none flagged: no surer than 8 images would be."""
+    groups = [f"g{number // 20}" for number in range(160)]
+    assert share_of(np.zeros(160, bool), groups).interval == exact(0, 8)
+    assert share_of(np.ones(160, bool), groups).interval == exact(8, 8)
 
 
 def test_who_goes_to_a_person_is_not_sure_of_what_is_said() -> None:

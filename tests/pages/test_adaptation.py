@@ -40,7 +40,9 @@ def test_the_split_across_domains_leads_to_adaptation(study: Study) -> None:
 @pytest.mark.parametrize(
     ("own", "twin", "says"), [(0, 12, "**Better.**"), (12, 0, "**Worse.**"), (2, 2, "**Cannot tell.**")]
 )
-def test_a_report_says_whether_adaptation_helped(study: Study, own: int, twin: int, says: str) -> None:
+def test_a_report_says_whether_adaptation_helped(empty: Study, own: int, twin: int, says: str) -> None:
+    study = empty
+    bring(study.home, draw_shapes(120, seed=3, size=32, classes=("disc-solid", "cross-outline"), groups=60))
     run = across(study).ended(strategy="mcc", name="mine", wrong=own)
     study.ended(strategy="source_only", wrong=twin)
     at = show("results/report.py", run=run.id)
@@ -49,6 +51,15 @@ def test_a_report_says_whether_adaptation_helped(study: Study, own: int, twin: i
     assert sum(says in each for each in boxes) == 1
     assert bool(at.success) == (says == "**Better.**"), "green is for better alone"
     assert "oracle" in words(at)
+
+
+def test_so_few_groups_cannot_tell(study: Study) -> None:
+    """However far apart two runs are."""
+    run = across(study).ended(strategy="mcc", name="mine", wrong=0)
+    study.ended(strategy="source_only", wrong=9)
+    at = show("results/report.py", run=run.id)
+    assert "6 are the least that can tell" in words(at)
+    assert not at.success
 
 
 def test_a_report_waits_for_its_twin(study: Study) -> None:

@@ -11,7 +11,7 @@ def test_a_threshold_is_tried_kept_and_taken_back(study: Study) -> None:
     folder = study.store.folder(run.id)
     at = show("results/decide.py", run=run.id)
     assert "false alarms" in words(at)
-    assert "which nobody chose by" in words(at)
+    assert "Choosing anew after reading this" in words(at)
     assert button(at, "Use this when predicting").disabled
     name = widget(at.selectbox, "Which class must not be missed?").value
     widget(at.slider, "Sent to a person when less sure than").set_value(0.5).run()
@@ -26,15 +26,17 @@ def test_a_threshold_is_tried_kept_and_taken_back(study: Study) -> None:
     assert "Kept" in words(at)
     button(at, "Back to the likeliest class").click().run()
     assert load_wishes(folder) == Wishes()
+    assert "Undone" in words(at)
+    assert widget(at.slider, "Sent to a person when less sure than").value == 0
     assert "Back to the likeliest class" not in labels(at)
 
 
 def test_what_is_only_tried_is_not_measured_on_unseen_images(study: Study) -> None:
     run = study.ended(wrong=4)
     at = show("results/decide.py", run=run.id)
-    unseen = [each.value for each in at.markdown if "which nobody chose by" in each.value]
+    unseen = [each.value for each in at.markdown if "Choosing anew after reading this" in each.value]
     widget(at.slider, "Sent to a person when less sure than").set_value(0.99).run()
-    assert [each.value for each in at.markdown if "which nobody chose by" in each.value] == unseen
+    assert [each.value for each in at.markdown if "Choosing anew after reading this" in each.value] == unseen
 
 
 def test_under_domain_shift_nothing_is_promised(study: Study) -> None:

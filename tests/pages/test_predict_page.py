@@ -164,7 +164,7 @@ def test_what_was_decided_for_the_run_is_said_and_followed(study: Study) -> None
     study.predicted(run, [Answer(0, "a.png", (0.5, 0.2, 0.3), 0.5), Answer(1, "b.png", (0.6, 0.3, 0.1), 0.5)])
     at = show(PAGE, run=run.id)
     assert "follows the thresholds" not in words(at)
-    Wishes({name: 1e-9}, 0.999).save(study.store.folder(run.id))
+    Wishes({name: 0.25}, 0.55).save(study.store.folder(run.id))
     at = show(PAGE, at=at, run=run.id)
     assert "follows the thresholds decided for this run" in words(at)
     # Of the first image it reaches its threshold, and is said with next to no certainty; of the second it does not.

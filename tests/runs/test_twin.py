@@ -30,7 +30,7 @@ class Nobody:
 
 @pytest.fixture
 def study(home: Path) -> Study:
-    bring(home, draw_shapes(120, seed=3, size=32, classes=("disc-solid", "star-dotted"), groups=12))
+    bring(home, draw_shapes(120, seed=3, size=32, classes=("disc-solid", "star-dotted"), groups=60))
     return Study(home, {"rule": "transfer", "train_domain": "clean", "test_domain": "photographed"})
 
 

@@ -75,7 +75,7 @@ def decide(chances: npt.NDArray[np.float64], bundle: dict[str, Any]) -> list[dic
         ratio = row / limits
         rest = np.where(free, row, -1.0) if free.any() else row
         said = int(ratio.argmax() if (ratio >= 1).any() else rest.argmax())
-        inside = (row >= rule["set_threshold"]) | (np.arange(len(row)) == row.argmax())
+        inside = (row >= rule["set_threshold"]) | np.isin(np.arange(len(row)), (row.argmax(), said))
         answers.append(
             {
                 "class": classes[said],

@@ -19,8 +19,8 @@ BINS = 15  # as in Guo et al. 2017
 def fit_temperature(probabilities: Floats, truth: npt.NDArray[np.int64]) -> float:
     """Return the temperature at which probabilities [n, classes] give true classes [n] the highest likelihood.
 
-    The loss is convex in 1 / temperature, so that its slope is sought where it is zero, by halving; a fit at either end
-    (COLDEST, HOTTEST) means that there was nothing to fit: all right, or no better than chance.
+    The loss is convex in 1 / temperature, so that its slope is sought where it is zero, by halving. Where all are right the
+    likelihood only grows with sureness: nothing can be fitted, and the temperature is 1.
     """
     logits = _logits(probabilities)
     rows = np.arange(len(truth))
@@ -30,9 +30,9 @@ def fit_temperature(probabilities: Floats, truth: npt.NDArray[np.int64]) -> floa
         expected = (_softmax(inverse * logits) * logits).sum(1)
         return float((expected - logits[rows, truth]).mean())
 
-    low, high = 1 / HOTTEST, 1 / COLDEST
-    if not len(truth):
+    if (logits.argmax(1) == truth).all():  # also of no images: any sureness fits, the greatest best
         return 1.0
+    low, high = 1 / HOTTEST, 1 / COLDEST
     for _ in range(60):
         middle = np.sqrt(low * high)
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)

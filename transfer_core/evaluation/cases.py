@@ -15,6 +15,7 @@ import numpy.typing as npt
 from transfer_core.data.manifest import Row
 from transfer_core.evaluation.metrics import Interval, Metrics, exact, make_metrics
 from transfer_core.evaluation.report import Report
+from transfer_core.evaluation.shares import share_of
 
 Numbers = npt.NDArray[np.int64]
 LEVEL = 0.05
@@ -22,10 +23,10 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Part:
-    """How images of one domain or group were told. `accuracy_ci` is exact, of images like these.
+    """How images of one domain or group were told. `accuracy_ci` is exact, of images like these, or by whole groups.
 
     `is_worse`: told that much worse than all images that, with so many parts looked at, chance alone would show one as bad
-    in fewer than 5 of 100 cases (binomial test, Bonferroni).
+    in fewer than 5 of 100 cases (Bonferroni; a binomial test, or an interval by whole groups).
     """
 
     name: str
@@ -69,8 +70,13 @@ class Cases:
         places = np.flatnonzero(fits)
         return places[np.argsort(-self.loss[places], kind="stable")]
 
-    def by(self, what: str) -> list[Part]:
-        """Return how each "domain" or "group" was told, the worst first; images that name none are left out."""
+    def by(self, what: str, *, grouped: bool = False) -> list[Part]:
+        """Return how each "domain" or "group" was told, the worst first; images that name none are left out.
+
+        `grouped`: images of one group are not independent, so that domains are measured and judged by whole groups.
+        """
+        if what == "domain" and grouped:
+            return self._domains_by_groups()
         names = self._names(what)
         known, number = np.unique(names[names != ""], return_inverse=True)
         right = (self.truth == self.said)[names != ""]
@@ -82,6 +88,21 @@ class Cases:
             Part(str(name), int(all_), int(some), float(some / all_), exact(some, all_), bool(chance < LEVEL))
             for name, all_, some, chance in zip(known, n, correct, chances, strict=True)
         ]
+        return sorted(parts, key=lambda part: (part.accuracy, -part.n))
+
+    def _domains_by_groups(self) -> list[Part]:
+        names, right = self._names("domain"), self.truth == self.said
+        groups = np.array([row.group or row.image for row in self.rows])
+        known = np.unique(names[names != ""])
+        parts = []
+        for name in known:
+            own = names == name
+            share = share_of(right[own], groups[own].tolist())
+            strict = share_of(right[own], groups[own].tolist(), LEVEL / len(known))
+            worse = strict.interval[1] < right[names != ""].mean()
+            parts.append(
+                Part(str(name), share.n, share.count, share.count / share.n, share.interval, bool(worse))
+            )
         return sorted(parts, key=lambda part: (part.accuracy, -part.n))
 
     def _names(self, what: str) -> npt.NDArray[np.str_]:

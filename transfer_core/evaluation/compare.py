@@ -16,6 +16,7 @@ import numpy.typing as npt
 from transfer_core.evaluation.metrics import RESAMPLES, Interval
 
 Classes = npt.NDArray[np.int64]  # [n] class numbers
+LEVEL = 0.05
 HARM = -0.03  # a point estimate from which a method is flagged, whatever the interval says
 
 
@@ -27,10 +28,16 @@ class Difference:
     interval: Interval
     n: int
     resampled: str  # "images" or "groups"
+    units: int = 1_000_000  # how many of them
 
     @property
     def verdict(self) -> Literal["better", "cannot tell", "worse"]:
-        """Better or worse only where the whole interval is on one side of 0."""
+        """Better or worse only where the whole interval is on one side of 0.
+
+        And only where there are units enough: that all of five groups differ in one direction happens by chance in 1 of 16 cases.
+        """
+        if 2.0 ** (1 - self.units) >= LEVEL:
+            return "cannot tell"
         low, high = self.interval
         return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
 
@@ -51,7 +58,8 @@ def paired_difference(
     """Return the difference in balanced accuracy of two models' predictions for the same images.
 
     `truth`, `first`, `second` [n]: class numbers. With `groups` [n] whole groups are drawn.
-    A seeded percentile bootstrap of 2,000 resamples; a class that a resample lacks is left out of it.
+    A seeded bootstrap of 2,000 resamples; a class that a resample lacks is left out of it. Percentiles for images; for
+    groups, of which there are mostly few, the standard error times Student's quantile.
     """
     units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     own = np.zeros((int(units.max()) + 1, classes, 3))  # of each unit: images, right by first, by second
@@ -62,13 +70,27 @@ def paired_difference(
     times = rng.multinomial(len(own), number / number.sum(), size=RESAMPLES)
     drawn = (times @ kinds).reshape(RESAMPLES, classes, 3)
     values = _difference(drawn)
+    value = float(_difference(own.sum(0)[None])[0])
     low, high = np.nanpercentile(values, [2.5, 97.5])
+    if groups is not None:
+        low, high = _student(value, float(np.nanstd(values)), len(own))
     return Difference(
-        value=float(_difference(own.sum(0)[None])[0]),
+        value=value,
         interval=(float(low), float(high)),
+        units=len(own),
         n=len(truth),
         resampled="images" if groups is None else "groups",
     )
+
+
+def _student(value: float, deviation: float, units: int) -> Interval:
+    """Return the interval of a value whose bootstrap over units has this standard deviation; all there is where it is one unit."""
+    if units < 2:
+        return -1.0, 1.0
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(units - 1, 1 - LEVEL / 2)) * deviation * (units / (units - 1)) ** 0.5
+    return max(value - half, -1.0), min(value + half, 1.0)
 
 
 def _difference(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

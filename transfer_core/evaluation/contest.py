@@ -6,6 +6,7 @@ whole groups where the split kept groups apart, and with the seeds' own variance
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -161,7 +162,9 @@ class Contest:
 
     def accuracy(self, model: int) -> Gap:
         """Return the accuracy of one model, the mean over its seeds, with its interval."""
-        return self._spread("accuracy", (), (model,), self.units).gap(1)
+        found = self._spread("accuracy", (), (model,), self.units).gap(1)
+        low, high = found.interval
+        return replace(found, interval=(max(low, 0.0), min(high, 1.0)))
 
     def _duel(self, first: int, second: int, pairs: int) -> Pair:
         seen = self._spread("accuracy", (), (first, second), self.units)
@@ -173,7 +176,10 @@ class Contest:
         p = mcnemar(int((one > other).sum()), int((other > one).sum())) if exact else self._p(seen)
         more, alone = (
             more_images(
-                units_needed(seen.value, seen.images * self.units, fixed, ALPHA / pairs)
+                max(
+                    units_needed(seen.value, seen.images * self.units, fixed, ALPHA / pairs),
+                    self._fewest(pairs),
+                )
                 * self.n
                 / self.units,
                 self.n,
@@ -187,6 +193,10 @@ class Contest:
             test="groups" if self.grouped else "mcnemar" if single else "seeds", p=p, p_corrected=p,
             more=more, needs_seeds=more is None and alone is not None,
         )  # fmt: skip
+
+    def _fewest(self, pairs: int) -> float:
+        """Return how many groups it takes before any difference can be told from chance; see `_p`."""
+        return 1 + math.log2(pairs / ALPHA) if self.grouped else 0.0
 
     def _p(self, seen: _Spread) -> float:
         """Return the p value; so few groups that all could differ alike by chance cannot make it smaller than that."""

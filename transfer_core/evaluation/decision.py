@@ -60,6 +60,14 @@ class Decision:
     set_threshold: float
     images: int
     shifted: bool
+    groups: int | None = None  # of the validation images, where those to come are of new groups
+
+    @property
+    def units(self) -> str:
+        """What it was fitted on, in words."""
+        if self.groups is not None:
+            return f"{self.groups:,} validation group{'s' * (self.groups != 1)}"
+        return f"{self.images:,} validation image{'s' * (self.images != 1)}"
 
     def calibrated(self, probabilities: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return probabilities [n, classes] that mean what they say; the likeliest class stays the likeliest."""
@@ -74,8 +82,10 @@ class Decision:
         return say(self.classes, self.wishes.thresholds, calibrated)
 
     def sets(self, calibrated: Floats) -> npt.NDArray[np.bool_]:
-        """Return which classes are in the prediction set of each image [n, classes]."""
-        return prediction_sets(self.set_threshold, calibrated)
+        """Return which classes are in the prediction set of each image [n, classes]; what is said always is."""
+        inside = prediction_sets(self.set_threshold, calibrated)
+        inside[np.arange(len(inside)), self.said(calibrated)] = True
+        return inside
 
     def refers(self, calibrated: Floats) -> npt.NDArray[np.bool_]:
         """Return which images [n] go to a person, because what is said of them is not sure enough."""
@@ -99,8 +109,12 @@ def say(
     return np.asarray(found, dtype=np.int64)
 
 
-def fit_decision(cases: Cases, wishes: Wishes, *, shifted: bool) -> Decision:
-    """Return the rule of validation images and somebody's wishes."""
+def fit_decision(cases: Cases, wishes: Wishes, *, shifted: bool, grouped: bool) -> Decision:
+    """Return the rule of validation images and somebody's wishes; `grouped`: images to come are of new groups."""
+    groups = [row.group or row.image for row in cases.rows] if grouped else None
     temperature = fit_temperature(cases.probabilities, cases.truth)
-    rule = fit_conformal(apply_temperature(cases.probabilities, temperature), cases.truth, wishes.coverage)
-    return Decision(cases.classes, wishes, temperature, rule.threshold, len(cases.truth), shifted)
+    rule = fit_conformal(
+        apply_temperature(cases.probabilities, temperature), cases.truth, wishes.coverage, groups
+    )
+    units = rule.units if grouped else None
+    return Decision(cases.classes, wishes, temperature, rule.threshold, len(cases.truth), shifted, units)

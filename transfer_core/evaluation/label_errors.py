@@ -1,7 +1,7 @@
 """Labels that may be wrong, by confident learning on predictions for images that were left out.
 
 Northcutt et al. 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels": an image is suspected where the
-others, without it, say another class as surely as they say that class of its own images on average.
+others, without it, say another class as surely as they say that class of its own images on average, and surer than its own.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def find_suspects(probabilities: Floats, truth: Numbers) -> Suspects:
     )
     sure = np.where(probabilities >= usual, probabilities, -1.0)
     said = sure.argmax(1)
-    suspected = np.flatnonzero((sure.max(1) > 0) & (said != truth))
+    suspected = np.flatnonzero((sure.max(1) > 0) & (said != truth) & (probabilities.argmax(1) != truth))
     margin = (probabilities[rows, truth] - probabilities[rows, said])[suspected]
     order = np.argsort(margin, kind="stable")
     return Suspects(suspected[order], said[suspected][order].astype(np.int64), margin[order])

@@ -98,19 +98,34 @@ def make_metrics(
     grouped = groups is not None
     drawn_accuracy = np.trace(drawn, axis1=-2, axis2=-1) / np.maximum(drawn.sum((-2, -1)), 1)
     hits, said, support = np.diag(confusion), confusion.sum(0), confusion.sum(1)
+
+    def rate(
+        count: float, of: float, draws: npt.NDArray[np.float64], among: npt.NDArray[np.bool_]
+    ) -> Interval:
+        """Return the interval of a share of the images `among` [n]; of groups all alike each counts as one image."""
+        if groups is None:
+            return exact(count, of)
+        if 0 < count < of:
+            return _middle(draws)
+        units = len({group for group, inside in zip(groups, among, strict=True) if inside})
+        return exact(units if count else 0, units)
+
     per_class = tuple(
         ClassMetrics(
             name=name,
             precision=_number(precisions[index]),
-            precision_ci=_middle(drawn_precisions[:, index]) if grouped else exact(hits[index], said[index]),
+            precision_ci=rate(hits[index], said[index], drawn_precisions[:, index], predicted == index),
             recall=_number(recalls[index]),
-            recall_ci=_middle(drawn_recalls[:, index]) if grouped else exact(hits[index], support[index]),
+            recall_ci=rate(hits[index], support[index], drawn_recalls[:, index], truth == index),
             f1=_number(f1s[index]),
             f1_ci=_middle(drawn_f1s[:, index]),
             specificity=_number(spared[index]),
-            specificity_ci=_middle(drawn_spared[:, index])
-            if grouped
-            else exact(n - support[index] - said[index] + hits[index], n - support[index]),
+            specificity_ci=rate(
+                n - support[index] - said[index] + hits[index],
+                n - support[index],
+                drawn_spared[:, index],
+                truth != index,
+            ),
             support=int(support[index]),
         )
         for index, name in enumerate(classes)
@@ -119,9 +134,11 @@ def make_metrics(
         n=n,
         correct=correct,
         accuracy=correct / max(n, 1),
-        accuracy_ci=_middle(drawn_accuracy) if grouped else exact(correct, n),
+        accuracy_ci=rate(correct, n, drawn_accuracy, np.ones(n, dtype=bool)),
         balanced_accuracy=_mean(recalls),
-        balanced_accuracy_ci=_middle(_row_means(drawn_recalls)),
+        balanced_accuracy_ci=_middle(_row_means(drawn_recalls))
+        if grouped
+        else _balanced_interval(hits, support, seed),
         macro_f1=_mean(f1s),
         macro_f1_ci=_middle(_row_means(drawn_f1s)),
         kappa=_number(float(_kappa(confusion))),
@@ -131,6 +148,22 @@ def make_metrics(
         resampled="groups" if grouped else "images",
         groups=len(set(groups)) if groups is not None else None,
     )
+
+
+def _balanced_interval(hits: Counts, support: Counts, seed: int) -> Interval:
+    """Return the interval of the mean recall from hits [classes] among images [classes]; (0, 1) of none.
+
+    Recalls are drawn from their Beta distributions (Jeffreys) instead of resampled: of a class with few images that are
+    all right, resampling would find no doubt at all.
+    """
+    known = support > 0
+    if not known.any():
+        return 0.0, 1.0
+    rng = np.random.default_rng([seed, 96])
+    drawn = rng.beta(hits[known] + 0.5, (support - hits)[known] + 0.5, size=(RESAMPLES, int(known.sum())))
+    low, high = np.percentile(drawn.mean(1), [2.5, 97.5])
+    value = float((hits[known] / support[known]).mean())
+    return min(float(low), value), max(float(high), value)
 
 
 def make_confusion(

@@ -7,31 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from transfer_core.evaluation.decision import Decision
-from transfer_core.evaluation.metrics import RESAMPLES, Interval, exact
+from transfer_core.evaluation.shares import Flags, Share, share_of
 
 Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 STEPS = np.linspace(0.005, 0.995, 199)
-
-
-@dataclass(frozen=True)
-class Share:
-    """So many of n images, with the 95 % interval of the share: exact, or by whole groups."""
-
-    count: int
-    n: int
-    interval: Interval
-
-    def per(self, number: int) -> tuple[float, float, float]:
-        """Return how many that is of a number of images, with the interval's ends."""
-        low, high = self.interval
-        return number * self.count / max(self.n, 1), number * low, number * high
 
 
 @dataclass(frozen=True)
@@ -66,19 +50,6 @@ def consequences(
         "referred": referred,
     }
     return Consequences(int(own.sum()), **{name: share_of(flags, groups) for name, flags in each.items()})
-
-
-def share_of(flags: Flags, groups: Sequence[str] | None) -> Share:
-    """Return how many of images [n] are flagged; with `groups` [n] the interval draws whole groups."""
-    n, count = len(flags), int(flags.sum())
-    if groups is None or not n:
-        return Share(count, n, exact(count, n))
-    units = np.unique(np.asarray(groups), return_inverse=True)[1]
-    own = np.stack([np.bincount(units), np.bincount(units, flags)], axis=1)
-    rng = np.random.default_rng([0, 41])
-    drawn = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=RESAMPLES) @ own
-    low, high = np.percentile(drawn[:, 1] / drawn[:, 0], [2.5, 97.5])
-    return Share(count, n, (float(low), float(high)))
 
 
 def threshold_for_share(scores: Floats, positive: Flags, share: float) -> float:
@@ -116,10 +87,3 @@ def referral(sure: Floats, right: Flags) -> tuple[Floats, Floats]:
     gone = np.r_[0, last[:-1]].astype(np.int64) if len(sure) else last
     kept = right[order][::-1].cumsum()[::-1]
     return gone / max(len(sure), 1), kept[gone] / (len(sure) - gone)
-
-
-def to_json(found: Consequences) -> dict[str, Any]:
-    """Return plain data."""
-    from dataclasses import asdict
-
-    return asdict(found)

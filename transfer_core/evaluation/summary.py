@@ -11,10 +11,10 @@ import numpy as np
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import Cases, make_cases, metrics_of_domains
 from transfer_core.evaluation.decision import Decision
-from transfer_core.evaluation.metrics import exact
 from transfer_core.evaluation.operating import consequences
 from transfer_core.evaluation.ranking import make_curves
 from transfer_core.evaluation.report import Report
+from transfer_core.evaluation.shares import share_of
 
 
 def summarise(report: Report, decision: Decision) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def summarise(report: Report, decision: Decision) -> dict[str, Any]:
     groups = [row.group or row.image for row in cases.rows] if report.grouped else None
     calibrated = decision.calibrated(cases.probabilities)
     sets = decision.sets(calibrated)
-    holds = int(sets[np.arange(len(sets)), cases.truth].sum())
+    holds = share_of(sets[np.arange(len(sets)), cases.truth], groups)
     return data | {
         "ranking": _ranking(cases, groups),
         "domains": {name: each.to_json() for name, each in metrics_of_domains(report, cases).items()},
@@ -40,8 +40,8 @@ def summarise(report: Report, decision: Decision) -> dict[str, Any]:
             "error_after": reliability(calibrated, cases.truth).error,
         },
         "sets": {
-            "asked": decision.wishes.coverage, "threshold": decision.set_threshold, "held": holds / len(sets),
-            "held_ci": exact(holds, len(sets)), "mean_size": float(sets.sum(1).mean()), "shifted": decision.shifted,
+            "asked": decision.wishes.coverage, "threshold": decision.set_threshold, "held": holds.count / len(sets),
+            "held_ci": holds.interval, "mean_size": float(sets.sum(1).mean()), "shifted": decision.shifted,
         },
         "decision": {
             "thresholds": dict(decision.wishes.thresholds), "refer_below": decision.wishes.refer_below,

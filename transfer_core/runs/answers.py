@@ -41,7 +41,7 @@ class Answer:
         """Return plain data, as short as it goes: there may be many."""
         if self.problem:
             return {"n": self.number, "file": self.file, "problem": self.problem, "kind": self.kind}
-        chances = [round(each, 8) for each in self.probabilities]
+        chances = [float(f"{each:.8g}") for each in self.probabilities]
         return {"n": self.number, "file": self.file, "p": chances, "seen": self.p_value}
 
     @staticmethod

@@ -177,15 +177,16 @@ def _make_entry(lab: Lab, recipe: Recipe, reports: dict[str, Report]) -> Entry:
         trained=max(plan, default=backbone.suffix_parameters(spec.cut) + head),
         megabytes=BYTES * (backbone.parameters + head) / 1e6,
         val=val,
-        val_interval=_val_interval(report, val, n),
+        val_interval=_val_interval([reports[run.id] for run in recipe.runs], val, n),
         val_n=n,
     )
 
 
-def _val_interval(report: Report, val: float, n: int) -> Interval:
-    """Return the interval of a validation accuracy; whole groups are drawn where the split kept them apart."""
-    if report.grouped and not report.about.get("asked"):
-        return report.metrics("val").accuracy_ci
+def _val_interval(reports: Sequence[Report], val: float, n: int) -> Interval:
+    """Return the interval of a validation accuracy, the mean over seeds; by whole groups where the split kept them apart."""
+    if all(report.grouped and not report.about.get("asked") for report in reports):
+        ends = [report.metrics("val").accuracy_ci for report in reports]
+        return mean(low for low, _ in ends), mean(high for _, high in ends)
     return exact(val * n, n)
 
 

@@ -127,7 +127,8 @@ class Lab:
         split = self.library.get_split(run.manifest, run.spec.split)
         wishes = load_wishes(self.store.folder(run.id))
         shifted = split.rule in ("domain", "transfer")
-        return fit_decision(make_cases(self.report(run), "val"), wishes, shifted=shifted)
+        report = self.report(run)
+        return fit_decision(make_cases(report, "val"), wishes, shifted=shifted, grouped=report.grouped)
 
     def familiar(self, run: Run) -> Familiar:
         """Return what a run has learnt from, to tell images unlike it; UserError where that cannot be told."""

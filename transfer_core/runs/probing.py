@@ -48,7 +48,7 @@ def study_curve(store: RunStore, run: Run, tell: Tell = lambda *_: None) -> dict
     rows, truth, groups, classes = _labelled(store, run, ("train", "val"))
     features = pretrained_features(store, run, [row.image for row in rows])
     curve = measure_curve(features.astype(np.float64), truth, groups, len(classes), tell)
-    ahead = np.array([times * curve.sizes[-1] for times in AHEAD])
+    ahead = np.array([times * len(rows) for times in AHEAD])
     expected, low, high = curve.project(ahead)
     data = {
         "n": len(rows),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.errors import UserError
-from transfer_core.evaluation.decision import load_wishes
 from transfer_core.files import atomic_path, read_json, write_json
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.lab import Lab
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from transfer_core.bundle.verify import Verdict
 
 PACKED, RECEIPT, PROGRESS = "bundle.zip", "bundle.json", "bundle-progress.json"
+WISHED = ("thresholds", "refer_below", "coverage")  # the fields of Wishes, as a bundle holds them
 
 
 def export_bundle(lab: Lab, run: Run, folder: Path, options: Options, tell: Tell) -> Verdict:
@@ -86,8 +86,17 @@ def pack_bundle(lab: Lab, run: Run, options: Options) -> None:
             zip_bundle(folder, part, f"transfer-lab-{run.id}")
         about = read_about(folder)
         kept = {key: about.get(key) for key in ("made", "int8", "agreement_with_report", "golden")}
-        write_json(own / RECEIPT, {**kept, "verdict": verdict.to_json(), "options": asdict(options), "wishes": asdict(load_wishes(own)),
-                                   "files": sorted(about["files"])})  # fmt: skip
+        wishes = {key: about["decision"][key] for key in WISHED}  # of when it was begun, not of now
+        write_json(
+            own / RECEIPT,
+            {
+                **kept,
+                "verdict": verdict.to_json(),
+                "options": asdict(options),
+                "wishes": wishes,
+                "files": sorted(about["files"]),
+            },
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         (own / PROGRESS).unlink(missing_ok=True)

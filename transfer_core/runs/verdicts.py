@@ -79,6 +79,13 @@ def comparison_object(found: Comparison) -> dict[str, Any]:
         "leader": ids[found.leader],
         "leader_chosen_by": found.chosen_by,
         "comparable": found.contest is not None,
+        **(
+            {}
+            if found.contest
+            else {
+                "why_not": "Nothing is tested: they were tested on different images, or are seeds of one recipe. The leader comes from validation images."
+            }
+        ),
         "pairs": [
             {
                 **asdict(pair),
@@ -107,7 +114,9 @@ def _entry_object(found: Comparison, index: int) -> dict[str, Any]:
             f"{name}_{'interval' if entry.seeds == 1 else 'range'}": list(entry.spread(name))
             for name in names
         },
-        "accuracy_interval": list(found.interval(index)),
+        f"accuracy_{'interval' if found.contest or entry.seeds == 1 else 'range'}": list(
+            found.interval(index)
+        ),
         "validation_accuracy": entry.val,
         "validation_n": entry.val_n,
         "seconds": entry.seconds,

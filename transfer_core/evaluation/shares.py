@@ -1,0 +1,46 @@
+"""How many of images, with a 95 % interval: exact where images are independent, by whole groups where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from transfer_core.evaluation.metrics import RESAMPLES, Interval, exact
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of n images, with the interval of the share."""
+
+    count: int
+    n: int
+    interval: Interval
+
+    def per(self, number: int) -> tuple[float, float, float]:
+        """Return how many that is of a number of images, with the interval's ends."""
+        low, high = self.interval
+        return number * self.count / max(self.n, 1), number * low, number * high
+
+
+def share_of(flags: Flags, groups: Sequence[str] | None, level: float = 0.05) -> Share:
+    """Return how many of images [n] are flagged; with `groups` [n] the interval draws whole groups.
+
+    Where all or none are flagged, resampling would find no spread at all: then each group counts as one image. `level`
+    is how often the interval may miss; other than 0.05 for groups only.
+    """
+    n, count = len(flags), int(flags.sum())
+    if groups is None or not n:
+        return Share(count, n, exact(count, n))
+    units = np.unique(np.asarray(groups), return_inverse=True)[1]
+    own = np.stack([np.bincount(units), np.bincount(units, flags)], axis=1)
+    if count in (0, n):
+        return Share(count, n, exact(len(own) if count else 0, len(own)))
+    rng = np.random.default_rng([0, 41])
+    drawn = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=RESAMPLES) @ own
+    low, high = np.percentile(drawn[:, 1] / drawn[:, 0], [50 * level, 100 - 50 * level])
+    return Share(count, n, (float(low), float(high)))
