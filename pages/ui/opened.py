@@ -18,6 +18,8 @@ FIRST = 12
 def open_images(run: str, **which: str) -> None:
     """Let a report show the images of a label, of what was said, of a domain or a group."""
     st.session_state[f"opened-{run}"] = which
+    st.session_state["opened-clicks"] = st.session_state.get("opened-clicks", 0) + 1
+    st.session_state["opened-now"] = bool(which)
 
 
 def opened(run: str) -> dict[str, str]:
@@ -45,13 +47,14 @@ def show_opened(run: Run, cases: Cases) -> None:
     """Show the images that were opened; the worst mistakes where none were."""
     which = opened(run.id)
     places = cases.find(**which) if which else cases.find(wrong=True)[:FIRST]  # type: ignore[arg-type]
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="opened-images"):
         title = f"{_title(which)}: {plural(len(places), 'image')}" if which else "Worst mistakes"
         st.markdown(f"#### {title}", width="stretch")
         if which:
             st.button("Back to the worst mistakes", type="tertiary", icon=":material/close:", on_click=open_images,
                       args=(run.id,))  # fmt: skip
         heat = len(places) > 0 and st.toggle("Show what it looked at", key="worst-heat")
+    _come_into_view()
     if not len(places):
         st.caption("None on the unseen images.")
         return
@@ -59,6 +62,14 @@ def show_opened(run: Run, cases: Cases) -> None:
     shown = [_said(cases, place) for place in places.tolist()]
     key = f"opened-{zlib.crc32(repr(which).encode())}" if which else "worst"
     show_gallery(run, shown, key=key, heat=heat)
+
+
+def _come_into_view() -> None:
+    """Bring images that were opened just now into view: what opened them lies further up."""
+    if st.session_state.pop("opened-now", False):
+        script = "document.querySelector('.st-key-opened-images')?.scrollIntoView({behavior: 'smooth'})"
+        clicks = st.session_state["opened-clicks"]  # the same script twice would not run again
+        st.html(f"<script>/* {clicks} */ {script}</script>", unsafe_allow_javascript=True)
 
 
 def _said(cases: Cases, place: int) -> Said:

@@ -82,6 +82,25 @@ def test_a_part_that_is_worse_is_called_so() -> None:
     assert [part.name for part in worse.by("group") if part.is_worse] == ["g3"]
 
 
+def test_domains_of_few_groups_are_hardly_called_worse_by_chance() -> None:
+    """Groups are right or wrong as a whole, alike in all domains: image by image one domain would often stand out."""
+    told, naive = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        lucky = rng.random(30) < 0.8
+        rows = tuple(
+            Row(
+                f"{i:064x}", f"{i:064x}", f"{i}.png", 9, 9, "a", domain=f"d{i // 20 % 3}", group=f"g{i // 20}"
+            )
+            for i in range(600)
+        )
+        said = np.where(lucky[np.arange(600) // 20], 0, 1)
+        cases = Cases(rows, CLASSES, np.zeros(600, np.int64), said, np.eye(3)[said])
+        told.append(any(part.is_worse for part in cases.by("domain", grouped=True)))
+        naive.append(any(part.is_worse for part in cases.by("domain")))
+    assert np.mean(told) < 0.2 < np.mean(naive)
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 def test_the_figures_of_domains_add_up(grouped: bool) -> None:
     report, cases = made(grouped=grouped)

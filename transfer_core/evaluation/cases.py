@@ -15,7 +15,7 @@ import numpy.typing as npt
 from transfer_core.data.manifest import Row
 from transfer_core.evaluation.metrics import Interval, Metrics, exact, make_metrics
 from transfer_core.evaluation.report import Report
-from transfer_core.evaluation.shares import share_of
+from transfer_core.evaluation.shares import draw_groups, interval_of_groups
 
 Numbers = npt.NDArray[np.int64]
 LEVEL = 0.05
@@ -97,12 +97,13 @@ class Cases:
         parts = []
         for name in known:
             own = names == name
-            share = share_of(right[own], groups[own].tolist())
-            strict = share_of(right[own], groups[own].tolist(), LEVEL / len(known))
-            worse = strict.interval[1] < right[names != ""].mean()
-            parts.append(
-                Part(str(name), share.n, share.count, share.count / share.n, share.interval, bool(worse))
-            )
+            within = groups[own].tolist()
+            drawn = draw_groups(right[own], within)
+            interval = interval_of_groups(drawn, right[own], within)
+            strict = interval_of_groups(drawn, right[own], within, LEVEL / len(known))
+            worse = bool(strict[1] < right[names != ""].mean())
+            n, correct = int(own.sum()), int(right[own].sum())
+            parts.append(Part(str(name), n, correct, correct / n, interval, worse))
         return sorted(parts, key=lambda part: (part.accuracy, -part.n))
 
     def _names(self, what: str) -> npt.NDArray[np.str_]:

@@ -27,20 +27,32 @@ class Share:
         return number * self.count / max(self.n, 1), number * low, number * high
 
 
-def share_of(flags: Flags, groups: Sequence[str] | None, level: float = 0.05) -> Share:
+def share_of(flags: Flags, groups: Sequence[str] | None) -> Share:
     """Return how many of images [n] are flagged; with `groups` [n] the interval draws whole groups.
 
-    Where all or none are flagged, resampling would find no spread at all: then each group counts as one image. `level`
-    is how often the interval may miss; other than 0.05 for groups only.
+    Where all or none are flagged, resampling would find no spread at all: then each group counts as one image.
     """
     n, count = len(flags), int(flags.sum())
     if groups is None or not n:
         return Share(count, n, exact(count, n))
+    return Share(count, n, interval_of_groups(draw_groups(flags, groups), flags, groups))
+
+
+def draw_groups(flags: Flags, groups: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the share of flagged images in RESAMPLES draws of whole groups."""
     units = np.unique(np.asarray(groups), return_inverse=True)[1]
     own = np.stack([np.bincount(units), np.bincount(units, flags)], axis=1)
-    if count in (0, n):
-        return Share(count, n, exact(len(own) if count else 0, len(own)))
     rng = np.random.default_rng([0, 41])
     drawn = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=RESAMPLES) @ own
-    low, high = np.percentile(drawn[:, 1] / drawn[:, 0], [50 * level, 100 - 50 * level])
-    return Share(count, n, (float(low), float(high)))
+    return np.asarray(drawn[:, 1] / drawn[:, 0], np.float64)
+
+
+def interval_of_groups(
+    drawn: npt.NDArray[np.float64], flags: Flags, groups: Sequence[str], level: float = 0.05
+) -> Interval:
+    """Return the interval that misses in `level` of cases, from draws of whole groups."""
+    if flags.all() or not flags.any():
+        units = len(set(groups))
+        return exact(units if flags.all() else 0, units)
+    low, high = np.percentile(drawn, [50 * level, 100 - 50 * level])
+    return float(low), float(high)
