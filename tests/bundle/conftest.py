@@ -77,7 +77,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     wishes = {"device": "cpu", "epochs": 3, "augment": "mirror", "test_views": True}
     run = lab.store.get(lab.start(make_spec(manifest, split, wishes), name="Shapes <b>by hand</b>").id)
     assert run.state == "done", run.error
-    Wishes(thresholds={CLASSES[0]: 0.2}, refer_below=0.6, coverage=0.8).save(lab.store.folder(run.id))
+    Wishes(thresholds={CLASSES[0]: 0.2}, refer_below=0.6, coverage=0.7).save(lab.store.folder(run.id))
     folder = tmp_path_factory.mktemp("out") / "bundle"
     verdict = export_bundle(lab, run, folder, Options(images=True, int8=True), lambda *_: None)
     assert verdict.passed
