@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.evaluation.metrics import RESAMPLES, Interval
+from transfer_core.evaluation.draws import draw_sums
+from transfer_core.evaluation.metrics import Interval
 
 Classes = npt.NDArray[np.int64]  # [n] class numbers
 LEVEL = 0.05
@@ -64,11 +65,7 @@ def paired_difference(
     units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     own = np.zeros((int(units.max()) + 1, classes, 3))  # of each unit: images, right by first, by second
     np.add.at(own, (units, truth), np.stack([np.ones(len(truth)), first == truth, second == truth], axis=1))
-    # Units that look alike are drawn together: a multinomial over kinds of unit is far smaller.
-    kinds, number = np.unique(own.reshape(len(own), -1), axis=0, return_counts=True)
-    rng = np.random.default_rng([seed, 97])
-    times = rng.multinomial(len(own), number / number.sum(), size=RESAMPLES)
-    drawn = (times @ kinds).reshape(RESAMPLES, classes, 3)
+    drawn = draw_sums(own.reshape(len(own), -1), np.random.default_rng([seed, 97])).reshape(-1, classes, 3)
     values = _difference(drawn)
     value = float(_difference(own.sum(0)[None])[0])
     low, high = np.nanpercentile(values, [2.5, 97.5])

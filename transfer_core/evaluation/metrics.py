@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from transfer_core.evaluation.draws import RESAMPLES, draw_sums
+
 Counts = npt.NDArray[np.float64]  # [..., classes, classes]; rows are true, columns predicted
 Interval = tuple[float, float]
-RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
@@ -194,10 +195,8 @@ def _resample(
         drawn = rng.multinomial(len(truth), cells / len(truth), size=RESAMPLES)
         return np.asarray(drawn, np.float64).reshape(-1, classes, classes)
     names, number = np.unique(np.asarray(groups), return_inverse=True)
-    own = np.zeros((len(names), classes * classes))
-    np.add.at(own, (number, truth * classes + predicted), 1)
-    times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-    return np.asarray(times @ own, np.float64).reshape(-1, classes, classes)
+    own = np.bincount(number * classes**2 + truth * classes + predicted, minlength=len(names) * classes**2)
+    return draw_sums(own.reshape(len(names), -1).astype(np.float64), rng).reshape(-1, classes, classes)
 
 
 def _rates(confusion: Counts) -> tuple[Counts, Counts, Counts, Counts]:

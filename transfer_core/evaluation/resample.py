@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.evaluation.metrics import RESAMPLES
+from transfer_core.evaluation.draws import CELLS, RESAMPLES
 
 Numbers = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int64]
-CELLS = 4_000_000  # of a table of draws that is held at once
 KINDS = 4_000  # of images that fare differently, beyond which they are drawn in bundles
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.evaluation.metrics import RESAMPLES, Interval, exact
+from transfer_core.evaluation.draws import draw_sums
+from transfer_core.evaluation.metrics import Interval, exact
 
 Flags = npt.NDArray[np.bool_]
 
@@ -41,9 +42,8 @@ def share_of(flags: Flags, groups: Sequence[str] | None) -> Share:
 def draw_groups(flags: Flags, groups: Sequence[str]) -> npt.NDArray[np.float64]:
     """Return the share of flagged images in RESAMPLES draws of whole groups."""
     units = np.unique(np.asarray(groups), return_inverse=True)[1]
-    own = np.stack([np.bincount(units), np.bincount(units, flags)], axis=1)
-    rng = np.random.default_rng([0, 41])
-    drawn = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=RESAMPLES) @ own
+    own = np.stack([np.bincount(units).astype(np.float64), np.bincount(units, flags)], axis=1)
+    drawn = draw_sums(own, np.random.default_rng([0, 41]))
     return np.asarray(drawn[:, 1] / drawn[:, 0], np.float64)
 
 
