@@ -32,7 +32,7 @@ COMMON = (
 
 def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None:
     """Show a choice of strategies and the button that starts them all, each with its own defaults."""
-    possible = [each.name for each in STRATEGIES if unmet_need(each, manifest, split) is None]
+    possible = [each.name for each in STRATEGIES if unmet_need(each(), manifest, split) is None]
     usual = ["source_only", "dann"] if split.rule == "transfer" else ["fine_tuning"]
     usual.append(default_strategy(split))
     with st.expander("Compare several strategies", icon=":material/sports_score:"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -16,6 +17,7 @@ from transfer_core.knobs import Knob, Value, get_knobs
 from transfer_core.models.backbones import get_backbone
 from transfer_core.models.device import list_devices
 from transfer_core.strategies import get_strategy
+from transfer_core.training.labels import further_labels
 from transfer_core.training.rules import make_spec
 from transfer_core.training.spec import RunSpec
 
@@ -30,7 +32,11 @@ def ask_settings(
     `first` is the run that is run again with changes.
     """
     strategy, augment = get_strategy(wishes["strategy"]), wishes["augment"]
-    asked = bool(split.new_classes) and strategy.takes_other_classes  # for labels of the target
+    special = _own_knobs(wishes["strategy"], manifest, split)
+    # Open where something has to be said: how many labels of the target, or which label is the second question.
+    asked = any(each.name == "auxiliary" for each in special) or (
+        bool(split.new_classes) and strategy.takes_other_classes
+    )
     with st.expander("Settings an expert may want", icon=":material/tune:", expanded=asked):
         usual = make_spec(manifest, split, {**wishes, "device": "cpu"})
         own = first if first and (first.strategy, first.augment) == (strategy.name, augment) else None
@@ -42,7 +48,7 @@ def ask_settings(
         at = geometries.index(first.geometry) if first else 0
         geometry = st.radio("Geometry", geometries, index=at, format_func=lambda each: GEOMETRIES[each])
         st.markdown(f"**{strategy.title}**")
-        special, special_place = get_knobs(strategy), f"{place}-{strategy.name}"
+        special_place = f"{place}-{strategy.name}"
         knobs = settings_form(
             special, usual.knobs, f"{prefix}-knob", special_place, own.knobs if own else None
         )
@@ -55,6 +61,19 @@ def ask_settings(
                       args=(prefix, place))  # fmt: skip
     found = {**wishes, **general, "knobs": knobs, "geometry": geometry, "device": device, "cache": cache}
     return found, unusual
+
+
+def _own_knobs(strategy: str, manifest: Manifest, split: Split) -> list[Knob]:
+    """Return the settings of a strategy that mean something here; the second question among the labels there are."""
+    knobs = list(get_knobs(get_strategy(strategy)))
+    possible = further_labels(manifest) if not split.new_classes else []
+    first = [
+        replace(each, choices=tuple(possible))
+        for each in knobs
+        if each.name == "auxiliary" and len(possible) > 1
+    ]
+    hidden = {"auxiliary", *(() if split.rule == "transfer" else ("target_labels",))}
+    return first + [each for each in knobs if each.name not in hidden]
 
 
 def _common_knobs(usual: RunSpec, split: Split) -> list[Knob]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.screens import Study, button, show, widget, words
+from transfer_core.data.split import make_split
 
 
 @pytest.fixture
@@ -46,3 +49,19 @@ def test_back_to_the_usual_settings(study: Study, form: AppTest) -> None:
     button(form, "Start training").click().run()
     spec = study.store.runs()[0].spec
     assert (spec.size, spec.knobs["label_smoothing"]) == (0, 0.1)
+
+
+def test_the_second_question_is_one_of_the_further_labels(study: Study) -> None:
+    rows = tuple(
+        replace(row, extra={"side": "lr"[n % 2], "site": "ab"[n // 2 % 2]})
+        for n, row in enumerate(study.manifest.rows)
+    )
+    manifest = study.library.add(replace(study.manifest, name="Two further", rows=rows))
+    split = study.library.add_split(make_split(manifest))
+    at = show("train/new_run.py", data=manifest.id, split=split.id)
+    widget(at.button_group, "Which kind").set_value("few labels").run()
+    at.button(key="choose-multi_task").click().run()
+    assert widget(at.selectbox, "Second question").options == ["side", "site"]
+    widget(at.selectbox, "Second question").set_value("site").run()
+    button(at, "Start training").click().run()
+    assert study.store.runs()[0].spec.knobs["auxiliary"] == "site"

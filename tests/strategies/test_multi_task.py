@@ -16,7 +16,9 @@ from transfer_core.data.manifest import Manifest, Row
 from transfer_core.data.split import make_split
 from transfer_core.errors import UserError
 from transfer_core.models.backbones import Backbone
+from transfer_core.strategies import get_strategy
 from transfer_core.training.labels import set_aside
+from transfer_core.training.rules import unmet_need
 
 LABELS = 8  # of the target per class, of which two choose the epoch
 
@@ -108,3 +110,13 @@ def test_without_labels_of_the_target_or_by_another_strategy_it_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=says):
         lab.setup(lab.spec(strategy, knobs={"target_labels": labels} if labels else {}))
+
+
+def test_of_several_further_labels_one_is_named(lab: Lab) -> None:
+    rows = tuple(replace(row, extra={"side": "left", "site": "a"}) for row in lab.manifest.rows)
+    manifest = replace(lab.manifest, rows=rows)
+    split = make_split(manifest)
+    strategy = get_strategy("multi_task")
+    assert unmet_need(strategy, manifest, split) is None, "it can be chosen"
+    assert "side, site" in (unmet_need(strategy(), manifest, split) or ""), "and then asks which"
+    assert unmet_need(strategy(auxiliary="site"), manifest, split) is None

@@ -40,9 +40,14 @@ def set_aside(manifest: Manifest, images: list[str], share: float, seed: int) ->
     return sorted(found)
 
 
+def further_labels(manifest: Manifest) -> list[str]:
+    """Return the names of the labels that images have beside their class."""
+    return sorted({name for row in manifest.rows for name in row.extra})
+
+
 def choose_auxiliary(manifest: Manifest, wanted: str) -> str:
     """Return the name of the further label that is meant; UserError lists what there is."""
-    possible = sorted({name for row in manifest.rows for name in row.extra})
+    possible = further_labels(manifest)
     if wanted in possible:
         return wanted
     if not wanted and len(possible) == 1:

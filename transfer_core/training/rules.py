@@ -21,6 +21,7 @@ from transfer_core.models.device import resolve_device
 from transfer_core.strategies import FURTHER_LABEL, TARGET, UNLABELLED, Strategy, get_strategy
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.strategies.source_only import SourceOnly
+from transfer_core.training.labels import choose_auxiliary, further_labels
 from transfer_core.training.spec import RULES, RunSpec, check_spec
 
 LEAST_LABELS = (
@@ -125,11 +126,22 @@ def unmet_need(strategy: Strategy | type[Strategy], manifest: Manifest, split: S
         )
     if split.new_classes:
         return _unmet_by_other_classes(strategy, split)
-    if FURTHER_LABEL in strategy.needs and not any(row.extra for row in manifest.rows):
+    if FURTHER_LABEL in strategy.needs:
+        return _unmet_by_further_labels(strategy, manifest)
+    return None
+
+
+def _unmet_by_further_labels(strategy: Strategy | type[Strategy], manifest: Manifest) -> str | None:
+    if not further_labels(manifest):
         return (
             "Needs a second question: a further label of the images (a table of labels with one more column), or two "
             "domains with different classes."
         )
+    if isinstance(strategy, Strategy):
+        try:
+            choose_auxiliary(manifest, getattr(strategy, "auxiliary", ""))
+        except UserError as error:
+            return str(error)
     return None
 
 
