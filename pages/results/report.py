@@ -12,10 +12,12 @@ from pages.ui.headline import show_cards, show_headline, show_notes
 from pages.ui.opened import open_images, opening_chart, show_opened
 from pages.ui.parts import class_colours, missing, state_badge, title
 from pages.ui.ranking import show_ranking
+from pages.ui.settings import in_words
 from pages.ui.spot_check import show_spot_check
 from pages.ui.state import current_run, get_lab, get_report, get_split, go
 from pages.ui.text import ago, escape, interval, plural
 from transfer_core.evaluation.report import write_csv
+from transfer_core.knobs import get_knobs
 from transfer_core.strategies import get_strategy
 
 lab = get_lab()
@@ -129,11 +131,13 @@ if run.result["test"]["n"]:
 show_data_studies(run, transfers=adapts)
 with st.expander("How this came about", icon=":material/info:"):
     backbone, spec = run.spec.make_backbone(), run.spec
-    seconds = run.result["seconds"]
+    seconds, strategy = run.result["seconds"], get_strategy(spec.strategy)
+    own = {name: value for name, value in spec.knobs.items() if value != getattr(strategy, name, None)}
+    settings = f"; {escape(', '.join(in_words(get_knobs(strategy), own)))}" if own else ""
     st.markdown(
         f"- Data set {escape(manifest.name)} ({run.manifest}), split {run.spec.split} by {split.rule}, seed {split.seed}\n"
-        f"- {get_strategy(spec.strategy).title} of {escape(backbone.title)}, {spec.cut} of {len(backbone.stages)} stages frozen, "
-        f"images of {backbone.size} pixels, geometry {spec.geometry}, augmentation {spec.augment}{', averaged over its views' if spec.test_views else ''}, seed {spec.seed}\n"
+        f"- {strategy.title} of {escape(backbone.title)}, {spec.cut} of {len(backbone.stages)} stages frozen, "
+        f"images of {spec.size or backbone.size} pixels, geometry {spec.geometry}, augmentation {spec.augment}{', averaged over its views' if spec.test_views else ''}, seed {spec.seed}{settings}\n"
         f"- {seconds['total']:.0f} s in all, {seconds['cache']:.0f} s for the frozen part, {seconds['train']:.0f} s training; {ago(run.created)}\n"
         f"- "
         + ", ".join(f"{escape(key)} {escape(value)}" for key, value in run.result["environment"].items())

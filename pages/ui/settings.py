@@ -134,8 +134,12 @@ def forget_settings(*places: str) -> None:
 
 def changed(knobs: Iterable[Knob], place: str) -> list[str]:
     """Return in words what is not as usual in the form of a place."""
-    kept = st.session_state.get(place, {})
-    shown = ((knob, kept[knob.name]) for knob in knobs if knob.name in kept)
+    return in_words(knobs, st.session_state.get(place, {}))
+
+
+def in_words(knobs: Iterable[Knob], values: Mapping[str, Value]) -> list[str]:
+    """Return the settings among `values` in words."""
+    shown = ((knob, values[knob.name]) for knob in knobs if knob.name in values)
     return [
         f"{knob.label.lower()} {_show(value)}{' ' + knob.unit if knob.unit else ''}" for knob, value in shown
     ]

@@ -130,6 +130,15 @@ def test_a_link_to_nothing_is_told_and_touches_nothing(study: Study, ref: str) -
     assert study.store.get(run.id).state == "done"
 
 
+def test_a_report_says_what_was_not_as_usual(study: Study) -> None:
+    usual = study.ended(strategy="fine_tuning")
+    other = study.ended(strategy="fine_tuning", size=256, knobs={"label_smoothing": 0.2})
+    assert "images of 224 pixels" in words(show("results/report.py", run=usual.id))
+    told = words(show("results/report.py", run=other.id))
+    assert "images of 256 pixels" in told
+    assert "label smoothing 0\\.2" in told
+
+
 def test_a_link_may_shorten_or_name(study: Study) -> None:
     run = study.ended(name="mine")
     for ref in (run.id[:6], "mine"):
