@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from transfer_core.data.manifest import Row
-from transfer_core.evaluation.metrics import Interval, Metrics, exact, make_metrics
+from transfer_core.evaluation.draws import Interval
+from transfer_core.evaluation.metrics import Metrics, exact, make_metrics
 from transfer_core.evaluation.report import Report
-from transfer_core.evaluation.shares import draw_groups, interval_of_groups
+from transfer_core.evaluation.shares import intervals_of_share
 
 Numbers = npt.NDArray[np.int64]
 LEVEL = 0.05
@@ -98,9 +99,7 @@ class Cases:
         for name in known:
             own = names == name
             within = groups[own].tolist()
-            drawn = draw_groups(right[own], within)
-            interval = interval_of_groups(drawn, right[own], within)
-            strict = interval_of_groups(drawn, right[own], within, LEVEL / len(known))
+            interval, strict = intervals_of_share(right[own], within, LEVEL, LEVEL / len(known))
             worse = bool(strict[1] < right[names != ""].mean())
             n, correct = int(own.sum()), int(right[own].sum())
             parts.append(Part(str(name), n, correct, correct / n, interval, worse))

@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.evaluation.draws import draw_sums
-from transfer_core.evaluation.metrics import Interval
+from transfer_core.evaluation.draws import Interval, draw_sums, interval_of_groups, interval_of_images
 
 Classes = npt.NDArray[np.int64]  # [n] class numbers
 LEVEL = 0.05
+ENDS = (-1.0, 1.0)  # between which a difference lies
 HARM = -0.03  # a point estimate from which a method is flagged, whatever the interval says
 
 
@@ -60,34 +60,35 @@ def paired_difference(
 
     `truth`, `first`, `second` [n]: class numbers. With `groups` [n] whole groups are drawn.
     A seeded bootstrap of 2,000 resamples; a class that a resample lacks is left out of it. Percentiles for images; for
-    groups, of which there are mostly few, the standard error times Student's quantile.
+    groups, of which there are mostly few, see `draws.interval_of_groups`.
     """
-    units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    own = np.zeros((int(units.max()) + 1, classes, 3))  # of each unit: images, right by first, by second
-    np.add.at(own, (units, truth), np.stack([np.ones(len(truth)), first == truth, second == truth], axis=1))
-    drawn = draw_sums(own.reshape(len(own), -1), np.random.default_rng([seed, 97])).reshape(-1, classes, 3)
-    values = _difference(drawn)
-    value = float(_difference(own.sum(0)[None])[0])
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    if groups is not None:
-        low, high = _student(value, float(np.nanstd(values)), len(own))
+    alone = np.arange(len(truth))
+    units = alone if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    told = np.stack([np.ones(len(truth)), first == truth, second == truth], axis=1)
+    value, drawn = _draw(truth, told, classes, units, seed)
+    number = int(units.max()) + 1
+    if groups is None:
+        interval = interval_of_images(drawn, ENDS)
+    else:
+        both = drawn, _draw(truth, told, classes, alone, seed)[1]
+        interval = interval_of_groups(value, both, number, ENDS)
     return Difference(
         value=value,
-        interval=(float(low), float(high)),
-        units=len(own),
+        interval=interval,
+        units=number,
         n=len(truth),
         resampled="images" if groups is None else "groups",
     )
 
 
-def _student(value: float, deviation: float, units: int) -> Interval:
-    """Return the interval of a value whose bootstrap over units has this standard deviation; all there is where it is one unit."""
-    if units < 2:
-        return -1.0, 1.0
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(units - 1, 1 - LEVEL / 2)) * deviation * (units / (units - 1)) ** 0.5
-    return max(value - half, -1.0), min(value + half, 1.0)
+def _draw(
+    truth: Classes, told: npt.NDArray[np.float64], classes: int, units: Classes, seed: int
+) -> tuple[float, npt.NDArray[np.float64]]:
+    """Return the difference, and that of resamples of units [n]; `told` [n, 3]: 1, right by the first, by the second."""
+    own = np.zeros((int(units.max()) + 1, classes, 3))
+    np.add.at(own, (units, truth), told)
+    drawn = draw_sums(own.reshape(len(own), -1), np.random.default_rng([seed, 97])).reshape(-1, classes, 3)
+    return float(_difference(own.sum(0)[None])[0]), _difference(drawn)
 
 
 def _difference(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

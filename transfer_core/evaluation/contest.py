@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.evaluation.metrics import Interval
+from transfer_core.evaluation.draws import Interval
 from transfer_core.evaluation.paired import (
     ALPHA,
     holm,
@@ -98,7 +98,10 @@ class _Spread:
         """Return the difference with its intervals, one of so many shown together."""
         width = (self.images + self.seeds) ** 0.5
         near, far = (width * student_quantile(1 - ALPHA / 2 / each, self.df) for each in (1, together))
-        return Gap(self.value, (self.value - near, self.value + near), (self.value - far, self.value + far))
+        return Gap(self.value, self._within(near), self._within(far))
+
+    def _within(self, half: float) -> Interval:
+        return max(self.value - half, -1.0), min(self.value + half, 1.0)
 
 
 class Contest:
@@ -215,6 +218,18 @@ class Contest:
     def _drawn(self) -> Figures:
         return draw_figures(self._truth, self._right, self._classes, self._groups)
 
+    @cached_property
+    def _drawn_alone(self) -> Figures:
+        return draw_figures(self._truth, self._right, self._classes)
+
+    def _variance(self, figure: str, place: tuple[int, ...], models: tuple[int, ...], scale: float) -> float:
+        """Return the variance that the images bring: by groups never less than by image, for few may be alike by chance."""
+        found = []
+        for drawn, factor in ((self._drawn, scale), *([(self._drawn_alone, 1.0)] if self.grouped else [])):
+            own = [getattr(drawn, figure)[(slice(None), *place, self._own[each])].mean(1) for each in models]
+            found.append(float(np.nanvar(own[0] - (own[1] if own[1:] else 0.0))) * factor)
+        return max(found)
+
     def _spread(self, figure: str, place: tuple[int, ...], models: tuple[int, ...], units: int) -> _Spread:
         """Return a figure of one model, or of the first less that of the second; `place`: the class, for recall."""
         own = [getattr(self._figures, figure)[(*place, self._own[each])] for each in models]
@@ -223,7 +238,7 @@ class Contest:
             return _Spread(value, 1.0, 0.0, 1.0)  # one group tells nothing of others
         scale = units / (units - 1)  # what resampling n units leaves out of the variance
         drawn = [getattr(self._drawn, figure)[(slice(None), *place, self._own[each])] for each in models]
-        images = float(np.nanvar(drawn[0].mean(1) - (drawn[1].mean(1) if own[1:] else 0.0))) * scale
+        images = self._variance(figure, place, models, scale)
         parts = [(images, units - 1)]
         for values, again in zip(own, drawn, strict=True):
             if (seeds := len(values)) > 1:

@@ -2,7 +2,7 @@
 
 Proportions get the exact interval of Clopper and Pearson (1934); everything else a seeded percentile bootstrap (Efron
 1979) of 2,000 resamples. Where the split kept groups apart, whole groups are resampled, because the
-images of one patient or part are not independent. Resampling works on confusion matrices: drawing n
+images of one patient or part are not independent, and few of them widen every interval (`draws.interval_of_groups`). Resampling works on confusion matrices: drawing n
 images with replacement is a multinomial draw over the cells, so 2,000 resamples cost milliseconds.
 """
 
@@ -15,10 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.evaluation.draws import RESAMPLES, draw_sums
+from transfer_core.evaluation.draws import (
+    RESAMPLES,
+    Interval,
+    count_units,
+    draw_sums,
+    interval_of_groups,
+    interval_of_images,
+)
 
 Counts = npt.NDArray[np.float64]  # [..., classes, classes]; rows are true, columns predicted
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -92,62 +98,88 @@ def make_metrics(
     occur, as true or as predicted; balanced accuracy over those that occur as true.
     """
     confusion = make_confusion(truth, predicted, len(classes))
-    drawn = _resample(truth, predicted, len(classes), groups, np.random.default_rng([seed, 95]))
+    grouped = groups is not None
+    unit = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]  # of each image
+    drawn = [
+        _resample(truth, predicted, len(classes), each, np.random.default_rng([seed, 95]))
+        for each in ([unit, None] if grouped else [None])
+    ]
     n, correct = int(confusion.sum()), int(np.trace(confusion))
     recalls, precisions, f1s, spared = _rates(confusion)
-    drawn_recalls, drawn_precisions, drawn_f1s, drawn_spared = _rates(drawn)
-    grouped = groups is not None
-    drawn_accuracy = np.trace(drawn, axis1=-2, axis2=-1) / np.maximum(drawn.sum((-2, -1)), 1)
+    rates = [_rates(each) for each in drawn]
     hits, said, support = np.diag(confusion), confusion.sum(0), confusion.sum(1)
+    holding = [count_units(unit, truth == index) for index in np.flatnonzero(support)] if grouped else []
+
+    def spread(
+        value: float, draws: list[npt.NDArray[np.float64]], units: int, ends: Interval = (0.0, 1.0)
+    ) -> Interval:
+        """Return the interval of a figure from its draws, by group and by image or by image alone."""
+        return (
+            interval_of_groups(value, draws, units, ends) if grouped else interval_of_images(draws[0], ends)
+        )
 
     def rate(
-        count: float, of: float, draws: npt.NDArray[np.float64], among: npt.NDArray[np.bool_]
+        count: float, of: float, draws: list[npt.NDArray[np.float64]], among: npt.NDArray[np.bool_]
     ) -> Interval:
         """Return the interval of a share of the images `among` [n]; of groups all alike each counts as one image."""
-        if groups is None:
+        if not grouped:
             return exact(count, of)
+        units = count_units(unit, among)
         if 0 < count < of:
-            return _middle(draws)
-        units = len({group for group, inside in zip(groups, among, strict=True) if inside})
+            return spread(count / of, draws, units)
         return exact(units if count else 0, units)
 
     per_class = tuple(
         ClassMetrics(
             name=name,
             precision=_number(precisions[index]),
-            precision_ci=rate(hits[index], said[index], drawn_precisions[:, index], predicted == index),
+            precision_ci=rate(
+                hits[index], said[index], [each[1][:, index] for each in rates], predicted == index
+            ),
             recall=_number(recalls[index]),
-            recall_ci=rate(hits[index], support[index], drawn_recalls[:, index], truth == index),
+            recall_ci=rate(
+                hits[index], support[index], [each[0][:, index] for each in rates], truth == index
+            ),
             f1=_number(f1s[index]),
-            f1_ci=_middle(drawn_f1s[:, index]),
+            f1_ci=spread(
+                _number(f1s[index]),
+                [each[2][:, index] for each in rates],
+                count_units(unit, (truth == index) | (predicted == index)),
+            ),
             specificity=_number(spared[index]),
             specificity_ci=rate(
                 n - support[index] - said[index] + hits[index],
                 n - support[index],
-                drawn_spared[:, index],
+                [each[3][:, index] for each in rates],
                 truth != index,
             ),
             support=int(support[index]),
         )
         for index, name in enumerate(classes)
     )
+    kappa, least, units = (
+        _number(float(_kappa(confusion))),
+        min(holding, default=0),
+        count_units(unit),
+    )
+    accuracies = [np.trace(each, axis1=-2, axis2=-1) / np.maximum(each.sum((-2, -1)), 1) for each in drawn]
     return Metrics(
         n=n,
         correct=correct,
         accuracy=correct / max(n, 1),
-        accuracy_ci=rate(correct, n, drawn_accuracy, np.ones(n, dtype=bool)),
+        accuracy_ci=rate(correct, n, accuracies, np.ones(n, dtype=bool)),
         balanced_accuracy=_mean(recalls),
-        balanced_accuracy_ci=_middle(_row_means(drawn_recalls))
+        balanced_accuracy_ci=spread(_mean(recalls), [_row_means(each[0]) for each in rates], least)
         if grouped
         else _balanced_interval(hits, support, seed),
         macro_f1=_mean(f1s),
-        macro_f1_ci=_middle(_row_means(drawn_f1s)),
-        kappa=_number(float(_kappa(confusion))),
-        kappa_ci=_middle(_kappa(drawn), (-1.0, 1.0)),
+        macro_f1_ci=spread(_mean(f1s), [_row_means(each[2]) for each in rates], least),
+        kappa=kappa,
+        kappa_ci=spread(kappa, [_kappa(each) for each in drawn], units, (-1.0, 1.0)),
         per_class=per_class,
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
         resampled="groups" if grouped else "images",
-        groups=len(set(groups)) if groups is not None else None,
+        groups=units if grouped else None,
     )
 
 
@@ -184,19 +216,19 @@ def _resample(
     truth: npt.NDArray[np.int64],
     predicted: npt.NDArray[np.int64],
     classes: int,
-    groups: Sequence[str] | None,
+    unit: npt.NDArray[np.int64] | None,
     rng: np.random.Generator,
 ) -> Counts:
     """Return RESAMPLES confusion matrices, drawn by image or by group."""
     if not len(truth):
         return np.full((1, classes, classes), np.nan)
-    if groups is None:
+    if unit is None:
         cells = make_confusion(truth, predicted, classes).ravel()
         drawn = rng.multinomial(len(truth), cells / len(truth), size=RESAMPLES)
         return np.asarray(drawn, np.float64).reshape(-1, classes, classes)
-    names, number = np.unique(np.asarray(groups), return_inverse=True)
-    own = np.bincount(number * classes**2 + truth * classes + predicted, minlength=len(names) * classes**2)
-    return draw_sums(own.reshape(len(names), -1).astype(np.float64), rng).reshape(-1, classes, classes)
+    units = int(unit.max()) + 1
+    own = np.bincount(unit * classes**2 + truth * classes + predicted, minlength=units * classes**2)
+    return draw_sums(own.reshape(units, -1).astype(np.float64), rng).reshape(-1, classes, classes)
 
 
 def _rates(confusion: Counts) -> tuple[Counts, Counts, Counts, Counts]:
@@ -222,14 +254,6 @@ def _row_means(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     known = ~np.isnan(values)
     total = np.where(known, values, 0.0).sum(1)
     return np.where(known.any(1), total / np.maximum(known.sum(1), 1), np.nan)
-
-
-def _middle(values: npt.NDArray[np.float64], all_: Interval = (0.0, 1.0)) -> Interval:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return all_
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:

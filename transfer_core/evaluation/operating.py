@@ -40,16 +40,28 @@ def consequences(
     watched: int,
     groups: Sequence[str] | None,
 ) -> Consequences:
-    """Return what becomes of images with calibrated probabilities [n, classes] and true classes [n]."""
+    """Return what becomes of images with calibrated probabilities [n, classes] and true classes [n].
+
+    Missed are images of the class, alarms are none: their intervals take it as given how many images are of the class.
+    """
     said, referred = decision.said(calibrated), decision.refers(calibrated)
     own, called = truth == watched, said == watched
-    each = {
-        "missed": own & ~called & ~referred,
-        "alarms": ~own & called & ~referred,
-        "wrong": (said != truth) & ~referred,
-        "referred": referred,
-    }
-    return Consequences(int(own.sum()), **{name: share_of(flags, groups) for name, flags in each.items()})
+    clear = ~referred
+    return Consequences(
+        of_class=int(own.sum()),
+        missed=_share_within(own, ~called & clear, groups),
+        alarms=_share_within(~own, called & clear, groups),
+        wrong=share_of((said != truth) & clear, groups),
+        referred=share_of(referred, groups),
+    )
+
+
+def _share_within(among: Flags, flags: Flags, groups: Sequence[str] | None) -> Share:
+    """Return how many of all images [n] are flagged and `among` these; its interval is that of the share of these alone."""
+    inside = None if groups is None else [name for name, one in zip(groups, among, strict=True) if one]
+    found, part = share_of(flags[among], inside), float(among.mean()) if len(among) else 0.0
+    low, high = found.interval
+    return Share(found.count, len(flags), (low * part, high * part))
 
 
 def threshold_for_share(scores: Floats, positive: Flags, share: float) -> float:

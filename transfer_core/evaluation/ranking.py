@@ -1,8 +1,8 @@
 """How well scores put one class before the others: ROC and precision-recall curves, their areas, and intervals.
 
 Areas as in Fawcett 2006, "An introduction to ROC analysis" (ties count half), and the average precision of Davis and
-Goadrich 2006 (steps, no straight lines between points). Intervals are percentile bootstraps, by whole groups where
-images of one are not independent.
+Goadrich 2006 (steps, no straight lines between points). Intervals are percentile bootstraps, or by whole groups
+where images of one are not independent.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from transfer_core.evaluation.draws import Interval, count_units, interval_of_groups, interval_of_images
+
 Floats = npt.NDArray[np.float64]
-Interval = tuple[float, float]
 RESAMPLES = 1_000
 LEVELS = 1_000  # of scores, for the intervals alone
 AT_ONCE = 4_000_000  # numbers in memory
@@ -52,7 +53,20 @@ def make_curves(
     areas = _areas(said, hits)
     levels = min(len(thresholds), LEVELS)
     coarse = 2 * (place * levels // max(len(thresholds), 1)) + positive
-    drawn = _areas(*_cumulated(_draw(coarse, 2 * levels, groups, np.random.default_rng([seed, 71]))))
+    drawn = [
+        _areas(*_cumulated(_draw(coarse, 2 * levels, each, np.random.default_rng([seed, 71]))))
+        for each in ([None] if groups is None else [groups, None])
+    ]
+
+    def spread(value: float, column: int) -> Interval:
+        draws = [each[:, column] for each in drawn]
+        if groups is None:
+            return interval_of_images(draws[0])
+        unit = np.unique(np.asarray(groups), return_inverse=True)[1]
+        return interval_of_groups(
+            value, draws, min(count_units(unit, side) for side in (positive, ~positive))
+        )
+
     with np.errstate(invalid="ignore", divide="ignore"):
         recall, fallout = hits[0] / own, (said[0] - hits[0]) / (total - own)
         precision = np.where(said[0] > 0, hits[0] / said[0], 1.0)
@@ -63,8 +77,8 @@ def make_curves(
         precision=precision,
         roc_area=float(areas[0, 0]),
         average_precision=float(areas[0, 1]),
-        roc_area_ci=_middle(drawn[:, 0]),
-        average_precision_ci=_middle(drawn[:, 1]),
+        roc_area_ci=spread(float(areas[0, 0]), 0),
+        average_precision_ci=spread(float(areas[0, 1]), 1),
     )
 
 
@@ -116,11 +130,3 @@ def _draw(
         some = min(RESAMPLES, max(1, AT_ONCE // number))
         drawn.append(rng.multinomial(number, np.full(number, 1 / number), size=some) @ own)
     return np.asarray(np.concatenate(drawn)[:RESAMPLES], dtype=np.float64)
-
-
-def _middle(values: Floats) -> Interval:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return 0.0, 1.0
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)

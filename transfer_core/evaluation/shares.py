@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.evaluation.draws import draw_sums
-from transfer_core.evaluation.metrics import Interval, exact
+from transfer_core.evaluation.draws import RESAMPLES, Interval, draw_sums, interval_of_groups
+from transfer_core.evaluation.metrics import exact
 
 Flags = npt.NDArray[np.bool_]
 
@@ -36,23 +36,17 @@ def share_of(flags: Flags, groups: Sequence[str] | None) -> Share:
     n, count = len(flags), int(flags.sum())
     if groups is None or not n:
         return Share(count, n, exact(count, n))
-    return Share(count, n, interval_of_groups(draw_groups(flags, groups), flags, groups))
+    return Share(count, n, intervals_of_share(flags, groups, 0.05)[0])
 
 
-def draw_groups(flags: Flags, groups: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return the share of flagged images in RESAMPLES draws of whole groups."""
+def intervals_of_share(flags: Flags, groups: Sequence[str], *levels: float) -> list[Interval]:
+    """Return the intervals that miss the share of flagged images in each of `levels` of cases, whole groups being drawn."""
     units = np.unique(np.asarray(groups), return_inverse=True)[1]
+    number = int(units.max()) + 1
+    if flags.all() or not flags.any():
+        return [exact(number if flags.all() else 0, number)] * len(levels)
     own = np.stack([np.bincount(units).astype(np.float64), np.bincount(units, flags)], axis=1)
     drawn = draw_sums(own, np.random.default_rng([0, 41]))
-    return np.asarray(drawn[:, 1] / drawn[:, 0], np.float64)
-
-
-def interval_of_groups(
-    drawn: npt.NDArray[np.float64], flags: Flags, groups: Sequence[str], level: float = 0.05
-) -> Interval:
-    """Return the interval that misses in `level` of cases, from draws of whole groups."""
-    if flags.all() or not flags.any():
-        units = len(set(groups))
-        return exact(units if flags.all() else 0, units)
-    low, high = np.percentile(drawn, [50 * level, 100 - 50 * level])
-    return float(low), float(high)
+    alone = np.random.default_rng([0, 43]).binomial(len(flags), flags.mean(), RESAMPLES) / len(flags)
+    by_group = np.asarray(drawn[:, 1] / drawn[:, 0], np.float64)
+    return [interval_of_groups(float(flags.mean()), (by_group, alone), number, level=each) for each in levels]

@@ -13,7 +13,8 @@ import numpy as np
 
 from transfer_core.errors import UserError
 from transfer_core.evaluation.contest import Contest, Pair
-from transfer_core.evaluation.metrics import Interval, exact
+from transfer_core.evaluation.draws import Interval
+from transfer_core.evaluation.metrics import exact
 from transfer_core.evaluation.report import Report, load_report
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.recipes import Recipe, group_runs
