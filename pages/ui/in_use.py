@@ -5,8 +5,8 @@ from __future__ import annotations
 from pages.ui.headline import between
 from pages.ui.state import get_lab, get_report, get_split, get_validation
 from pages.ui.text import escape, measured, percent, plural
-from transfer_core.evaluation.decision import fit_decision, load_wishes
-from transfer_core.evaluation.in_use import InUse, Right, is_decided, measure, rule_words
+from transfer_core.evaluation.decision import Wishes, fit_decision, load_wishes
+from transfer_core.evaluation.in_use import InUse, Right, is_decided, measure, rule_words, threshold
 from transfer_core.runs.run import Run
 
 
@@ -30,6 +30,17 @@ def with_decision(run: Run) -> str:
     found = measure(decision, cases, grouped=report.grouped)
     start = f"With the decision in use ({escape(rule_words(wishes))})"
     return f"{start} {_told(found)}" if found else ""
+
+
+def in_use_words(wishes: Wishes) -> str:
+    """Return as markdown which decision is in use."""
+    said = [
+        f"**{escape(name)}** is said from {threshold(share)}" for name, share in wishes.thresholds.items()
+    ]
+    words = "; ".join(said) if said else "The likeliest class is said"
+    if wishes.refer_below:
+        words += f"; what is said with less than {threshold(wishes.refer_below)} goes to a person"
+    return f":material/check: {words}."
 
 
 def by_likeliest(run: Run) -> str:

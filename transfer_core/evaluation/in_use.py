@@ -69,9 +69,14 @@ def _right(hits: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_] | None) -> 
     return Right(len(hits), float(hits.mean()), found.accuracy_ci)
 
 
+def threshold(probability: float) -> str:
+    """Return a threshold as percent, with as many digits as tell it from others."""
+    return f"{100 * probability:.3g} %"
+
+
 def rule_words(wishes: Wishes) -> str:
     """Return the decision in words: "defekt from 14.2 %, to a person below 55 %"; nothing where none was taken."""
-    parts = [f"{name} from {100 * share:.3g} %" for name, share in wishes.thresholds.items()]
+    parts = [f"{name} from {threshold(share)}" for name, share in wishes.thresholds.items()]
     if wishes.refer_below:
-        parts.append(f"to a person below {100 * wishes.refer_below:.3g} %")
+        parts.append(f"to a person below {threshold(wishes.refer_below)}")
     return ", ".join(parts)
