@@ -39,8 +39,12 @@ if packed:
 with st.container(border=True):
     st.markdown("#### Put it together again" if packed else "#### The bundle")
     if not packed:
-        st.markdown("One zip with everything that is needed to use, check and explain the model elsewhere:")
+        st.markdown("One zip with what is needed to use, check and explain the model elsewhere:")
         st.markdown("\n".join(f"- {each}" for each in CONTENTS))
+    st.caption(
+        "Not in it: whether an image is unlike the training images. Only the app (and `transfer-lab predict`) tells that and "
+        "sends such an image to a person; the script's `to_a_person` goes by the probability alone."
+    )
     tested = len(lab.library.get_split(run.manifest, run.spec.split).part("test"))
     count = min(MOST_IMAGES, tested)
     is_sample = lab.library.about(run.manifest).note == NOTE
