@@ -243,6 +243,17 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     assert left == []
 
 
+def test_it_ends_quietly_where_nobody_reads_on(home):
+    """As in `transfer-lab backbones --json | head -1`, which closes the pipe while the command still writes."""
+    for command in (["backbones", "--json"], ["runs"], ["show", "abc", "--json"]):
+        own = subprocess.Popen(
+            [sys.executable, "-m", "transfer_core", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        own.stdout.close()
+        assert (own.wait(60), own.stderr.read()) == (141, b"")
+        own.stderr.close()
+
+
 def test_the_module_is_the_command(home):
     command = [sys.executable, "-m", "transfer_core", "runs", "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -2,13 +2,14 @@
 
 For people by default, with progress on stderr; with `--json` exactly one JSON object on stdout, also on
 failure. Exit codes: 0 success (a run stopped on request is one), 1 run failed or lost, 2 bad
-arguments or data, 130 interrupted.
+arguments or data, 130 interrupted, 141 nobody reads what it says.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,9 +22,22 @@ from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import Lab, run_object
 
+NOBODY_READS = 141  # as a shell says of a program ended by SIGPIPE
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    try:
+        code = _run(argv)
+        sys.stdout.flush()  # here, where it can still be told that nobody reads on
+    except BrokenPipeError:
+        # Python flushes once more at its end, which must not fail (Python documentation, note on SIGPIPE).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
     try:
@@ -33,8 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error.kind, str(error), 2, as_json)
     except KeyboardInterrupt:
         return _fail("interrupted", "Interrupted.", 130, as_json)
-    except BrokenPipeError:
-        return 0
     print(json.dumps(data, ensure_ascii=False, allow_nan=False) if as_json else text)
     return int(code)
 

@@ -17,6 +17,7 @@ def predict(options: argparse.Namespace) -> Answer:
     """Look at files, folders and zips; return a row for each image and what could not be read."""
     from transfer_core.data.manifest import Problem
     from transfer_core.data.sources import open_source
+    from transfer_core.evaluation.in_use import rule_words
     from transfer_core.runs import answers as rows
     from transfer_core.runs.predict_many import Item, predict_many
     from transfer_core.runs.predictor import Predictor
@@ -58,7 +59,9 @@ def predict(options: argparse.Namespace) -> Answer:
                      "fitted_on": decision.images, "shifted": decision.shifted},
         "unknown": {"fitted_on": familiar.images if familiar else 0, "why_not": silent},
     }  # fmt: skip
-    lines = [_line(verdicts, row) for row in range(len(verdicts.answers))]
+    words = rule_words(decision.wishes)
+    lines = [f"Decision in use: {words}."] if words else []
+    lines += [_line(verdicts, row) for row in range(len(verdicts.answers))]
     lines += [f"{each.file}: {each.problem}" for each in problems_found]
     if silent:
         lines.append(f"Images unlike the training images are not told: {silent}")

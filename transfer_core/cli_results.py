@@ -10,12 +10,17 @@ from transfer_core.cli_house import Answer, get_lab
 
 def report(options: argparse.Namespace) -> Answer:
     """Tell every figure of a run's unseen images."""
+    from transfer_core.evaluation.cases import make_cases
+    from transfer_core.evaluation.in_use import measure, rule_words
     from transfer_core.evaluation.summary import summarise
     from transfer_core.runs.lab import run_object
 
     lab = get_lab()
     run = lab.store.find(options.run)
-    found = summarise(lab.report(run), lab.decision(run))
+    told, decision = lab.report(run), lab.decision(run)
+    in_use = measure(decision, make_cases(told), grouped=told.grouped)
+    words = {"words": rule_words(decision.wishes)}
+    found = summarise(told, decision) | {"in_use": words | in_use.to_json() if in_use else None}
     return run_object(lab.store, run) | found, "\n".join(_lines(run.name, found)), 0
 
 
@@ -31,6 +36,8 @@ def _lines(name: str, found: dict[str, Any]) -> list[str]:
             for key in ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
         ),
     ]
+    if in_use := found["in_use"]:
+        lines.append(_with_decision(in_use))
     for each in test["per_class"]:
         area = found["ranking"][each["class"]]["roc_area"]
         ranks = "" if area is None else f", ROC area {area:.3f}"
@@ -55,6 +62,16 @@ def _lines(name: str, found: dict[str, Any]) -> list[str]:
     if sets["shifted"]:
         lines.append("the unseen images are of another domain: probabilities and sets promise nothing there")
     return lines
+
+
+def _with_decision(in_use: dict[str, Any]) -> str:
+    """Return how often the decision in use is right; the figures around it are of the likeliest class."""
+    line = f"with the decision in use ({in_use['words']}): accuracy {_figure(in_use, 'accuracy')}, n {in_use['n']}"
+    if in_use["referred"]:
+        line += f"; {in_use['referred']} to a person"
+    if rest := in_use["rest"]:
+        line += f", of the others {_figure(rest, 'accuracy')}, n {rest['n']}"
+    return f"{line}; all other figures are of the likeliest class"
 
 
 def _figure(data: dict[str, Any], key: str) -> str:

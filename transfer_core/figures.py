@@ -181,8 +181,9 @@ def trade_off_curves(
     name: str,
     colour: str,
     at: float | None,
+    tried: str = "tried",
 ) -> go.Figure:
-    """How many of 1,000 images are missed and falsely called so, at each threshold; `at`: the one that is tried."""
+    """How many of 1,000 images are missed and falsely called so, at each threshold; `at`: the one that is `tried`."""
     figure = go.Figure()
     curves = (("missed", missed, colour, "solid"), ("false alarms", alarms, ALARMS, "dash"))
     for label, values, own, dash in curves:
@@ -194,7 +195,7 @@ def trade_off_curves(
             line={"color": own, "width": 3, "dash": dash},
         )
     if at is not None:
-        figure.add_vline(x=at, line=DOTTED, annotation_text="tried", annotation_position="top")
+        figure.add_vline(x=at, line=DOTTED, annotation_text=tried, annotation_position="top")
     figure.update_xaxes(
         title=f"{plain(name)} is said from this probability on", tickformat=".0%", range=[0, 1]
     )
@@ -202,13 +203,15 @@ def trade_off_curves(
     return _under(figure)
 
 
-def referral_curve(share: Sequence[float], accuracy: Sequence[float], at: float) -> go.Figure:
+def referral_curve(
+    share: Sequence[float], accuracy: Sequence[float], at: float, tried: str = "tried"
+) -> go.Figure:
     """How many of the rest are right when so many go to a person; `at`: how many do."""
     figure = go.Figure()
     figure.add_scatter(x=list(share), y=list(accuracy), mode="lines", line={"color": ONE_COLOUR, "width": 3, "shape": "vh"},
                        showlegend=False)  # fmt: skip
     if at > 0:
-        figure.add_vline(x=at, line=DOTTED, annotation_text="tried", annotation_position="top")
+        figure.add_vline(x=at, line=DOTTED, annotation_text=tried, annotation_position="top")
     figure.update_xaxes(title="sent to a person", tickformat=".0%", range=[0, 0.8])
     figure.update_yaxes(title="of the rest, right", tickformat=".0%")
     return _under(figure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.certainty import show_calibration, show_sets
+from pages.ui.in_use import in_use_words
 from pages.ui.parts import class_colours, finished_run, missing, title
 from pages.ui.state import get_lab, get_report, get_split, get_validation
 from pages.ui.text import escape, plural
@@ -61,7 +62,9 @@ rarest = min(range(len(classes)), key=lambda number: (truth == number).sum() or 
 with st.container(key="wrap-page"):
     left, right = st.columns([1, 1], gap="large")
 with left:
-    watched = st.selectbox("Which class must not be missed?", classes, index=rarest, key=f"watched-{run.id}")
+    # What is in use is opened again; of several classes the one that was decided last.
+    st.session_state.setdefault(f"watched-{run.id}", [classes[rarest], *kept.thresholds][-1])
+    watched = st.selectbox("Which class must not be missed?", classes, key=f"watched-{run.id}")
     number = classes.index(watched)
     wishes = ask_wishes(run.id, before, watched, calibrated[:, number], truth == number)
     decision = fit_decision(validation, wishes, shifted=shifted, grouped=report.grouped)
@@ -72,7 +75,8 @@ with left:
         plain = kept != Wishes() and st.button("Back to the likeliest class", icon=":material/undo:")
     if use or plain:
         (Wishes() if plain else wishes).save(folder)
-        forget_drafts()
+        if plain:
+            forget_drafts()
         st.session_state["receipt"] = (
             "Undone: the likeliest class is said again, and nothing goes to a person for its probability."
             if plain
@@ -97,6 +101,7 @@ def show_unseen(decided: Decision) -> None:
 
 with right:
     st.markdown("#### What is in use, on unseen images")
+    st.markdown(in_use_words(kept))
     show_unseen(before)
     st.markdown(
         "#### What you are trying, on validation images"
@@ -125,6 +130,7 @@ with left:
         watched,
         class_colours(classes)[watched],
         threshold,
+        tried="in use" if threshold == kept.thresholds.get(watched) else "tried",
     )
     st.plotly_chart(
         curves, config={"displayModeBar": False}, alt="Misses and false alarms against the threshold"
@@ -136,8 +142,12 @@ with right:
     st.markdown("#### How many to a person?")
     said = decision.said(calibrated)
     share, accuracy = referral(calibrated[range(len(said)), said], said == truth)
-    st.plotly_chart(referral_curve(share, accuracy, found.referred.count / len(truth)), config={"displayModeBar": False},
-                    alt="Accuracy of the rest against the share sent to a person")  # fmt: skip
+    curve = referral_curve(
+        share, accuracy, found.referred.count / len(truth), tried="in use" if wishes == kept else "tried"
+    )
+    st.plotly_chart(
+        curve, config={"displayModeBar": False}, alt="Accuracy of the rest against the share sent to a person"
+    )
     st.caption("The least sure go first. On validation images.")
 show_calibration(run.id, before, probabilities, truth, cases)
 show_sets(before, calibrated, cases, grouped=report.grouped)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui.class_heat import show_class
 from pages.ui.feature_map import show_maps
+from pages.ui.in_use import by_likeliest
 from pages.ui.parts import finished_run, title
 from pages.ui.state import get_report
 from pages.ui.text import plural
@@ -58,7 +59,7 @@ if view == "image":
     }
     for name in report.classes:
         own = [each for each in worst_first if each.label == name]
-        shown[f"Said to be {name} ({len(own):,})"] = own
+        shown[f"Said to be {name}{by_likeliest(run)} ({len(own):,})"] = own
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = st.selectbox(
             "Show", list(shown), index=0 if mistakes else 1, key=f"why-which-{run.id}", width=420

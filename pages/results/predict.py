@@ -4,14 +4,14 @@ import streamlit as st
 
 from pages.ui.adaptation import show_made_for
 from pages.ui.asking import ask, offer_deletion, pick_job, show_end, watch
+from pages.ui.in_use import how_right
 from pages.ui.parts import finished_run, title
-from pages.ui.state import get_lab
-from pages.ui.text import escape, measured
+from pages.ui.text import escape
 from pages.ui.verdicts import show_verdicts
 
 title("What does it say about these?")
 run = finished_run()
-st.markdown(f"The model of **{escape(run.name)}**, {measured(get_lab().tested(run))}.")
+st.markdown(f"The model of {how_right(run)}")
 show_made_for(run)
 ask(run)
 job = pick_job(run)

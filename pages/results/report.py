@@ -1,6 +1,8 @@
 """Report: can I trust it, where does it fail?"""
 
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -9,6 +11,7 @@ from pages.ui.by_part import show_parts
 from pages.ui.cells import MOST, confusion_buttons
 from pages.ui.data_studies import show_data_studies
 from pages.ui.headline import show_cards, show_headline, show_notes
+from pages.ui.in_use import with_decision
 from pages.ui.opened import open_images, opening_chart, show_opened
 from pages.ui.parts import class_colours, missing, state_badge, title
 from pages.ui.ranking import show_ranking
@@ -40,6 +43,16 @@ def spread(ends: tuple[float, float]) -> str:
     return interval(ends) if ends[0] < ends[1] else "-"
 
 
+def spared(each: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cells of specificity; none of a run of before it was measured."""
+    if "specificity" not in each:
+        return {}
+    return {
+        "Others spared (specificity)": 100 * each["specificity"],
+        "interval   ": spread(each["specificity_ci"]),
+    }
+
+
 report, cases = get_report(run)
 manifest, classes = report.manifest, report.classes
 test = lab.tested(run)
@@ -60,6 +73,8 @@ if not test["n"]:
     show_spot_check(run, manifest)
     st.stop()
 show_headline(run, test, split, manifest)
+if decided := with_decision(run):
+    st.caption(f"These figures are of the likeliest class. {decided}")
 others = [each for each in lab.store.runs(manifest=run.manifest) if each.result and each.id != run.id]
 with st.container(horizontal=True):
     compare = others and st.button("Compare", type="primary", icon=":material/compare_arrows:")
@@ -110,7 +125,7 @@ table = [
         "interval ": spread(each["precision_ci"]),
         "F1": 100 * each["f1"],
         "interval  ": spread(each["f1_ci"]),
-        **({"Others spared (specificity)": 100 * each["specificity"]} if "specificity" in each else {}),
+        **spared(each),
         "n": each["support"],
     }
     for each in test["per_class"]

@@ -7,9 +7,10 @@ import streamlit as st
 
 from pages.ui.adaptation import show_made_for
 from pages.ui.bundle import CONTENTS, show_packed, show_progress
+from pages.ui.in_use import how_right
 from pages.ui.parts import finished_run, title
 from pages.ui.state import get_lab, get_packer
-from pages.ui.text import escape, measured, plural
+from pages.ui.text import escape, plural
 from transfer_core.bundle.subject import Options
 from transfer_core.data.samples import NOTE
 from transfer_core.evaluation.decision import load_wishes
@@ -20,7 +21,7 @@ MOST_IMAGES = 8
 lab, packer = get_lab(), get_packer()
 title("How do I use it elsewhere?")
 run = finished_run()
-st.markdown(f"**{escape(run.name)}**, {measured(lab.tested(run))}.")
+st.markdown(how_right(run))
 show_made_for(run)
 packed = find_packed(lab, run)
 if packer.is_working(run.id):
@@ -38,8 +39,12 @@ if packed:
 with st.container(border=True):
     st.markdown("#### Put it together again" if packed else "#### The bundle")
     if not packed:
-        st.markdown("One zip with everything that is needed to use, check and explain the model elsewhere:")
+        st.markdown("One zip with what is needed to use, check and explain the model elsewhere:")
         st.markdown("\n".join(f"- {each}" for each in CONTENTS))
+    st.caption(
+        "Not in it: whether an image is unlike the training images. Only the app (and `transfer-lab predict`) tells that and "
+        "sends such an image to a person; the script's `to_a_person` goes by the probability alone."
+    )
     tested = len(lab.library.get_split(run.manifest, run.spec.split).part("test"))
     count = min(MOST_IMAGES, tested)
     is_sample = lab.library.about(run.manifest).note == NOTE

@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from pages.ui.heat import explained, picture_of, show_scale
+from pages.ui.in_use import by_likeliest
 from pages.ui.text import escape, plural
 from pages.ui.why import Said, show_gallery, typical
 from transfer_core.data.images import to_pixels
@@ -43,7 +44,7 @@ def show_class(run: Run, report: Report, test: list[Said]) -> None:
         drawn = f"{len(some)} of the {len(own)}" if len(own) > len(some) else f"all {len(own)}"
         right_ones = sum(each.right is True for each in own)
         known = sum(each.right is not None for each in own)
-        st.markdown(f"#### Said to be {escape(name)}: {plural(len(own), 'unseen image')}")
+        st.markdown(f"#### Said to be {escape(name)}{by_likeliest(run)}: {plural(len(own), 'unseen image')}")
         if known:
             st.markdown(f"{right_ones} of {known} with a label are {escape(name)}.")
         st.markdown(

@@ -31,14 +31,21 @@ def ask_wishes(run: str, decision: Decision, watched: str, scores: Floats, posit
     if threshold is not None:
         thresholds[watched] = threshold
     refer = st.slider(
-        "Sent to a person when less sure than", 0.0, 0.99, float(kept.refer_below), 0.01, format="percent",
-        key=f"{DRAFT}{run}-refer", help="The calibrated probability of what is said. 0 %: never.",
+        "Sent to a person when less sure than", 0.0, 0.99, step=0.01, format="percent",
+        key=_begin(f"{DRAFT}{run}-refer", float(kept.refer_below)), help="The calibrated probability of what is said. 0 %: never.",
     )  # fmt: skip
     coverage = st.select_slider(
-        "Prediction sets hold the true class", COVERAGES, value=_nearest(kept.coverage), format_func=_times, key=f"{DRAFT}{run}-coverage",
+        "Prediction sets hold the true class", COVERAGES, format_func=_times,
+        key=_begin(f"{DRAFT}{run}-coverage", _nearest(kept.coverage)),
         help="Beside the one class, a set of classes is given that holds the true one this often. Unsure images get larger sets.",
     )  # fmt: skip
     return replace(kept, thresholds=thresholds, refer_below=refer, coverage=coverage)
+
+
+def _begin(key: str, value: object) -> str:
+    """Return the key of a control that begins with a value: set so, the browser shows what is kept, not what it showed last."""
+    st.session_state.setdefault(key, value)
+    return key
 
 
 def _times(coverage: float) -> str:
@@ -53,8 +60,8 @@ def _ask_threshold(key: str, kept: Wishes, watched: str, scores: Floats, positiv
     """Return from which probability the class is said; None for no threshold of its own."""
     known = kept.thresholds.get(watched)
     way = st.segmented_control(
-        f"{escape(watched)} is said", [LIKELIEST, FIND, COSTS, BY_HAND], default=LIKELIEST if known is None else BY_HAND,
-        required=True, key=f"{key}-way",
+        f"{escape(watched)} is said", [LIKELIEST, FIND, COSTS, BY_HAND], required=True,
+        key=_begin(f"{key}-way", LIKELIEST if known is None else BY_HAND),
     )  # fmt: skip
     if way == FIND:
         share = st.slider("Find at least", 0.5, 1.0, 0.95, 0.01, format="percent", key=f"{key}-share")
@@ -67,9 +74,11 @@ def _ask_threshold(key: str, kept: Wishes, watched: str, scores: Floats, positiv
                                help="In any unit: only how many times dearer a miss is counts."),
         )  # fmt: skip
     elif way == BY_HAND:
-        start = 0.5 if known is None else known
-        threshold = st.slider("From a probability of", 0.01, 0.99, float(min(max(start, 0.01), 0.99)), 0.01,
-                              format="percent", key=f"{key}-hand")  # fmt: skip
+        start = float(min(max(0.5 if known is None else known, 0.01), 0.99))
+        threshold = st.slider("From a probability of", 0.01, 0.99, step=0.01, format="percent",
+                              key=_begin(f"{key}-hand", start))  # fmt: skip
+        if known is not None and threshold == start:  # what is kept may lie beyond the slider's ends
+            threshold = known
     else:
         return None
     st.caption(f"Said from a probability of {percent(threshold)}.")

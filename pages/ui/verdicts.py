@@ -15,6 +15,7 @@ from pages.ui.state import get_helper, get_lab, get_predictions
 from pages.ui.text import escape, percent, plural
 from transfer_core.errors import UserError
 from transfer_core.evaluation.decision import FILE, Decision
+from transfer_core.evaluation.in_use import threshold
 from transfer_core.evaluation.unknown import promised_share
 from transfer_core.runs.answers import Answer, Verdicts, decide, write_answers
 from transfer_core.runs.prediction_jobs import Job
@@ -87,14 +88,14 @@ def _say_rule(decision: Decision, job: Job) -> None:
             icon=":material/warning:",
         )
     wishes = decision.wishes
-    said = [f"**{escape(name)}** from {percent(share, 0)}" for name, share in wishes.thresholds.items()]
+    said = [f"**{escape(name)}** from {threshold(share)}" for name, share in wishes.thresholds.items()]
     if said:
         st.markdown(
             f":material/tune: The class follows the thresholds decided for this run: {', '.join(said)}."
         )
     if wishes.refer_below:
         st.markdown(
-            f":material/person: What is said with less than {percent(wishes.refer_below, 0)} goes to a person, as decided for "
+            f":material/person: What is said with less than {threshold(wishes.refer_below)} goes to a person, as decided for "
             "this run."
         )
     if job.silent:

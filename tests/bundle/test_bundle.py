@@ -195,6 +195,14 @@ def test_markdown_shows_names_letter_by_letter(made: Made) -> None:
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
 
 
+def test_the_readme_says_what_the_script_does_not_tell(made: Made) -> None:
+    text = " ".join((made.folder / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        "`to_a_person` goes by the probability alone. Whether an image is unlike the training images is told by the app"
+        in text
+    )
+
+
 def test_the_report_says_the_figures_with_n_and_interval(made: Made) -> None:
     page, test = (made.folder / "report.html").read_text(encoding="utf-8"), made.lab.tested(made.run)
     low, high = (100 * end for end in test["accuracy_ci"])

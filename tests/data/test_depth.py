@@ -20,6 +20,7 @@ from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.keep import keep
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Reading
+from transfer_core.data.preparation import Preparation
 from transfer_core.errors import UserError
 
 KINDS = ("u2", "i2", "u4", "i4", "f2", "f4", "f8")
@@ -135,6 +136,18 @@ def test_floats_without_a_range_are_refused_and_not_guessed() -> None:
     with pytest.raises(UserError) as refused:
         decode(tiff(scene(6, "f4")), Reading())
     assert refused.value.kind == "depth"
+
+
+def test_a_16_bit_scan_is_not_said_to_have_32_bits() -> None:
+    from pydicom.data import get_testdata_file
+
+    path = get_testdata_file("CT_small.dcm", download=False)
+    with pytest.raises(UserError) as refused:
+        Preparation(Reading(), 32, "bicubic", "whole", "none", 1, 0).read_bytes(Path(str(path)).read_bytes())
+    assert "trained on images of 8 bits and this one has more" in str(refused.value)
+    assert "save it with 8 bits, or train on" in str(refused.value)
+    assert "16" not in str(refused.value)
+    assert "32" not in str(refused.value)
 
 
 @settings(max_examples=100)

@@ -58,6 +58,15 @@ def test_nothing_that_names_somebody_goes_in_unless_asked(
     assert {own for own, _ in asked} == {run.id}
 
 
+def test_what_the_bundle_does_not_tell_is_said(study: Study) -> None:
+    run = study.ended()
+    before = words(show("results/take_home.py", run=run.id))
+    pack(study, run)
+    for said in (before, words(show("results/take_home.py", run=run.id))):
+        assert "Not in it: whether an image is unlike the training images." in said
+        assert "everything that is needed" not in said
+
+
 def test_of_the_public_sample_images_may_go_in(study: Study) -> None:
     run = study.ended()
     about = study.library.folder / run.manifest / "about.json"

@@ -22,6 +22,9 @@ python predict.py IMAGE [IMAGE ...]
 ```
 
 prints one line of JSON for each image: the class, its probability, the prediction set, whether it should go to a person.
+
+`to_a_person` goes by the probability alone. Whether an image is unlike the training images is told by the app only: here
+such an image gets a class, perhaps with `"to_a_person": false`, where the app would send it to a person.
 """
 CALL = """```python
 import json, numpy as np, onnxruntime

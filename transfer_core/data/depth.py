@@ -104,8 +104,8 @@ def _black_and_white(image: Values, reading: Reading) -> tuple[float, float]:
     if image.values.dtype == np.uint16:  # what sets of before were read with, and what one of 8 bits means
         return 0.0, 65535.0
     message = (
-        "this image has 32-bit values, and the data set has none to tell what is black and what is white; "
-        "save it with 8 or 16 bits"
+        "the model was trained on images of 8 bits and this one has more, so its black and white would be guessed; "
+        "save it with 8 bits, or train on images like it"
     )
     raise UserError(message, "depth")
 
