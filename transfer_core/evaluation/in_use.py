@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from transfer_core.evaluation.cases import Cases
 from transfer_core.evaluation.decision import Decision, Wishes
-from transfer_core.evaluation.metrics import Interval, make_metrics
+from transfer_core.evaluation.draws import Interval
+from transfer_core.evaluation.metrics import make_metrics
 
 
 @dataclass(frozen=True)
