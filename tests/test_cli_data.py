@@ -147,6 +147,20 @@ def test_training_splits_as_the_browser_does_and_says_so(
         assert "Split by group: 10 groups are known" in told
 
 
+def test_training_says_how_many_images_name_no_group(home, capsys, pictures, monkeypatch):
+    _, answer = ask(capsys, "ingest", pictures, "--group-from-path", r"(1)\.png$")
+    images, alone = (
+        answer["images"],
+        answer["images"] - sum(Library(home).get(answer["manifest"]).groups.values()),
+    )
+    monkeypatch.setattr(SubprocessExecutor, "start", lambda *_: None)
+    for options in ([], ["--split-by", "group"]):
+        assert main(["train", "--data", answer["manifest"], "--detach", "--json", *options]) == 0
+        told = capsys.readouterr().err
+        assert f"{alone} of {images} images name no group and are divided one by one" in told
+        assert ("Split by image: fewer than half of the images name a group" in told) == (not options)
+
+
 def test_groups_from_paths_and_a_new_version(home, capsys, flat, pictures):
     _, first = ask(capsys, "ingest", pictures, "--name", "drawn", "--group-from-path", r"([a-z]+)-")
     before = Library(home).get(first["manifest"])

@@ -114,7 +114,7 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     add(
         "--split-by",
         choices=["image", "group", "domain", "given", "transfer"],
-        help="usually as given, else by group where groups are known, else by image",
+        help="usually as given, else by group where at least half of the images name one, else by image",
     )
     add("--fractions", metavar="A,B,C", help="shares of training, validation and test")
     add("--source", help="domain to train on")
