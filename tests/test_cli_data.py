@@ -47,6 +47,31 @@ def test_labels_from_a_table(home, capsys, flat):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("named", ["labels.tsv", "tables/labels.tsv"])
+def test_the_table_of_labels_may_lie_in_the_folder(home, capsys, flat, monkeypatch, tmp_path, named):
+    inside = flat / named
+    inside.parent.mkdir(exist_ok=True)
+    (flat.parent / "labels.tsv").rename(inside)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, answer = ask(capsys, "ingest", flat, "--labels", named)
+    assert (code, answer["classes"], answer["images"]) == (0, ["crack", "sound"], 12)
+    assert [each["kind"] for each in answer["problems"]] == ["not-in-table"]  # the table itself was used
+    code, answer = ask(capsys, "ingest", flat, "--labels", "other.csv")
+    assert code == 2
+    assert (
+        answer["error"]["message"]
+        == f"There is no file other.csv, neither here nor in {flat}: check the spelling."
+    )
+
+
+def test_a_table_found_from_here_comes_first(home, capsys, flat, monkeypatch):
+    (flat / "labels.tsv").write_text("image\tfinding\np0_0.png\tother\n")
+    monkeypatch.chdir(flat.parent)
+    _, answer = ask(capsys, "ingest", flat, "--labels", "labels.tsv")
+    assert answer["classes"] == ["crack", "sound"]
+
+
 @pytest.fixture
 def german(tmp_path: Path, flat: Path) -> Path:
     """The same pictures, with a table as a clinic has it: names, patients, a device, and the class last."""

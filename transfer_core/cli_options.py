@@ -27,7 +27,11 @@ def make_parser() -> argparse.ArgumentParser:
     ingest = add("ingest", "bring a folder or a zip of images")
     ingest.add_argument("path")
     ingest.add_argument("--name")
-    ingest.add_argument("--labels", metavar="FILE.csv", help="a table that names file and class")
+    ingest.add_argument(
+        "--labels",
+        metavar="FILE.csv",
+        help="a table that names file and class; looked for here, then in the folder",
+    )
     ingest.add_argument(
         "--path-column", metavar="NAME", help="its column of file names; found out if not given"
     )
