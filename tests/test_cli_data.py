@@ -47,6 +47,16 @@ def test_labels_from_a_table(home, capsys, flat):
     }  # fmt: skip
 
 
+def test_images_without_a_label_are_counted(home, capsys, flat, pictures):
+    table = flat.parent / "labels.tsv"  # knows eleven of twelve
+    _, answer = ask(capsys, "ingest", flat, "--labels", table)
+    assert (answer["unlabelled"], answer["images"]) == (1, 12)
+    main(["ingest", str(flat), "--labels", str(table)])
+    assert "\n  1 without a label\n" in capsys.readouterr().out
+    main(["ingest", str(pictures)])
+    assert "without a label" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("named", ["labels.tsv", "tables/labels.tsv"])
 def test_the_table_of_labels_may_lie_in_the_folder(home, capsys, flat, monkeypatch, tmp_path, named):
     inside = flat / named

@@ -166,6 +166,7 @@ def _dataset_answer(brought: Brought) -> Answer:
         "name": manifest.name,
         "already": brought.already,
         "images": len(manifest.rows),
+        "unlabelled": len(manifest.rows) - len(manifest.labelled),
         "classes": list(manifest.classes),
         "domains": manifest.domains,
         "groups": len(manifest.groups),
@@ -178,6 +179,8 @@ def _dataset_answer(brought: Brought) -> Answer:
             f"already here as {manifest.name}, data set {manifest.id}: the same images with the same labels"
         ]
     lines += [f"  {name}: {n}" for name, n in manifest.class_counts.items()]
+    if data["unlabelled"]:
+        lines.append(f"  {data['unlabelled']} without a label")
     if columns:
         meant = {"files": columns.path, "classes": columns.label, "domains": columns.domain, "groups": columns.group,
                  "further labels": ", ".join(columns.extra or ())}  # fmt: skip
