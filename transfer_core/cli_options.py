@@ -48,7 +48,9 @@ def make_parser() -> argparse.ArgumentParser:
         "labels if not given",
     )
     ingest.add_argument(
-        "--group-from-path", metavar="REGEX", help="its first bracket, in each path, names the group"
+        "--group-from-path",
+        metavar="REGEX",
+        help="its first bracket, in each path, names the group; it stays readable, persons' names too",
     )
     ingest.add_argument(
         "--add-to", metavar="ID", help="make a new version of this data set, with these images too"

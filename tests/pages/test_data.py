@@ -169,6 +169,7 @@ def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> Non
     at.run()
     widget(at.selectbox, "Told by").set_value("The file name up to the first _ or -").run()
     assert "4 groups of 3 to 3 images" in words(at)
+    assert "These groups are kept as you see them here, names of persons too" in words(at)
     button(at, "Use these groups").click().run()
     changed = opened(empty, at)
     assert changed.groups == {"p0": 3, "p1": 3, "p2": 3, "p3": 3}
