@@ -47,6 +47,41 @@ def test_labels_from_a_table(home, capsys, flat):
     }  # fmt: skip
 
 
+def test_images_without_a_label_are_counted(home, capsys, flat, pictures):
+    table = flat.parent / "labels.tsv"  # knows eleven of twelve
+    _, answer = ask(capsys, "ingest", flat, "--labels", table)
+    assert (answer["unlabelled"], answer["images"]) == (1, 12)
+    main(["ingest", str(flat), "--labels", str(table)])
+    assert "\n  1 without a label\n" in capsys.readouterr().out
+    main(["ingest", str(pictures)])
+    assert "without a label" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("named", ["labels.tsv", "tables/labels.tsv"])
+def test_the_table_of_labels_may_lie_in_the_folder(home, capsys, flat, monkeypatch, tmp_path, named):
+    inside = flat / named
+    inside.parent.mkdir(exist_ok=True)
+    (flat.parent / "labels.tsv").rename(inside)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, answer = ask(capsys, "ingest", flat, "--labels", named)
+    assert (code, answer["classes"], answer["images"]) == (0, ["crack", "sound"], 12)
+    assert [each["kind"] for each in answer["problems"]] == ["not-in-table"]  # the table itself was used
+    code, answer = ask(capsys, "ingest", flat, "--labels", "other.csv")
+    assert code == 2
+    assert (
+        answer["error"]["message"]
+        == f"There is no file other.csv, neither here nor in {flat}: check the spelling."
+    )
+
+
+def test_a_table_found_from_here_comes_first(home, capsys, flat, monkeypatch):
+    (flat / "labels.tsv").write_text("image\tfinding\np0_0.png\tother\n")
+    monkeypatch.chdir(flat.parent)
+    _, answer = ask(capsys, "ingest", flat, "--labels", "labels.tsv")
+    assert answer["classes"] == ["crack", "sound"]
+
+
 @pytest.fixture
 def german(tmp_path: Path, flat: Path) -> Path:
     """The same pictures, with a table as a clinic has it: names, patients, a device, and the class last."""
@@ -145,6 +180,20 @@ def test_training_splits_as_the_browser_does_and_says_so(
     assert ("Split by" in told) == (not options)
     if grouped and not options:
         assert "Split by group: 10 groups are known" in told
+
+
+def test_training_says_how_many_images_name_no_group(home, capsys, pictures, monkeypatch):
+    _, answer = ask(capsys, "ingest", pictures, "--group-from-path", r"(1)\.png$")
+    images, alone = (
+        answer["images"],
+        answer["images"] - sum(Library(home).get(answer["manifest"]).groups.values()),
+    )
+    monkeypatch.setattr(SubprocessExecutor, "start", lambda *_: None)
+    for options in ([], ["--split-by", "group"]):
+        assert main(["train", "--data", answer["manifest"], "--detach", "--json", *options]) == 0
+        told = capsys.readouterr().err
+        assert f"{alone} of {images} images name no group and are divided one by one" in told
+        assert ("Split by image: fewer than half of the images name a group" in told) == (not options)
 
 
 def test_groups_from_paths_and_a_new_version(home, capsys, flat, pictures):

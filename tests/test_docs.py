@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from transfer_core.cli import COMMANDS
+from transfer_core.cli_options import make_parser
 from transfer_core.knobs import get_knobs
 from transfer_core.models.backbones import BACKBONES
 from transfer_core.strategies import STRATEGIES
@@ -50,3 +51,11 @@ def test_links_between_documents_lead_somewhere():
 def test_no_lock_file_and_no_index_host_is_kept():
     assert "uv.lock" in (ROOT / ".gitignore").read_text().split()
     assert "index-url" not in (ROOT / "pyproject.toml").read_text()
+
+
+def test_groups_told_by_names_are_said_to_stay_readable(capsys):
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["ingest", "--help"])
+    for said in (README, capsys.readouterr().out):
+        (place,) = re.findall(r"--group-from-path`?\)? [^.]*?stays? readable[^.]*", said)
+        assert "persons" in place

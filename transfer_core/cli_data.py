@@ -76,9 +76,13 @@ def bring(
     candidates, problems = open_source(path, parent)
     columns = None
     if options and options.labels:
-        candidates, more, columns = _with_labels(candidates, options)
-        used = Path(options.labels).resolve()
-        problems = [each for each in problems if each.kind != "table" or (path / each.file).resolve() != used]
+        used = _find_table(options.labels, path)
+        candidates, more, columns = _with_labels(candidates, options, used)
+        problems = [
+            each
+            for each in problems
+            if each.kind != "table" or (path / each.file).resolve() != used.resolve()
+        ]
         problems = [*problems, *more]
     else:
         problems = _hint_at_tables(path, problems)
@@ -117,8 +121,17 @@ def _hint_at_tables(path: Path, problems: list[Problem]) -> list[Problem]:
     return found
 
 
+def _find_table(name: str, folder: Path) -> Path:
+    """Return where the table of labels is: as named from here, else in the folder that is brought."""
+    for path in (Path(name), folder / name):
+        if path.is_file():
+            return path
+    where = f", neither here nor in {folder}" if folder.is_dir() else ""
+    raise UserError(f"There is no file {name}{where}: check the spelling.", "no-such-path")
+
+
 def _with_labels(
-    candidates: list[Candidate], options: argparse.Namespace
+    candidates: list[Candidate], options: argparse.Namespace, path: Path
 ) -> tuple[list[Candidate], list[Problem], Columns]:
     from transfer_core.data.label_table import (
         Columns,
@@ -129,9 +142,6 @@ def _with_labels(
         settle,
     )
 
-    path = Path(options.labels)
-    if not path.is_file():
-        raise UserError(f"There is no file {path}: check the spelling.", "no-such-path")
     with plain_words(path):
         table = read_table(path.read_bytes(), path.name)
     given = (options.path_column, options.label_column, options.domain_column, options.group_column)
@@ -156,6 +166,7 @@ def _dataset_answer(brought: Brought) -> Answer:
         "name": manifest.name,
         "already": brought.already,
         "images": len(manifest.rows),
+        "unlabelled": len(manifest.rows) - len(manifest.labelled),
         "classes": list(manifest.classes),
         "domains": manifest.domains,
         "groups": len(manifest.groups),
@@ -168,6 +179,8 @@ def _dataset_answer(brought: Brought) -> Answer:
             f"already here as {manifest.name}, data set {manifest.id}: the same images with the same labels"
         ]
     lines += [f"  {name}: {n}" for name, n in manifest.class_counts.items()]
+    if data["unlabelled"]:
+        lines.append(f"  {data['unlabelled']} without a label")
     if columns:
         meant = {"files": columns.path, "classes": columns.label, "domains": columns.domain, "groups": columns.group,
                  "further labels": ", ".join(columns.extra or ())}  # fmt: skip

@@ -27,7 +27,11 @@ def make_parser() -> argparse.ArgumentParser:
     ingest = add("ingest", "bring a folder or a zip of images")
     ingest.add_argument("path")
     ingest.add_argument("--name")
-    ingest.add_argument("--labels", metavar="FILE.csv", help="a table that names file and class")
+    ingest.add_argument(
+        "--labels",
+        metavar="FILE.csv",
+        help="a table that names file and class; looked for here, then in the folder",
+    )
     ingest.add_argument(
         "--path-column", metavar="NAME", help="its column of file names; found out if not given"
     )
@@ -44,7 +48,9 @@ def make_parser() -> argparse.ArgumentParser:
         "labels if not given",
     )
     ingest.add_argument(
-        "--group-from-path", metavar="REGEX", help="its first bracket, in each path, names the group"
+        "--group-from-path",
+        metavar="REGEX",
+        help="its first bracket, in each path, names the group; it stays readable, persons' names too",
     )
     ingest.add_argument(
         "--add-to", metavar="ID", help="make a new version of this data set, with these images too"
@@ -114,7 +120,7 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     add(
         "--split-by",
         choices=["image", "group", "domain", "given", "transfer"],
-        help="usually as given, else by group where groups are known, else by image",
+        help="usually as given, else by group where at least half of the images name one, else by image",
     )
     add("--fractions", metavar="A,B,C", help="shares of training, validation and test")
     add("--source", help="domain to train on")

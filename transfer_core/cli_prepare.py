@@ -53,6 +53,8 @@ def prepare(lab: Lab, options: argparse.Namespace, strategy: str) -> tuple[Manif
             alike=alike,
         )
     )
+    if lack := split.ungrouped(manifest):
+        print(lack, file=sys.stderr)
     wishes = {name: getattr(options, name) for name in WISHES} | {"knobs": _parse_settings(options.set)}
     return manifest, split, wishes | {"cache": not options.no_cache, "strategy": chosen.name}
 

@@ -15,14 +15,19 @@ from transfer_core.strategies import get_strategy
 
 FIRST = 6  # recipes shown before anybody chose
 lab = get_lab()
-known = {run.id: run for run in lab.store.runs() if run.result or not run.is_over}
+wanted = st.session_state.pop("race", None) or st.query_params.get("race")
+asked = {*(wanted or "").split(","), chosen("run")}  # a study's runs are there for whoever asks for them
+known = {
+    run.id: run
+    for run in lab.store.runs()
+    if (run.result or not run.is_over) and (not run.of_study or run.id in asked)
+}
 title("Which is better?")
 if len(known) < 2:
     missing("Two finished runs are needed to compare.", "Set up a run", "train/new_run.py")
 
 options = {each.id: each for each in group_runs(list(known.values()), test_images)}
 home_of = {run.id: recipe.id for recipe in options.values() for run in recipe.runs}
-wanted = st.session_state.pop("race", None) or st.query_params.get("race")
 raced = list(dict.fromkeys(home_of[run] for run in (wanted or "").split(",") if run in home_of))
 first = raced[0] if raced else home_of.get(chosen("run") or "", next(iter(options)))
 same = [each for each in options if test_images(known[each]) == test_images(known[first])]

@@ -17,7 +17,7 @@ from pages.ui.parts import class_colours, missing, state_badge, title
 from pages.ui.ranking import show_ranking
 from pages.ui.settings import in_words
 from pages.ui.spot_check import show_spot_check
-from pages.ui.state import current_run, get_lab, get_report, get_split, go
+from pages.ui.state import chosen_runs, current_run, get_lab, get_report, get_split, go
 from pages.ui.text import ago, escape, interval, plural
 from transfer_core.evaluation.report import write_csv
 from transfer_core.knobs import get_knobs
@@ -75,7 +75,7 @@ if not test["n"]:
 show_headline(run, test, split, manifest)
 if decided := with_decision(run):
     st.caption(f"These figures are of the likeliest class. {decided}")
-others = [each for each in lab.store.runs(manifest=run.manifest) if each.result and each.id != run.id]
+others = [each for each in chosen_runs(run.manifest) if each.result and each.id != run.id]
 with st.container(horizontal=True):
     compare = others and st.button("Compare", type="primary", icon=":material/compare_arrows:")
     if compare:

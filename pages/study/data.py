@@ -44,6 +44,8 @@ if has_before and st.button("Back to the version before", icon=":material/undo:"
     st.rerun()
 with st.container(key="wrap-facts"):
     facts = {"Images": len(manifest.rows), "Classes": len(manifest.classes)}
+    unlabelled = len(manifest.rows) - len(manifest.labelled)
+    facts |= {"Without a label": unlabelled} if unlabelled else {}
     facts |= {"Domains": len(manifest.domains)} if manifest.domains else {}
     facts |= {"Groups": len(manifest.groups)} if manifest.groups else {}
     problems, notes = sort_problems(about.problems)

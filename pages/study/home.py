@@ -20,7 +20,7 @@ if not datasets:
     st.stop()
 
 active = [run for run in runs if not run.is_over]
-finished = [run for run in runs if run.result]
+finished = [run for run in runs if run.result and not run.of_study]
 with st.container(border=True):
     st.markdown("#### Next step")
     if active:

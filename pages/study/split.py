@@ -10,6 +10,7 @@ from transfer_core.data.dismissed import get_dismissed
 from transfer_core.data.manifest import TARGET_TRAIN
 from transfer_core.data.split import FRACTIONS, Rule, usual_rule
 from transfer_core.data.split_causes import why_without
+from transfer_core.data.ungrouped import names_groups
 from transfer_core.errors import UserError
 
 MOST = 4  # classes that are missing in a part and told of
@@ -117,9 +118,12 @@ with right:
     with st.container(border=True):
         st.markdown("**Receipt**")
         sides = "on both sides"
+        lack = split.ungrouped(manifest)
         if manifest.groups:
-            icon = ":material/check:" if not receipt.groups_shared else ":material/warning:"
+            icon = ":material/check:" if not receipt.groups_shared and not lack else ":material/warning:"
             st.markdown(f"{icon} {plural(receipt.groups_shared, 'group')} {sides}")
+        if lack:
+            st.markdown(f":material/warning: {lack} Say on the Data page which images belong together.")
         icon = ":material/check:" if not receipt.pixels_shared else ":material/warning:"
         st.markdown(f"{icon} {plural(receipt.pixels_shared, 'identical image')} {sides}")
         icon = ":material/check:" if not receipt.near_duplicates else ":material/info:"
@@ -158,7 +162,7 @@ with right:
                 "Images of one group are on both sides, so the result may be too good. "
                 "Split by group to see how well it does on new groups."
             )
-        if manifest.groups:
+        if names_groups(manifest.labelled):
             show_optimism(manifest)
 if left.button("Continue to training", type="primary", icon=":material/arrow_forward:"):
     choose(split=get_lab().library.decide(split).id)

@@ -48,7 +48,8 @@ def ask_groups(manifest: Manifest) -> None:
         except UserError as error:
             st.warning(escape(error), icon=":material/warning:")
             return
-        if names_person(way.removeprefix(COLUMN)) and way.startswith(COLUMN):
+        hidden = way.startswith(COLUMN) and names_person(way.removeprefix(COLUMN))
+        if hidden:
             groups = [get_lab().library.pseudonym(group) if group else None for group in groups]
         paths = [row.path for row in manifest.rows]
         counts = Counter(group for group in groups if group)
@@ -64,6 +65,10 @@ def ask_groups(manifest: Manifest) -> None:
             ],
             hide_index=True,
         )
+        if not hidden:
+            st.caption(
+                "These groups are kept as you see them here, names of persons too: they are not hidden behind a hash."
+            )
         if len(counts) < 3:
             st.caption("A split needs at least three groups.")
         if st.button("Use these groups", icon=":material/check:", disabled=len(counts) < 3):

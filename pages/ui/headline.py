@@ -34,20 +34,23 @@ def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> Non
     )
     kinds = {
         "image": "single images, drawn at random",
-        "group": "whole groups that training never saw",
+        "group": split.held_out(manifest),
         "domain": f"the domain {escape(split.test_domain)}, which training never saw",
         "given": "your own test folder",
         "transfer": f"a part of the images of {escape(split.test_domain)} that training never saw",
     }
-    units = f"{test['groups']} groups" if test["resampled"] == "groups" else "single images"
+    grouped = test["resampled"] == "groups"
+    units = split.units(manifest, test["groups"]) if grouped else "single images"
+    lack = split.ungrouped(manifest)
     st.markdown(
-        f"Held out: {kinds[split.rule]}. Model chosen by {escape(run.result['selection_rule'])} "
+        f"Held out: {kinds[split.rule]}. {lack and lack + ' '}Model chosen by {escape(run.result['selection_rule'])} "
         f"(epoch {run.result['best_epoch']} of {run.result['epoch']}). Intervals treat {units} as independent."
     )
-    if test["resampled"] == "groups" and test["groups"] < FEW_GROUPS:
+    if grouped and test["groups"] < FEW_GROUPS:
+        are = "is" if test["groups"] == 1 else "are"
         st.info(
-            f"Only {plural(test['groups'], 'group')} are held out, and groups differ: with others held out the figures may be quite "
-            "different, by more than the intervals say. Split again with another seed, and repeat the run.",
+            f"Only {units} {are} held out, and groups differ: with others held out the figures may be quite "
+            "different. Split again with another seed, and repeat the run.",
             icon=":material/info:",
         )
     if not run.result["test"]["n"]:

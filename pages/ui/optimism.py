@@ -11,7 +11,7 @@ from pages.ui.text import percent
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Rule
 from transfer_core.errors import UserError
-from transfer_core.runs.run import Run
+from transfer_core.runs.run import STUDY, Run
 from transfer_core.training.rules import make_spec
 from transfer_core.training.spec import RunSpec
 
@@ -55,7 +55,7 @@ def _ask(manifest: Manifest) -> None:
     specs = {(rule, seed): _spec(manifest, rule, seed) for rule in RULES for seed in SEEDS}
     for (rule, seed), spec in specs.items():
         get_lab().library.add_split(draw_split(manifest, rule, seed=seed))
-        get_lab().start(spec, name=f"Linear probe by {rule}, seed {seed}", token=f"optimism-{spec.id}")
+        get_lab().start(spec, name=f"Linear probe by {rule}, seed {seed}", token=STUDY + spec.id)
     st.rerun()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.parts import STATES
-from pages.ui.state import choose, chosen, get_intake, get_lab, go, known_data, link_params
+from pages.ui.state import choose, chosen, chosen_runs, get_intake, get_lab, go, known_data, link_params
 from pages.ui.text import distinct, escape, right_on
 from transfer_core.runs.run import Run
 
@@ -64,7 +64,7 @@ def _pick_data() -> None:
 
 def _pick_run() -> None:
     # First what trains, then what has a report: the first is chosen where nobody chose.
-    runs = sorted(get_lab().store.runs(manifest=known_data()), key=lambda run: (run.is_over, not run.result))
+    runs = sorted(chosen_runs(known_data()), key=lambda run: (run.is_over, not run.result))
     _pick("run", "Run", {run.id: _label(run) for run in runs})
 
 

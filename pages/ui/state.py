@@ -213,15 +213,18 @@ def current_split(manifest: Manifest) -> Split | None:
         return None
 
 
+def chosen_runs(dataset: str | None = None) -> list[Run]:
+    """Return the runs that people started, newest first; one of a study only where somebody opened it."""
+    opened = chosen("run")
+    return [run for run in get_lab().store.runs(manifest=dataset) if not run.of_study or run.id == opened]
+
+
 def _last_split(manifest: Manifest) -> str | None:
-    library, runs = get_lab().library, get_lab().store.runs(manifest=manifest.id)
-    decided = library.decided(manifest.id)
+    runs = [run for run in get_lab().store.runs(manifest=manifest.id) if not run.of_study]
+    decided = get_lab().library.decided(manifest.id)
     if decided and (not runs or decided[1] > runs[0].created):
         return decided[0]
-    if runs:
-        return runs[0].spec.split
-    stored = library.newest_split(manifest.id)
-    return stored.id if stored else None
+    return runs[0].spec.split if runs else None
 
 
 def known_data() -> str | None:
@@ -232,18 +235,17 @@ def known_data() -> str | None:
 
 def current_run(*, finished: bool = False) -> Run | None:
     """Return the chosen run; where none is chosen, the data set's newest (that has a report, if asked)."""
-    store = get_lab().store
     wanted = chosen("run")
     if wanted:
         try:
-            found = store.find(wanted)
+            found = get_lab().store.find(wanted)
         except UserError as error:
             choose(run=None)
             st.warning(escape(error), icon=":material/search_off:")
         else:
             choose(run=found.id)
             return found
-    known = [run for run in store.runs(manifest=known_data()) if run.result or not finished]
+    known = [run for run in chosen_runs(known_data()) if run.result or not finished]
     if known:
         choose(run=known[0].id)
     return known[0] if known else None

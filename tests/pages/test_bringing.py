@@ -179,8 +179,9 @@ def test_the_split_names_the_cause(empty: Study) -> None:
     assert "only one group" in at.error[0].value
 
 
-def test_a_split_that_was_made_is_taken_where_the_link_names_none(study: Study) -> None:
-    split = study.split(rule="image", seed=7)
+def test_a_split_that_was_decided_on_is_taken_where_the_link_names_none(study: Study) -> None:
+    split = study.library.decide(study.split(rule="image", seed=7))
+    study.split(rule="image", seed=8)  # a study's, on which nobody decided
     at = show("train/new_run.py", data=study.manifest.id)
     assert link_of(at, "split") == split.id
     assert "It is not yet decided" not in words(at)

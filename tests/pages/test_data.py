@@ -145,6 +145,18 @@ def test_from_a_contradiction_to_the_table_that_mends_it(empty: Study) -> None:
     assert widget(at.toggle, "Change labels").value
 
 
+@pytest.mark.parametrize("without", [0, 3])
+def test_images_without_a_label_are_counted(empty: Study, without: int) -> None:
+    candidates = [
+        Candidate(f"{n}.png", partial(png, picture(n)), None if n < without else "ab"[n % 2])
+        for n in range(12)
+    ]
+    manifest, _ = ingest(candidates, "Scans", empty.library)
+    facts = {each.label: each.value for each in show("study/data.py", data=manifest.id).metric}
+    assert facts["Images"] == "12"
+    assert facts.get("Without a label") == ("3" if without else None)
+
+
 def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> None:
     files = {f"{'ab'[n % 2]}/p{n // 3}_{n}.png": png(picture(n)) for n in range(12)}
     ingest(
@@ -157,6 +169,7 @@ def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> Non
     at.run()
     widget(at.selectbox, "Told by").set_value("The file name up to the first _ or -").run()
     assert "4 groups of 3 to 3 images" in words(at)
+    assert "These groups are kept as you see them here, names of persons too" in words(at)
     button(at, "Use these groups").click().run()
     changed = opened(empty, at)
     assert changed.groups == {"p0": 3, "p1": 3, "p2": 3, "p3": 3}

@@ -42,19 +42,19 @@ def _headline(subject: Subject) -> list[Block]:
 
 def _held_out(subject: Subject) -> str:
     split, test = subject.split, subject.test
+    lack = split.ungrouped(subject.manifest)
     kinds = {
         "image": "single images, drawn at random",
-        "group": "whole groups (such as patients or parts) that training never saw",
+        "group": split.held_out(subject.manifest),
         "domain": f"the domain {split.test_domain}, which training never saw",
         "given": "the test images named when the data set was brought",
         "transfer": f"a part of the images of {split.test_domain} that training never saw",
     }
-    units = f"{test['groups']} groups" if test.get("resampled") == "groups" else "single images"
+    grouped = test.get("resampled") == "groups"
+    units = split.units(subject.manifest, test["groups"]) if grouped else "single images"
     rest = f" Intervals are 95 % and treat {units} as independent." if test["n"] else ""
     rule, epoch = subject.result["selection_rule"], subject.result["best_epoch"]
-    return (
-        f"Held out: {kinds[split.rule]}. Chosen by {rule} (epoch {epoch} of {subject.result['epoch']}).{rest}"
-    )
+    return f"Held out: {kinds[split.rule]}. {lack and lack + ' '}Chosen by {rule} (epoch {epoch} of {subject.result['epoch']}).{rest}"
 
 
 def _purpose(subject: Subject) -> list[Block]:
@@ -234,7 +234,7 @@ def _data(subject: Subject) -> list[Block]:
     facts = [f"Images by domain: {domains}."] if domains else []
     if manifest.groups:
         facts.append(
-            f"{len(manifest.groups):,} groups; {receipt.groups_shared:,} of them on more than one side of the split."
+            f"{len(manifest.groups):,} group{'s' * (len(manifest.groups) != 1)}; {receipt.groups_shared:,} of them on more than one side of the split."
         )
     facts.append(
         f"{receipt.pixels_shared:,} identical and {receipt.near_duplicates:,} nearly identical pictures on more than one side."
@@ -264,7 +264,7 @@ def _limits(subject: Subject) -> list[Block]:
         found.append(f"Fewer than {FEW} test images: {', '.join(few)}. Their figures say little.")
     if test["n"] and test.get("resampled") == "groups" and test["groups"] < 10:
         found.append(
-            f"Only {test['groups']} groups were held out; with others the figures may be quite different."
+            f"Only {test['groups']} group{'s were' if test['groups'] > 1 else ' was'} held out; with others the figures may be quite different."
         )
     origin = "The labels came with the data set and were taken as true"
     by_hand = test["n"] and not subject.result["test"]["n"]

@@ -121,12 +121,6 @@ class Library:
         told = read_json(path)
         return told["split"], told["at"]
 
-    def newest_split(self, dataset: str) -> Split | None:
-        """Return the split of a data set that was made last; None where there is none."""
-        paths = [*(self.folder / dataset / "splits").glob("*.json")] if is_id(dataset) else []
-        newest = max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
-        return self.get_split(dataset, newest.stem) if newest else None
-
     def before(self, manifest: Manifest) -> Manifest | None:
         """Return the version a data set came from, where its images are read in the same way."""
         if manifest.parent is None or not (self.folder / manifest.parent / "manifest.json").exists():

@@ -15,6 +15,7 @@ import numpy as np
 from transfer_core.data.manifest import PARTS, TARGET_TRAIN, Manifest, Row
 from transfer_core.data.receipt import Receipt, make_receipt
 from transfer_core.data.split_causes import why_empty
+from transfer_core.data.ungrouped import names_groups, tell_held_out, tell_ungrouped
 from transfer_core.data.units import deal, find_units
 from transfer_core.errors import UserError
 
@@ -62,6 +63,19 @@ class Split:
         """Tell whether figures must treat groups as independent: all but where single images were drawn."""
         return self.rule != "image" and any(manifest.by_image[image].group for image in self.part("test"))
 
+    def ungrouped(self, manifest: Manifest) -> str:
+        """Return a sentence on the images that name no group where others do, "" where there are none such."""
+        return tell_ungrouped(manifest, self.assignment, dealt=self.rule not in ("domain", "given"))
+
+    def held_out(self, manifest: Manifest) -> str:
+        """Return in words what a split by group holds out: whole groups only where every image names one."""
+        return tell_held_out(manifest, self.assignment)
+
+    def units(self, manifest: Manifest, n: int) -> str:
+        """Return in words what `n` units of the test part are that figures treat as independent."""
+        alone = not all(manifest.by_image[image].group for image in self.part("test"))
+        return f"{n:,} groups and single images" if alone else f"{n:,} group{'s' * (n != 1)}"
+
     def free(self, manifest: Manifest) -> set[str]:
         """Return the images that no part has and that training may look at without a label.
 
@@ -98,9 +112,15 @@ def usual_rule(manifest: Manifest) -> tuple[Rule, str]:
     """Return the rule to split by where nobody chose one, and why: whatever is known to belong together stays together."""
     if {"train", "test"} <= {row.given for row in manifest.rows}:
         return "given", "the images came in train and test folders"
-    if manifest.groups:
-        return "group", f"{len(manifest.groups):,} groups are known, and none may be on both sides"
-    return "image", "no groups are known"
+    groups = {row.group for row in manifest.labelled if row.group}
+    if names_groups(manifest.labelled):
+        known = (
+            "1 group is known, and it may not"
+            if len(groups) == 1
+            else f"{len(groups):,} groups are known, and none may"
+        )
+        return "group", f"{known} be on both sides"
+    return "image", "fewer than half of the images name a group" if groups else "no groups are known"
 
 
 def make_split(

@@ -37,14 +37,15 @@ def group_runs(runs: Sequence[Run], tested: Callable[[Run], str]) -> list[Recipe
     """Return the recipes of runs, in the order of their first runs; names tell those apart that were tested alike.
 
     `tested` gives the same text for runs tested on the same images. The same seed on the same split again is no
-    further seed: it stands for itself.
+    further seed: it stands for itself. Runs that a study of the data started are none of somebody's own seeds.
     """
     groups: dict[tuple[str, str, int], list[Run]] = {}
     seen: Counter[tuple[str, str]] = Counter()
     for run in runs:
-        key = (recipe_key(run.spec), tested(run))
-        times = seen[(run.spec.id, tested(run))]
-        seen[(run.spec.id, tested(run))] += 1
+        key = (recipe_key(run.spec) + "of a study" * run.of_study, tested(run))
+        again = (f"{run.spec.id} {run.of_study}", tested(run))
+        times = seen[again]
+        seen[again] += 1
         groups.setdefault((*key, times), []).append(run)
     recipes = {key: Recipe(_shared_name(each), tuple(each)) for key, each in groups.items()}
     beside: dict[str, list[Recipe]] = {}

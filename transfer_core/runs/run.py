@@ -9,6 +9,7 @@ from typing import Any
 from transfer_core.training.spec import RunSpec
 
 ACTIVE = ("running", "stopping")
+STUDY = "optimism-"  # what the tokens of a study's runs begin with
 OVER = ("done", "stopped", "failed", "lost")
 
 
@@ -37,6 +38,7 @@ class Run:
     error: str | None
     best: float | None
     result: Mapping[str, Any] | None
+    of_study: bool = False  # a study of the data started it, to measure something, and nobody chose it
 
     @property
     def is_over(self) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from transfer_core.errors import UserError
 from transfer_core.files import plain_words
-from transfer_core.runs.run import ACTIVE, OVER, Run, Superseded
+from transfer_core.runs.run import ACTIVE, OVER, STUDY, Run, Superseded
 from transfer_core.training.events import Event, from_record, to_record
 from transfer_core.training.spec import RunSpec
 
@@ -305,6 +305,7 @@ def _explain(error: sqlite3.DatabaseError, path: Path) -> Exception:
 
 def _make_run(row: sqlite3.Row) -> Run:
     data = {key: row[key] for key in row.keys() if key != "token"}  # noqa: SIM118 - sqlite3.Row
+    data["of_study"] = row["token"].startswith(STUDY)
     data["spec"] = RunSpec.from_json(json.loads(row["spec"]))
     data["stop_requested"] = bool(row["stop_requested"])
     data["result"] = json.loads(row["result"]) if row["result"] else None
