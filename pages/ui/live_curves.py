@@ -101,6 +101,7 @@ def live_curves(
             "y": list(y),
             "name": escape(name, quote=False),  # plotly reads a little HTML in names
             "mode": "lines+markers" if len(x) < 60 else "lines",
+            "cliponaxis": False,  # or a curve at 100 % is cut in half
             "line": {
                 "color": colours[index % len(colours)],
                 "width": 2.5,

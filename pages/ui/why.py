@@ -134,7 +134,9 @@ def _similar(run: Run, report: Report, said: Said) -> None:
     agreeing, known = agreement(similar, said.label)
     if known:
         st.markdown(f"{agreeing} of {known} are labelled {escape(said.label)}, as is said of this one.")
-    for place, each in zip(st.columns(len(similar) or 1), similar, strict=False):
+    with st.container(key="wrap-gallery-similar"):
+        places = st.columns(len(similar) or 1)
+    for place, each in zip(places, similar, strict=False):
         path = picture(report.manifest.by_image[each.image])
         if path.exists():
             place.image(
