@@ -56,6 +56,15 @@ def complaints(page: Any) -> list[str]:
     ]
 
 
+def pictures_are_there(page: Any) -> None:
+    """Wait until all pictures are loaded: those of a page that is left before would be asked for in vain."""
+    settled(page)
+    pictures = page.locator("[data-testid=stImage] img")
+    pictures.first.wait_for()
+    loaded = "all => all.every(image => image.naturalWidth > 0)"
+    until(lambda: pictures.evaluate_all(loaded), "some pictures did not load")
+
+
 def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path, tmp_path: Path) -> None:
     page.goto(server.address)
     settled(page)
@@ -65,7 +74,7 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     page.get_by_text("Receipt").wait_for()
     press(page, "Continue to training")
     page.get_by_text("Summary").wait_for()
-    settled(page)
+    pictures_are_there(page)
     start = page.get_by_role("button", name="Start training")
     start.wait_for()
     # As fast as a nervous hand: all of them while the first is still being handled.
@@ -89,8 +98,7 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     cell = page.locator("[class*='st-key-cell-'] button:enabled").first
     cell.click()
     page.get_by_text("Back to the worst mistakes").first.wait_for()
-    first = page.locator("[data-testid=stImage] img").first
-    until(lambda: first.evaluate("image => image.naturalWidth") > 0, "the cell's images did not load")
+    pictures_are_there(page)
 
     press(page, "Predict new images")
     page.get_by_text("Drop images, a folder or a zip here").wait_for()
@@ -109,8 +117,10 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     page.set_input_files("input.dir", str(several))
     page.get_by_text("30 of 30 images").wait_for()
     page.get_by_text("1 file could not be read").wait_for()
+    pictures_are_there(page)
     page.reload()
     page.get_by_text("30 of 30 images").wait_for()
+    pictures_are_there(page)
     assert not list((server.home / "uploads").glob("*"))
     assert not list((server.home / "predictions").glob("*/upload"))
     assert hosts(page) == {"localhost"}
