@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import Check, finish
@@ -21,6 +23,8 @@ from transfer_core.data.split import make_split
 from transfer_core.evaluation.report import Report
 from transfer_core.runs.store import RunStore
 from transfer_core.training.rules import make_spec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 N, TESTED = 60_000, 50_000
 CLASSES = ("crack", "good", "scratch", "stain")
@@ -66,6 +70,21 @@ def make_run(home: Path) -> str:
     return run.id
 
 
+def note_headline() -> list[float]:
+    """Return a list that gets the time at which the Report page has shown its headline: its first content."""
+    from pages.ui import headline
+
+    shown: list[float] = []
+    show = headline.show_headline
+
+    def noted(*of: Any) -> None:
+        show(*of)
+        shown.append(time.perf_counter())
+
+    headline.show_headline = noted
+    return shown
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -89,7 +108,9 @@ def main() -> None:
 
         page.query_params["run"] = run
         page.switch_page("results/report.py")
+        began, shown = time.perf_counter(), note_headline()
         row = {"images": TESTED, "report, first, s": timed("report")}
+        row["report, headline, s"] = shown[0] - began
         row["report, again, s"] = timed("again")
         interactions = {
             "a cell": {"label": "crack", "said": "good"}, "a class": {"label": "good"},
@@ -104,9 +125,13 @@ def main() -> None:
         slider = next(each for each in page.slider if each.label.startswith("Sent to a person"))
         slider.set_value(0.6)
         row["decide, slider, s"] = timed("slider")
-    slowest = max(value for key, value in row.items() if key.endswith(", s") and "first" not in key)
+    slowest = max(
+        value
+        for key, value in row.items()
+        if key.endswith(", s") and "first" not in key and "headline" not in key
+    )
     checks = [
-        Check("report, first content, seconds", row["report, first, s"], 2.0, at_least=False),
+        Check("report, first content, seconds", row["report, headline, s"], 2.0, at_least=False),
         Check("slowest interaction, seconds", slowest, 1.0, at_least=False),
     ]
     finish("report", [row], checks)
