@@ -14,7 +14,7 @@ from transfer_core.bundle.subject import Subject
 from transfer_core.data.manifest import Row
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import make_cases
-from transfer_core.evaluation.metrics import make_metrics
+from transfer_core.evaluation.shares import share_of
 
 FEW = 20  # images of a class, below which no figure of it means much
 MANY = 25  # classes, from which a matrix is no longer read
@@ -145,8 +145,7 @@ def _share_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of a share of images [n]; whole groups are drawn where the split kept them apart."""
     groups = [row.group or row.image for row in rows] if subject.report.grouped else None
-    yes = np.ones(len(hits), dtype=np.int64)
-    return make_metrics(yes, hits.astype(np.int64), ("no", "yes"), groups).accuracy_ci
+    return share_of(hits, groups).interval
 
 
 def _decision(subject: Subject) -> list[Block]:

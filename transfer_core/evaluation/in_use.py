@@ -11,7 +11,7 @@ import numpy.typing as npt
 from transfer_core.evaluation.cases import Cases
 from transfer_core.evaluation.decision import Decision, Wishes
 from transfer_core.evaluation.draws import Interval
-from transfer_core.evaluation.metrics import make_metrics
+from transfer_core.evaluation.shares import share_of
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,8 @@ def measure(decision: Decision, cases: Cases, *, grouped: bool) -> InUse | None:
 def _right(hits: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_] | None) -> Right:
     if not len(hits):
         return Right(0, 0.0, (0.0, 1.0))
-    names = None if groups is None else groups.tolist()
-    found = make_metrics(np.ones(len(hits), np.int64), hits.astype(np.int64), ("no", "yes"), names)
-    return Right(len(hits), float(hits.mean()), found.accuracy_ci)
+    found = share_of(hits, None if groups is None else groups.tolist())
+    return Right(len(hits), float(hits.mean()), found.interval)
 
 
 def threshold(probability: float) -> str:

@@ -157,11 +157,9 @@ def make_metrics(
         )
         for index, name in enumerate(classes)
     )
-    kappa, least, units = (
-        _number(float(_kappa(confusion))),
-        min(holding, default=0),
-        count_units(unit),
-    )
+    # A figure over classes is no surer than the class that fewest groups hold.
+    least, units = min(holding, default=0), count_units(unit)
+    kappa = _number(float(_kappa(confusion)))
     accuracies = [np.trace(each, axis1=-2, axis2=-1) / np.maximum(each.sum((-2, -1)), 1) for each in drawn]
     return Metrics(
         n=n,
