@@ -28,6 +28,7 @@ R = TypeVar("R")
 MANY = 100  # pieces of work from which starting processes pays
 MOST = 8  # processes: beyond, the disk is what one waits for
 CHUNK = 16  # pieces that a process is given at once, so that it need not wait for its next
+TELL = 0.1  # seconds: answers that come faster are told together, because each wakes the one who asked
 PATIENCE = 120.0  # seconds for one piece; the largest image that is let in takes a tenth of that
 
 
@@ -89,15 +90,21 @@ class Crew:
     def _do(self, work: Callable[[T], R], things: Sequence[T], died: Callable[[T], R]) -> list[R]:
         """Return what becomes of things, in one process, or in the next where that one dies."""
         done: list[R] = []
+        singly = (
+            False  # whoever died had perhaps done more than it had told, so it is not known of which piece
+        )
         while rest := things[len(done) :]:
-            request = pickle.dumps((work, rest), pickle.HIGHEST_PROTOCOL)
+            asked = rest[:1] if singly else rest
+            request = pickle.dumps((work, asked), pickle.HIGHEST_PROTOCOL)
             process = self._idle.pop() if self._idle else self._start()
             try:
-                done += self._ask(process, request, len(rest))
+                done += self._ask(process, request, len(asked))
             except DiedError as end:
                 process.kill()
                 done += end.done
-                done.append(died(things[len(done)]))
+                if len(asked) == 1:
+                    done.append(died(asked[0]))
+                singly = len(asked) > 1
             else:
                 self._idle.append(process)
         return done
@@ -161,9 +168,13 @@ def serve() -> None:
     with suppress(EOFError):
         while True:
             work, things = pickle.load(requests)
+            told = time.monotonic()
             for answer in _answers(work, things):
                 pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-                answers.flush()
+                if time.monotonic() - told > TELL:
+                    answers.flush()
+                    told = time.monotonic()
+            answers.flush()
 
 
 def _answers(work: Callable[[Any], Any], things: Sequence[Any]) -> Iterator[Any]:

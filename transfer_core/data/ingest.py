@@ -280,6 +280,8 @@ def _why_once(best: Row, other: Row, kept: Row) -> str:
 
 def _merged(same: Sequence[Row]) -> Row:
     """Return the first of several rows of one image, with what only the others say."""
+    if len(same) == 1:
+        return same[0]
 
     def first(name: str) -> str | None:
         return next((value for row in same if (value := getattr(row, name)) is not None), None)

@@ -73,7 +73,8 @@ def _folder_entries(folder: Path) -> tuple[list[Entry], list[Problem]]:
 
 def _empty_folders(folders: Iterable[str], files: Iterable[str]) -> list[Problem]:
     """Tell of folders in which there is nothing at all: a class of which the images were forgotten."""
-    above = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
+    holding = map(PurePosixPath, {name.rpartition("/")[0] for name in files})
+    above = {each.as_posix() for folder in holding for each in (folder, *folder.parents)}
     empty = [name.rstrip("/") for name in folders if name.rstrip("/") not in above]
     text = "the folder is empty: 0 images"
     return [
