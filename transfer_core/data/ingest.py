@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from PIL import Image
 
@@ -17,9 +19,12 @@ from transfer_core.data.keep import Kept, keep
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem, Reading, Row
 from transfer_core.errors import UserError
+from transfer_core.files import sync_all
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 CLASS_KINDS = ("one-class", "no-labels", "small-class", "similar-classes", "no-domain", "no-group")
+BATCH = 2000  # images that go to the disk together
 MIN_EDGE = 16  # pixels; anything smaller holds nothing a backbone could see
 
 
@@ -73,9 +78,8 @@ def ingest(
     rows: list[Row] = []
     waiting: list[_Waiting] = []
     with Crew(len(candidates)) as crew:
-        for number, results in enumerate(
-            crew.each(partial(take, library, reading), candidates, _lost), start=1
-        ):
+        taken = crew.each(partial(take, library, reading), candidates, _lost)
+        for number, results in enumerate(_to_disk(taken), start=1):
             for result in results:
                 place = {Row: rows, _Waiting: waiting}.get(type(result), found)
                 place.append(result)  # type: ignore[attr-defined]
@@ -134,6 +138,15 @@ class _Waiting:
     candidate: Candidate
     image: str
     range: tuple[float, float] | None
+
+
+def _to_disk(taken: Iterable[T]) -> Iterator[T]:
+    """Yield what comes, and meanwhile bring to the disk what was stored, so that the end need not wait for all of it."""
+    with ThreadPoolExecutor(1) as disk:
+        for number, each in enumerate(taken, start=1):
+            yield each
+            if number % BATCH == 0:
+                disk.submit(sync_all)
 
 
 def _lost(candidate: Candidate) -> Sequence[Row | _Waiting | Problem]:

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -64,9 +64,9 @@ class Library:
         with FileLock(self.folder / "names.lock"):  # or two that arrive at once take the same name
             known = read_json(folder / "about.json") if (folder / "about.json").exists() else None
             if known:
-                manifest = replace(self.get(manifest.id), name=known["name"])
+                manifest = self.get(manifest.id).named(known["name"])
             else:
-                manifest = replace(manifest, name=self._free_name(manifest.name))
+                manifest = manifest.named(self._free_name(manifest.name))
                 write_json(folder / "manifest.json", manifest.to_json())
             known = known or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
             about = {
@@ -89,7 +89,7 @@ class Library:
         """
         before = self.about(manifest.parent or "")
         pattern = before.group_pattern if group_pattern is None else group_pattern
-        named = replace(manifest, name=self.version_name(before.id))
+        named = manifest.named(self.version_name(before.id))
         return self.add(named, before.problems, note, pattern)
 
     def _free_name(self, name: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -94,6 +94,12 @@ class Manifest:
         rows = sorted(json.dumps(row.to_json(), sort_keys=True) for row in self.rows)
         content = json.dumps([self.classes, self.reading.identity, rows])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def named(self, name: str) -> Manifest:
+        """Return the same images under another name."""
+        other = replace(self, name=name)
+        other.__dict__["id"] = self.id  # the name is no part of it, and it takes long with many images
+        return other
 
     @cached_property
     def by_image(self) -> dict[str, Row]:
