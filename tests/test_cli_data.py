@@ -47,6 +47,19 @@ def test_labels_from_a_table(home, capsys, flat):
     }  # fmt: skip
 
 
+def test_patients_and_devices_are_told_by_the_names_of_their_columns(home, capsys, flat, german):
+    _, answer = ask(capsys, "ingest", flat, "--labels", german)
+    assert (answer["columns"]["group"], answer["columns"]["domain"], answer["groups"]) == (
+        "Patient",
+        "Gerät",
+        6,
+    )
+    _, answer = ask(capsys, "ingest", flat, "--labels", german, "--group-column", "", "--domain-column", "")
+    assert (answer["columns"]["group"], answer["columns"]["domain"]) == (None, None)
+    _, answer = ask(capsys, "ingest", flat, "--labels", german, "--group-from-path", r"(p\d+)_")
+    assert (answer["columns"]["group"], answer["groups"]) == (None, 4)
+
+
 def test_images_without_a_label_are_counted(home, capsys, flat, pictures):
     table = flat.parent / "labels.tsv"  # knows eleven of twelve
     _, answer = ask(capsys, "ingest", flat, "--labels", table)

@@ -134,9 +134,7 @@ def _with_labels(
     candidates: list[Candidate], options: argparse.Namespace, path: Path
 ) -> tuple[list[Candidate], list[Problem], Columns]:
     from transfer_core.data.label_table import (
-        Columns,
-        guess_label,
-        guess_path,
+        guess_columns,
         lay_over,
         read_table,
         settle,
@@ -144,17 +142,20 @@ def _with_labels(
 
     with plain_words(path):
         table = read_table(path.read_bytes(), path.name)
-    given = (options.path_column, options.label_column, options.domain_column, options.group_column)
-    extra = tuple(options.extra_column) if options.extra_column else None
-    taken = {each for each in (*given, *(extra or ())) if each}
-    for name in taken:
-        table.column(name)
-    path_column = options.path_column or guess_path(table, candidates, taken)
+    group = "" if options.group_from_path and options.group_column is None else options.group_column
     try:
-        label_column = options.label_column or guess_label(table, {path_column, *taken})
+        columns = guess_columns(
+            table,
+            candidates,
+            path=options.path_column,
+            label=options.label_column,
+            domain=options.domain_column,
+            group=group,
+            extra=tuple(options.extra_column) if options.extra_column else None,
+        )
     except UserError as error:
-        raise UserError(f"{error} (--label-column NAME)", error.kind) from None
-    columns = Columns(path_column, label_column, options.domain_column, options.group_column, extra)
+        more = " (--label-column NAME)" if error.kind == "unclear-column" else ""
+        raise UserError(f"{error}{more}", error.kind) from None
     columns = settle(table, columns)
     return *lay_over(table, columns, candidates), columns
 

@@ -38,8 +38,16 @@ def make_parser() -> argparse.ArgumentParser:
     ingest.add_argument(
         "--label-column", metavar="NAME", help="its column of classes; found out if not given"
     )
-    ingest.add_argument("--domain-column", metavar="NAME", help="its column of sites or devices")
-    ingest.add_argument("--group-column", metavar="NAME", help="its column of patients or parts")
+    ingest.add_argument(
+        "--domain-column",
+        metavar="NAME",
+        help="its column of sites or devices; found out by its name if not given, '' for none",
+    )
+    ingest.add_argument(
+        "--group-column",
+        metavar="NAME",
+        help="its column of patients or parts; found out by its name if not given, '' for none",
+    )
     ingest.add_argument(
         "--extra-column",
         metavar="NAME",

@@ -78,9 +78,10 @@ def test_a_column_that_is_given_as_something_else_is_never_the_class() -> None:
     cells = "\n".join(f"{n}.png;{'xy'[n % 2]};p{n};{'AB'[n // 4]};{'gh'[n // 4]}" for n in range(8))
     found = table(f"Datei;Wert;Patient;Name;Gerät\n{cells}")
     brought = files(*(f"{n}.png" for n in range(8)))
-    assert guess_columns(found, brought, {"Patient", "Gerät"}).label == "Wert"
+    guessed = guess_columns(found, brought)
+    assert (guessed.label, guessed.domain, guessed.group) == ("Wert", "Gerät", "Patient")
     with pytest.raises(UserError, match="Wert, Gerät could") as refused:
-        guess_columns(found, brought, {"Patient"})
+        guess_columns(found, brought, domain="")
     assert refused.value.kind == "unclear-column"
     with pytest.raises(UserError, match="Gerät is given twice"):
         lay_over(found, Columns("Datei", "Gerät", domain="Gerät"), brought)

@@ -98,13 +98,28 @@ def read_table(data: bytes, name: str = "the table") -> Table:
     return Table(columns, cells, encoding, delimiter)
 
 
-def guess_columns(table: Table, candidates: Sequence[Candidate], taken: Collection[str] = ()) -> Columns:
-    """Return the column that names the files, and the one most like a label; none that is `taken` for something else.
+def guess_columns(
+    table: Table,
+    candidates: Sequence[Candidate],
+    *,
+    path: str | None = None,
+    label: str | None = None,
+    domain: str | None = None,
+    group: str | None = None,
+    extra: tuple[str, ...] | None = None,
+) -> Columns:
+    """Return what each column means: as it is given ("" for none), else as its name and cells say.
 
-    UserError where there is none, or where several could be meant.
+    UserError where a given one is not there, none names the files, or several could name the classes.
     """
-    path = guess_path(table, candidates, taken)
-    return Columns(path, guess_label(table, {path, *taken}))
+    taken = {each for each in (path, label, domain, group, *(extra or ())) if each}
+    for name in taken:
+        table.column(name)
+    path = path or guess_path(table, candidates, taken)
+    group = guess_group(table, {path, *taken}) if group is None else group
+    domain = guess_domain(table, {path, group or "", *taken}) if domain is None else domain
+    label = label or guess_label(table, {path, group or "", domain or "", *taken})
+    return Columns(path, label, domain or None, group or None, extra)
 
 
 def guess_path(table: Table, candidates: Sequence[Candidate], taken: Collection[str] = ()) -> str:
