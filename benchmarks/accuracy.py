@@ -113,6 +113,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=RECIPES)
     parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "transfer-lab-benchmark")
+    parser.add_argument(
+        "--only", help="run this split alone, such as image-1, and end: several may run side by side"
+    )
     options = parser.parse_args()
     library = Library(options.home)
     manifest, _ = add_solar_cells(library)
@@ -123,6 +126,8 @@ def main() -> None:
     done = Rows(f"accuracy-{options.what}")
     rows = []
     for rule, seed in matrix:
+        if options.only not in (None, f"{rule}-{seed}"):
+            continue
         split = library.add_split(make_split(manifest, rule, fractions=FRACTIONS, seed=seed))
 
         def measure(rule: str = rule, seed: int = seed, split: Split = split) -> Row:
@@ -134,6 +139,8 @@ def main() -> None:
         key = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"}).id
         rows.append(done.get(key, measure))
         print(rows[-1], flush=True)
+    if options.only:
+        return
     by_image = [row for row in rows if row["rule"] == "image"]
     mean = statistics.mean(row["accuracy"] for row in by_image)
     if probe:

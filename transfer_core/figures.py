@@ -7,6 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+GREY = "#7d8c91"  # readable on light and on dark
+NO_LABEL = "unlabelled"
 PART_NAMES = {
     "train": "Training",
     "val": "Validation",
@@ -21,12 +23,19 @@ def class_bars(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, st
     return _stacked(list(counts), series, colours, "Images per class")
 
 
-def split_bars(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
-    """Images per part, stacked by class."""
+def split_bars(
+    counts: Mapping[str, Mapping[str, int]],
+    colours: Mapping[str, str],
+    unlabelled: Mapping[str, int] | None = None,
+) -> go.Figure:
+    """Images per part, stacked by class; those without a label at the end, in grey."""
     parts = [part for part in PART_NAMES if part in counts]
-    names = [f"{PART_NAMES[part]} ({sum(counts[part].values()):,})" for part in parts]
+    bare = unlabelled or {}
+    names = [f"{PART_NAMES[part]} ({sum(counts[part].values()) + bare.get(part, 0):,})" for part in parts]
     series = {name: [counts[part][name] for part in parts] for name in colours}
-    return _stacked(names, series, colours, "How the images are divided")
+    if bare:
+        series |= {NO_LABEL: [bare.get(part, 0) for part in parts]}
+    return _stacked(names, series, {**colours, NO_LABEL: GREY}, "How the images are divided")
 
 
 def _stacked(

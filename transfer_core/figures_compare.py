@@ -8,10 +8,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from transfer_core.figures import plain
+from transfer_core.figures import GREY, plain
 
 MARGIN = {"l": 8, "r": 8, "t": 48, "b": 36}
-GREY = "#7d8c91"  # readable on light and on dark
 LONGEST = 60  # letters of a name in a title
 FOLD = 36  # letters of a line beside a row
 

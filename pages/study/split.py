@@ -113,7 +113,8 @@ from transfer_core.figures import split_bars  # noqa: E402 - plotly is slow to i
 
 receipt = split.receipt
 with right:
-    chart = split_bars(receipt.counts, class_colours(manifest.classes))
+    unlabelled = split.unlabelled(manifest)
+    chart = split_bars(receipt.counts, class_colours(manifest.classes), unlabelled)
     st.plotly_chart(chart, config={"displayModeBar": False}, alt="Images per part and class")
     with st.container(border=True):
         st.markdown("**Receipt**")
@@ -144,8 +145,17 @@ with right:
             name for name in manifest.classes if not split.new_classes or receipt.counts[TARGET_TRAIN][name]
         ]
         fewest = min((n for name in asked if (n := receipt.counts["test"][name])), default=0)
+        measured = {
+            part: each for part, each in receipt.counts.items() if part != "test" or any(each.values())
+        }
+        if "test" not in measured:
+            st.info(
+                f"None of the {plural(unlabelled['test'], 'image')} kept for the test has a label. Training goes without; how well "
+                f"it does on {escape(domain)} can be measured once some have one: the report offers to label a few.",
+                icon=":material/help:",
+            )
         if not split.new_classes:
-            for sentence in why_without(asked, manifest, receipt.counts, rule, split.alike)[:MOST]:
+            for sentence in why_without(asked, manifest, measured, rule, split.alike)[:MOST]:
                 st.warning(escape(sentence), icon=":material/warning:")
         if 0 < fewest < FEW:  # of a class without any, the sentence above speaks
             st.markdown(

@@ -67,12 +67,16 @@ def _own_knobs(strategy: str, manifest: Manifest, split: Split) -> list[Knob]:
     """Return the settings of a strategy that mean something here; the second question among the labels there are."""
     knobs = list(get_knobs(get_strategy(strategy)))
     possible = further_labels(manifest) if not split.new_classes else []
+    # First what has to be said before it can start.
     first = [
         replace(each, choices=tuple(possible))
         for each in knobs
         if each.name == "auxiliary" and len(possible) > 1
     ]
-    hidden = {"auxiliary", *(() if split.rule == "transfer" else ("target_labels",))}
+    first += [each for each in knobs if each.name == "target_labels" and split.new_classes]
+    hidden = {"auxiliary", *(each.name for each in first)}
+    if split.rule != "transfer":
+        hidden.add("target_labels")
     return first + [each for each in knobs if each.name not in hidden]
 
 

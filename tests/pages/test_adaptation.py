@@ -98,6 +98,9 @@ def test_a_target_without_labels_is_said_to_be_unmeasurable(study: Study) -> Non
     at = show("results/report.py", run=run.id)
     for page in PAGES:
         show(page, at=at, data=run.manifest, split=run.spec.split, run=run.id)
+        if page == "study/split.py":
+            assert "None of the" in words(at)
+            assert "another seed may help" not in words(at)
         if page == "results/report.py":
             assert "Cannot be measured" in words(at)
             assert "Label 10 of them" in words(at)

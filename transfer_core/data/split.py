@@ -59,6 +59,11 @@ class Split:
         )
         return sorted(other - own)
 
+    def unlabelled(self, manifest: Manifest) -> dict[str, int]:
+        """Return how many images of each part have no label; without the parts where all have one."""
+        bare = {row.image for row in manifest.rows if row.label is None}
+        return dict(Counter(part for image, part in self.assignment.items() if image in bare))
+
     def keeps_groups(self, manifest: Manifest) -> bool:
         """Tell whether figures must treat groups as independent: all but where single images were drawn."""
         return self.rule != "image" and any(manifest.by_image[image].group for image in self.part("test"))

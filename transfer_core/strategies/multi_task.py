@@ -42,8 +42,8 @@ class MultiTask(Tuning):
     )  # fmt: skip
     weight: float = knob(0.5, "Weight of the second question", "How much it counts.", low=0, high=100)
     target_labels: int = knob(
-        0, "Labelled target images", "How many per class may be used where there is a target domain; 0: none.",
-        unit="images", low=0, high=10_000,
+        0, "Labelled target images", "How many may be used where there is a target domain; 0: none.",
+        unit="per class", low=0, high=10_000,
     )  # fmt: skip
 
     def prepare(self, model: Classifier, task: Task) -> None:

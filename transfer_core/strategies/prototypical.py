@@ -35,8 +35,8 @@ class Prototypical(Strategy):
 
     normalise: bool = knob(True, "Centre and scale features", "Compares directions rather than lengths.")
     target_labels: int = knob(
-        0, "Labelled target images", "How many per class may be used where there is a target domain; 0: none.",
-        unit="images", low=0, high=10_000,
+        0, "Labelled target images", "How many may be used where there is a target domain; 0: none.",
+        unit="per class", low=0, high=10_000,
     )  # fmt: skip
     shots: int = knob(
         0, "Examples per class", "Uses this many training images of each class; 0: all.",
