@@ -25,6 +25,8 @@ def report(options: argparse.Namespace) -> Answer:
 
 
 def _lines(name: str, found: dict[str, Any]) -> list[str]:
+    from transfer_core.evaluation.chance import no_better_than_guessing
+
     test = found["test"]
     if not test["n"]:
         return [name, "cannot be measured: the unseen images have no labels"]
@@ -36,6 +38,8 @@ def _lines(name: str, found: dict[str, Any]) -> list[str]:
             for key in ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
         ),
     ]
+    if guessed := no_better_than_guessing(test):
+        lines.append(guessed)
     if in_use := found["in_use"]:
         lines.append(_with_decision(in_use))
     for each in test["per_class"]:

@@ -13,6 +13,7 @@ from pages.ui.state import get_lab
 from pages.ui.text import escape, interval, percent, plural
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
+from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.runs.run import Run
 
 FEW = 20  # images of a class, below which no figure of it means much
@@ -65,6 +66,8 @@ def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> Non
             "good for new groups. A split by group tells.",
             icon=":material/info:",
         )
+    if guessed := no_better_than_guessing(test):
+        st.warning(guessed, icon=":material/warning:")
     weakest = min((each for each in test["per_class"] if each["support"]), key=lambda each: each["recall"])
     few = [
         f"{escape(each['class'])} ({each['support']})" for each in test["per_class"] if each["support"] < FEW

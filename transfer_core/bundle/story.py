@@ -14,6 +14,7 @@ from transfer_core.bundle.subject import Subject
 from transfer_core.data.manifest import Row
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import make_cases
+from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.evaluation.shares import share_of
 
 FEW = 20  # images of a class, below which no figure of it means much
@@ -87,6 +88,8 @@ def _figures(subject: Subject) -> list[Block]:
             [(name, percent(test[key]), _ends(test[f"{key}_ci"]), f"{test['n']:,}") for name, key in rows],
         )
     )
+    if guessed := no_better_than_guessing(test):
+        blocks.append(Text(guessed, warning=True))
     blocks.append(Picture(draw_intervals(test["per_class"]), "How much of each class is found"))
     blocks.append(
         Table(
