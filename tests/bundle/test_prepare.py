@@ -67,6 +67,9 @@ def test_what_it_cannot_read_as_training_did_it_refuses(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "deep.tif", deep, photometric="rgb")
     with pytest.raises((ValueError, OSError)):
         prepare(tmp_path / "deep.tif", how(Reading()))
+    tifffile.imwrite(tmp_path / "dim.tif", deep[..., 0] >> 4, photometric="minisblack")
+    with pytest.raises(ValueError, match="nothing tells black from white"):
+        prepare(tmp_path / "dim.tif", how(Reading()))
     np.save(tmp_path / "pixels.npy", np.zeros((2, 3, 16, 16), np.uint8))
     with pytest.raises(ValueError, match="expected uint8"):
         read(tmp_path / "pixels.npy", how(Reading()))

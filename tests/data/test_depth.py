@@ -138,6 +138,15 @@ def test_floats_without_a_range_are_refused_and_not_guessed() -> None:
     assert refused.value.kind == "depth"
 
 
+def test_a_model_of_8_bits_takes_16_that_are_used_and_does_not_guess_at_fewer() -> None:
+    eight = np.arange(256, dtype="u1").reshape(16, 16)
+    assert np.array_equal(np.asarray(decode(tiff(eight.astype("u2") * 257), Reading()))[..., 0], eight)
+    for bits in (10, 12, 14):
+        with pytest.raises(UserError) as refused:
+            decode(tiff(eight.astype("u2") << (bits - 8)), Reading())
+        assert refused.value.kind == "depth"
+
+
 def test_a_16_bit_scan_is_not_said_to_have_32_bits() -> None:
     from pydicom.data import get_testdata_file
 

@@ -21,6 +21,9 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]
 HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-4  # of a probability
+FULL = (
+    2**14
+)  # an image of 16 bits that reaches this value uses them; 12 bits of a sensor in them would be nearly black
 INT8_TOLERANCE = 0.02  # integer arithmetic differs a little between processors
 
 
@@ -128,7 +131,7 @@ def _to_rgb(image: Any, reading: dict[str, Any]) -> Any:
 
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        if reading["low"] is None and image.mode in ("I", "F"):
+        if reading["low"] is None and (image.mode in ("I", "F") or values.max() < FULL):
             raise ValueError("the model's images had 8 bits, so nothing tells black from white in this one")
         low, high = (0.0, 65535.0) if reading["low"] is None else (reading["low"], reading["high"])
         values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)

@@ -25,6 +25,7 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 OUTSIDE = 0.1  # percent of an image's pixels that may lie beyond black, and as many beyond white
 MAX_PIXELS = 50_000_000  # 150 MB as RGB; beyond that decoding one image can exhaust a small machine
 MAX_SERIES = 4 * MAX_PIXELS  # pixels of all frames of one file, which are in memory together
+FULL = 2**14  # an image that reaches this value uses its 16 bits
 MARK = "transfer-lab"  # in the description of files that we wrote ourselves
 
 
@@ -101,7 +102,8 @@ def _black_and_white(image: Values, reading: Reading) -> tuple[float, float]:
         return image.window
     if reading.low is not None and reading.high is not None:
         return reading.low, reading.high
-    if image.values.dtype == np.uint16:  # what sets of before were read with, and what one of 8 bits means
+    # Sixteen bits that are used mean what 8 bits mean; 10 to 14 of a sensor in them would be nearly black.
+    if image.values.dtype == np.uint16 and image.values.max(initial=0) >= FULL:
         return 0.0, 65535.0
     message = (
         "the model was trained on images of 8 bits and this one has more, so its black and white would be guessed; "
