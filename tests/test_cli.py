@@ -254,6 +254,17 @@ def test_it_ends_quietly_where_nobody_reads_on(home):
         own.stderr.close()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_said_in_one_sentence(home):
+    with Path("/dev/full").open("w") as full:
+        own = subprocess.run(
+            [sys.executable, "-m", "transfer_core", "runs", "--json"], stdout=full, stderr=subprocess.PIPE
+        )
+    assert own.returncode == 1
+    assert own.stderr.startswith(b"The disk is full")
+    assert own.stderr.count(b"\n") == 1
+
+
 def test_the_module_is_the_command(home):
     command = [sys.executable, "-m", "transfer_core", "runs", "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)

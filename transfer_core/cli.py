@@ -8,6 +8,7 @@ arguments or data, 130 interrupted, 141 nobody reads what it says.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -31,10 +32,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(argv)
         sys.stdout.flush()  # here, where it can still be told that nobody reads on
     except BrokenPipeError:
-        # Python flushes once more at its end, which must not fail (Python documentation, note on SIGPIPE).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return NOBODY_READS
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _close_stdout()
+        print(
+            "The disk is full, or that to which the answer goes: make room and run it again.", file=sys.stderr
+        )
+        return 1
     return code
+
+
+def _close_stdout() -> None:
+    """Let nothing more be written: Python flushes once more at its end, which must not fail (its note on SIGPIPE)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: Sequence[str] | None) -> int:
