@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.certainty import show_calibration, show_sets
+from pages.ui.charts import show_chart
 from pages.ui.in_use import in_use_words
 from pages.ui.parts import class_colours, finished_run, missing, title
 from pages.ui.state import get_lab, get_report, get_split, get_validation
@@ -132,9 +133,7 @@ with left:
         threshold,
         tried="in use" if threshold == kept.thresholds.get(watched) else "tried",
     )
-    st.plotly_chart(
-        curves, config={"displayModeBar": False}, alt="Misses and false alarms against the threshold"
-    )
+    show_chart(curves, alt="Misses and false alarms against the threshold")
     st.caption(
         f"Of 1,000 validation images, before any goes to a person; {escape(watched)} against all others."
     )
@@ -145,9 +144,7 @@ with right:
     curve = referral_curve(
         share, accuracy, found.referred.count / len(truth), tried="in use" if wishes == kept else "tried"
     )
-    st.plotly_chart(
-        curve, config={"displayModeBar": False}, alt="Accuracy of the rest against the share sent to a person"
-    )
+    show_chart(curve, alt="Accuracy of the rest against the share sent to a person")
     st.caption("The least sure go first. On validation images.")
 show_calibration(run.id, before, probabilities, truth, cases)
 show_sets(before, calibrated, cases, grouped=report.grouped)

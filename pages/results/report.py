@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui.adaptation import show_verdict
 from pages.ui.by_part import show_parts
 from pages.ui.cells import MOST, confusion_buttons
+from pages.ui.charts import show_chart
 from pages.ui.data_studies import show_data_studies
 from pages.ui.headline import show_cards, show_headline, show_notes
 from pages.ui.in_use import with_decision
@@ -108,7 +109,7 @@ with right:
     if len(classes) <= MOST:
         confusion_buttons(test["confusion"], classes, run.id)
     else:
-        st.plotly_chart(confusion(test["confusion"], classes), alt="Confusion matrix")
+        show_chart(confusion(test["confusion"], classes), alt="Confusion matrix")
         a, b, c = st.columns([2, 2, 1], vertical_alignment="bottom")
         is_class, said_class = a.selectbox("is", classes), b.selectbox("said", classes, index=1)
         c.button("Open", on_click=open_images, args=(run.id,), kwargs={"label": is_class, "said": said_class})

@@ -5,6 +5,7 @@ from datetime import datetime
 import streamlit as st
 
 from pages.ui.bring import ask_table, bring_files, waiting_upload
+from pages.ui.charts import show_chart
 from pages.ui.grey import show_grey_range
 from pages.ui.groups import ask_groups
 from pages.ui.health import show_health
@@ -65,9 +66,8 @@ from transfer_core.figures import class_bars  # noqa: E402 - plotly is slow to i
 
 colours = class_colours(manifest.classes)
 if manifest.classes:
-    st.plotly_chart(
+    show_chart(
         class_bars(manifest.class_counts_by_domain(), colours),
-        config={"displayModeBar": False},
         alt="Images per class and domain",
     )
 

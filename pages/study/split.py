@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.ui.charts import show_chart
 from pages.ui.optimism import show_optimism
 from pages.ui.parts import missing, title
 from pages.ui.state import choose, current_data, current_split, draw_split, get_lab, go
@@ -115,7 +116,7 @@ receipt = split.receipt
 with right:
     unlabelled = split.unlabelled(manifest)
     chart = split_bars(receipt.counts, class_colours(manifest.classes), unlabelled)
-    st.plotly_chart(chart, config={"displayModeBar": False}, alt="Images per part and class")
+    show_chart(chart, alt="Images per part and class")
     with st.container(border=True):
         st.markdown("**Receipt**")
         sides = "on both sides"

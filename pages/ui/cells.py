@@ -22,20 +22,21 @@ def confusion_buttons(matrix: Sequence[Sequence[int]], classes: Sequence[str], k
         else None
     )
     st.html(_shades(matrix, key, marked))
-    head = st.columns([2] + [1] * len(classes), vertical_alignment="bottom")
-    head[0].caption("is ↓  said →")
-    for column, name in zip(head[1:], classes, strict=True):
-        column.markdown(f"**{escape(name)}**")
-    for true, row in enumerate(matrix):
-        places = st.columns([2] + [1] * len(classes), vertical_alignment="center")
-        places[0].markdown(f"**{escape(classes[true])}**")
-        for said, count in enumerate(row):
-            with places[said + 1], st.container(key=f"cell-{key}-{true}-{said}"):
-                about = f"is {classes[true]}, said {classes[said]}"
-                st.button(
-                    f"{count:,}", key=f"open-{key}-{true}-{said}", width="stretch", help=escape(about), disabled=not count,
-                    on_click=open_images, args=(key,), kwargs={"label": classes[true], "said": classes[said]},
-                )  # fmt: skip
+    with st.container(key=f"matrix-{key}"):
+        head = st.columns([2] + [1] * len(classes), vertical_alignment="bottom")
+        head[0].caption("is ↓  said →")
+        for column, name in zip(head[1:], classes, strict=True):
+            column.markdown(f"**{escape(name)}**")
+        for true, row in enumerate(matrix):
+            places = st.columns([2] + [1] * len(classes), vertical_alignment="center")
+            places[0].markdown(f"**{escape(classes[true])}**")
+            for said, count in enumerate(row):
+                with places[said + 1], st.container(key=f"cell-{key}-{true}-{said}"):
+                    about = f"is {classes[true]}, said {classes[said]}"
+                    st.button(
+                        f"{count:,}", key=f"open-{key}-{true}-{said}", width="stretch", help=escape(about), disabled=not count,
+                        on_click=open_images, args=(key,), kwargs={"label": classes[true], "said": classes[said]},
+                    )  # fmt: skip
 
 
 def _shades(matrix: Sequence[Sequence[int]], key: str, opened: tuple[int, int] | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from pages.ui.charts import show_chart
 from pages.ui.text import escape, interval, percent, plural
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import Cases, Numbers
@@ -38,8 +39,8 @@ def show_calibration(
             f"Mean gap between sureness and truth (expected calibration error) on {plural(len(labels), f'{kind} image')}: "
             f"**{100 * before.error:.1f}** points as trained, **{100 * after.error:.1f}** points calibrated."
         )
-        st.plotly_chart(
-            reliability_diagram(before, after), config={"displayModeBar": False},
+        show_chart(
+            reliability_diagram(before, after),
             alt="Accuracy against confidence, before and after calibration",
         )  # fmt: skip
 

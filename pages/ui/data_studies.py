@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.charts import show_chart
 from pages.ui.feature_map import fill_pretrained
 from pages.ui.images import label_table
 from pages.ui.state import get_helper, get_lab, get_manifest
@@ -87,9 +88,8 @@ def _show_curve(run: Run) -> None:
         return
     from transfer_core.figures import learning_curve  # plotly is slow to import
 
-    st.plotly_chart(
+    show_chart(
         learning_curve(found["sizes"], found["mean"], found["lowest"], found["highest"], found["ahead"]),
-        config={"displayModeBar": False},
         alt="Accuracy of a probe against the number of labelled images",
     )
     ahead = found["ahead"]

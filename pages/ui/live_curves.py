@@ -25,12 +25,17 @@ export default async function (component) {
   const { data, parentElement } = component;
   let box = parentElement.querySelector('.curves');
   if (!box) {
+    const head = document.createElement('div');  // text wraps on a narrow screen, a title inside the chart does not
+    head.className = 'curves-title';
+    head.style.fontWeight = 600;
+    parentElement.appendChild(head);
     box = document.createElement('div');
     box.className = 'curves';
     box.style.height = data.height + 'px';
     box.setAttribute('role', 'img');
     parentElement.appendChild(box);
   }
+  parentElement.querySelector('.curves-title').textContent = data.title;
   box.setAttribute('aria-label', data.alt);
   try { await load(); } catch { return; }
   const style = getComputedStyle(parentElement.host || parentElement);
@@ -42,8 +47,7 @@ export default async function (component) {
     uirevision: data.revision, autosize: true, height: data.height,
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
     font: { family: css('--st-font', 'sans-serif'), color: text, size: 13 },
-    margin: { l: 48, r: 12, t: 64, b: 40 }, hovermode: 'x unified',
-    title: { text: data.title, x: 0, xanchor: 'left', y: 0.98, yanchor: 'top', font: { size: 15 } },
+    margin: { l: 48, r: 12, t: 40, b: 40 }, hovermode: 'x unified',
     legend: data.many ? { orientation: 'v', x: 1.01, y: 1 } : { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' },
     xaxis: { ...axis, title: { text: data.x_title }, tickformat: '~g',
       dtick: data.x_title.startsWith('epoch') ? Math.max(1, Math.ceil(data.end / 10)) : undefined,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.ui.charts import show_chart
 from pages.ui.parts import PALETTE
 from pages.ui.state import get_lab
 from pages.ui.text import escape
@@ -38,9 +39,8 @@ def show_looks(manifest: Manifest) -> None:
             place.image(look.mean, width="stretch", alt=f"Mean of {look.images} images of {look.name}")
             place.caption(f"{escape(look.name)}, mean of {look.images}")
         colours = dict(zip((look.name for look in found), PALETTE, strict=False))
-        st.plotly_chart(
+        show_chart(
             grey_curves({look.name: look.shares for look in found}, colours),
-            config={"displayModeBar": False},
             alt=f"Grey values of the {what}",
         )
         st.caption("Where the curves lie apart, a classifier can tell the domains by brightness alone."

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.charts import show_chart
 from pages.ui.text import escape, plural
 from pages.ui.why import Said, show_gallery
 from transfer_core.evaluation.cases import Cases
@@ -38,9 +39,7 @@ def opening_chart(figure: Any, run: str, what: str, alt: str) -> None:
             name = points[0]["customdata"]
             open_images(run, **{what: name if isinstance(name, str) else name[0]})
 
-    st.plotly_chart(
-        figure, key=key, on_select=take, selection_mode="points", config={"displayModeBar": False}, alt=alt
-    )
+    show_chart(figure, key=key, on_select=take, selection_mode="points", alt=alt)
 
 
 def show_opened(run: Run, cases: Cases) -> None:

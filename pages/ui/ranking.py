@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
+from pages.ui.charts import show_chart
 from pages.ui.text import escape
 from transfer_core.evaluation.ranking import Curves, make_curves
 from transfer_core.evaluation.report import Report
@@ -40,7 +41,7 @@ def show_ranking(run: str, report: Report, support: Mapping[str, int], colours: 
         rarest = min(range(len(possible)), key=lambda index: support[possible[index]])
         name = st.selectbox("Class", possible, index=rarest, key="ranking-class", width=260)
         found = _curves(run, name, report)
-        st.plotly_chart(
+        show_chart(
             ranking_curves(
                 found.recall,
                 found.fallout,
@@ -48,7 +49,6 @@ def show_ranking(run: str, report: Report, support: Mapping[str, int], colours: 
                 support[name] / sum(support.values()),
                 colours[name],
             ),
-            config={"displayModeBar": False},
             alt=f"ROC and precision-recall curve of {name}",
         )
         st.markdown(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from pages.ui.charts import show_chart
 from pages.ui.parts import PALETTE, class_colours
 from pages.ui.text import escape, interval
 from transfer_core.runs.comparison import Comparison, Entry
@@ -17,7 +18,6 @@ COSTS = {
     "parameters trained": lambda entry: entry.trained,
     "MB of weights": lambda entry: entry.megabytes,
 }
-PLAIN = {"displayModeBar": False}
 
 
 def _colour(entry: Entry, numbers: Mapping[str, int]) -> str:
@@ -78,7 +78,7 @@ def show_forest(found: Comparison, numbers: Mapping[str, int]) -> None:
 
     entries = found.entries
     rings = any(entry.seeds > 1 for entry in entries)
-    st.plotly_chart(
+    show_chart(
         forest(
             [f"{numbers[entry.recipe.id]} {entry.name}" for entry in entries],
             [entry.figure("accuracy") for entry in entries],
@@ -87,7 +87,6 @@ def show_forest(found: Comparison, numbers: Mapping[str, int]) -> None:
             [_colour(entry, numbers) for entry in entries],
             "Accuracy on unseen images" + (", rings: each run" if rings else ", 95 % interval"),
         ),
-        config=PLAIN,
         alt="Accuracy of each run on unseen images with its interval",
     )
 
@@ -98,7 +97,7 @@ def show_cost(found: Comparison, numbers: Mapping[str, int]) -> None:
 
     cost = st.segmented_control("Cost", list(COSTS), default=next(iter(COSTS)), required=True)
     entries = found.entries
-    st.plotly_chart(
+    show_chart(
         accuracy_against_cost(
             [str(numbers[entry.recipe.id]) for entry in entries],
             [entry.name for entry in entries],
@@ -111,7 +110,6 @@ def show_cost(found: Comparison, numbers: Mapping[str, int]) -> None:
             if found.contest or all(entry.seeds == 1 for entry in entries)
             else "lowest to highest run",
         ),
-        config=PLAIN,
         alt=f"Accuracy on unseen images against {cost}",
     )
     if cost == "seconds to train and test":
@@ -142,11 +140,10 @@ def show_classes(found: Comparison, numbers: Mapping[str, int]) -> None:
         for name, gap in zip(found.classes, found.contest.recalls(first, second), strict=True)
         if gap
     ]
-    st.plotly_chart(
+    show_chart(
         class_differences(
             rows, class_colours(found.classes), *(label(each).split()[0] for each in (first, second))
         ),
-        config=PLAIN,
         alt=f"Difference in recall of each class, {label(first)} less {label(second)}",
     )
     surely = [row for row in rows if row[3] > 0 or row[4] < 0]
@@ -176,9 +173,8 @@ def show_depth(found: Comparison) -> None:
     best = max(rows, key=lambda row: row["val"])
     stages = len(specs[0].make_backbone().stages)
     st.markdown(f"#### Best on validation images with {best['cut']} of {stages} stages frozen")
-    st.plotly_chart(
+    show_chart(
         freeze_depth(rows, stages, (PALETTE[1], PALETTE[0], PALETTE[2])),
-        config=PLAIN,
         alt="Accuracy, seconds and trained parameters against the number of frozen stages",
     )
     st.caption(

@@ -14,6 +14,10 @@ _STYLE = """
 [data-testid=stSidebarHeader]{height:2.5rem}
 [data-testid=stMetricValue],[data-testid=stTable] td{font-variant-numeric:tabular-nums}
 [data-testid=stLayoutWrapper]:has(>.st-key-summary){position:sticky;top:4.5rem}
+[class*=st-key-matrix]{overflow-x:auto}
+[class*=st-key-matrix] [data-testid=stHorizontalBlock]{flex-wrap:nowrap;gap:.5rem}
+[class*=st-key-matrix] [data-testid=stColumn]{min-width:3.6rem!important;overflow-wrap:anywhere}
+[class*=st-key-matrix] button{padding-left:0;padding-right:0}
 @media (max-width:1100px){
   [data-testid=stColumn]:has(.st-key-summary){order:-1}
   [data-testid=stLayoutWrapper]:has(>.st-key-summary){position:static}
