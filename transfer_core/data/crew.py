@@ -91,7 +91,7 @@ class Crew:
         """Return what becomes of things, in one process, or in the next where that one dies."""
         done: list[R] = []
         singly = (
-            False  # whoever died had perhaps done more than it had told, so it is not known of which piece
+            False  # after a death: what had been done was perhaps not told, so nobody knows of which piece
         )
         while rest := things[len(done) :]:
             asked = rest[:1] if singly else rest
