@@ -90,9 +90,8 @@ class Crew:
     def _do(self, work: Callable[[T], R], things: Sequence[T], died: Callable[[T], R]) -> list[R]:
         """Return what becomes of things, in one process, or in the next where that one dies."""
         done: list[R] = []
-        singly = (
-            False  # after a death: what had been done was perhaps not told, so nobody knows of which piece
-        )
+        # After a death: some of what was done had perhaps not been told, so nobody knows which piece it was.
+        singly = False
         while rest := things[len(done) :]:
             asked = rest[:1] if singly else rest
             request = pickle.dumps((work, asked), pickle.HIGHEST_PROTOCOL)
