@@ -76,3 +76,7 @@ def make_row(number: int, label: str | None, **others: Any) -> Row:
     image = hashlib.sha256(str(number).encode()).hexdigest()
     about: dict[str, Any] = {"pixels": f"{number:064x}", "path": f"{number}.png", "width": 32, "height": 32}
     return Row(image=image, label=label, **(about | others))
+
+
+GOOD = [(f"{label}/good{number}.png", png(10 * ord(label) + number)) for label in "ab" for number in range(4)]
+Told = dict[str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,12 @@ import pytest
 import streamlit as st
 
 from sample_data.shapes import draw_shapes
+from tests.pages.bringing import picture, png
 from tests.pages.screens import Study, bring
+from transfer_core.data.alike import get_alike
+from transfer_core.data.health import measure_all
+from transfer_core.data.ingest import Candidate, ingest
+from transfer_core.data.manifest import Manifest
 from transfer_core.runs.executors import SubprocessExecutor
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.prediction_jobs import PredictionJobs
@@ -51,3 +57,16 @@ def study(empty: Study, _shapes: Path) -> Study:
     """A home with the drawn data set."""
     shutil.copytree(_shapes, empty.home, dirs_exist_ok=True)
     return empty
+
+
+@pytest.fixture
+def manifest(empty: Study) -> Manifest:
+    """Twelve sound pictures, a black one, and one nearly the same as another."""
+    pictures = {f"{'ab'[seed % 2]}/{seed:02d}.png": picture(seed) for seed in range(12)}
+    pictures["a/black.png"] = picture(50) // 16
+    pictures["b/nearly.png"] = picture(1) + 1
+    candidates = [Candidate(path, partial(png, values), path[0]) for path, values in pictures.items()]
+    found, _ = ingest(candidates, "Cells", empty.library)
+    measure_all(empty.library, found)
+    get_alike(empty.library, found)
+    return found

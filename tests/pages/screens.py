@@ -35,6 +35,7 @@ PAGES = (
     "results/report.py", "results/explain.py", "results/decide.py", "results/compare.py", "results/predict.py",
     "results/take_home.py",
 )  # fmt: skip
+CALLS_OUT = "![x](http://evil.example/p.png)"  # a name that would fetch a picture, were it taken for markdown
 
 
 @dataclass

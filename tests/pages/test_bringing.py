@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pages.ui.text import distinct
+from tests.pages.bringing import brought, opened, picture, png, wait, webp
 from tests.pages.screens import Study, button, link_of, marked_up, show, widget, words
-from tests.pages.test_data import brought, opened, picture, png, wait, webp
 from transfer_core.data.alike import get_alike
 from transfer_core.data.edit import exclude
 from transfer_core.data.health import measure_all

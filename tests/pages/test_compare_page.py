@@ -8,10 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from sample_data.shapes import draw_shapes
-from tests.pages.screens import Study, bring, button, follow, labels, link_of, show, words
+from tests.pages.screens import CALLS_OUT, Study, bring, button, follow, labels, link_of, show, words
 from transfer_core.runs.run import Run
 
-CALLS_OUT = "![x](http://evil.example/p.png)"
 PAGE = "results/compare.py"
 
 
@@ -207,3 +206,25 @@ def test_one_click_sweeps_the_cut_without_what_is_done(study: Study, page: str) 
     assert sorted(run.spec.cut for run in runs) == list(range(10))
     assert len({replace(run.spec, cut=0).id for run in runs}) == 1
     assert f"{missing} runs waiting" in words(at)
+
+
+def test_two_runs_are_compared(study: Study) -> None:
+    worse, better = study.ended(name="worse", wrong=6, val=0.7), study.ended(name="better", wrong=1)
+    at = show("results/compare.py", run=worse.id)
+    assert set(at.multiselect[0].value) == {worse.id, better.id}
+    table = at.dataframe[0].value
+    assert sorted(table["Run"]) == ["better", "worse"]
+    assert not at.warning
+    winner = next(each for each in at.button if each.label.startswith("Take home: better"))
+    winner.click().run()
+    assert "better" in words(at)
+    assert link_of(at, "run") == better.id
+
+
+def test_runs_on_other_images_are_not_set_side_by_side(study: Study) -> None:
+    study.ended(name="here")
+    bring(study.home, draw_shapes(40, seed=9, size=32, classes=("disc-solid", "star-dotted")), "Others")
+    there = study.ended(name="there")
+    at = show("results/compare.py", run=there.id)
+    at.multiselect[0].set_value([run.id for run in study.store.runs()]).run()
+    assert "different images" in at.warning[0].value

@@ -1,0 +1,51 @@
+"""The Live page of a run that waits, trains, was stopped, or failed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pages.screens import Study, button, labels, show, words
+
+
+def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
+    run = study.running("mine")
+    at = show("train/live.py", run=run.id)
+    assert "Epoch 2 of 4" in words(at)
+    assert "left" in words(at)
+    assert [each.value for each in at.metric][1:] == ["321", "42 %", "0.9 GB"]
+    assert "Best so far: epoch 2" in words(at)
+    button(at, "Stop and keep the best").click().run()
+    assert not at.exception
+    assert study.store.get(run.id).state == "stopping"
+    assert "Stop and keep the best" not in labels(at)
+    assert "the best epoch is kept" in words(at)
+
+
+def test_a_waiting_run_says_what_it_waits_for(study: Study) -> None:
+    study.running("first")
+    run = study.queued("second")
+    at = show("train/live.py", run=run.id)
+    assert "Waiting for 1 other run" in words(at)
+    button(at, "Cancel").click().run()
+    assert study.store.get(run.id).state == "stopped"
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "lost"])
+def test_what_ended_early_can_go_on(study: Study, state: str) -> None:
+    run = study.ended(state, "mine", result=False, error="It went wrong." if state == "failed" else None)
+    at = show("train/live.py", run=run.id)
+    if state == "lost":
+        assert "ended without a word" in at.warning[0].value
+    if state == "failed":
+        assert "It went wrong" in at.error[0].value
+    button(at, "Go on from the last checkpoint").click().run()
+    assert study.store.get(run.id).state == "queued"
+    assert study.started == [run.id] * len(study.started)
+
+
+def test_a_run_that_diverged_keeps_the_report_of_before(study: Study) -> None:
+    run = study.ended("failed", error="The loss stopped being a number after epoch 2.")
+    at = show("train/live.py", run=run.id)
+    assert "stopped being a number" in at.error[0].value
+    button(at, "See the report").click().run()
+    assert "unseen images" in words(at)
