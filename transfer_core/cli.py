@@ -21,6 +21,7 @@ from transfer_core.cli_options import make_parser
 from transfer_core.cli_prepare import prepare
 from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
+from transfer_core.evaluation.footnotes import footnotes
 from transfer_core.runs.lab import Lab, run_object
 
 NOBODY_READS = 141  # as a shell says of a program ended by SIGPIPE
@@ -136,6 +137,9 @@ def _run_answer(lab: Lab, run: str) -> Answer:
             for each in test["per_class"]
         ]
         lines.append(f"epoch {data['best_epoch']} of {data['epoch']} chosen by {data['selection_rule']}")
+    if found.result:
+        split = lab.library.get_split(found.manifest, found.spec.split)
+        lines += footnotes(found.result, found.spec.knobs, other_classes=bool(split.new_classes))
     return data, "\n".join(lines), 1 if found.state in ("failed", "lost") else 0
 
 

@@ -11,6 +11,7 @@ from transfer_core.cli_house import Answer, get_lab
 def report(options: argparse.Namespace) -> Answer:
     """Tell every figure of a run's unseen images."""
     from transfer_core.evaluation.cases import make_cases
+    from transfer_core.evaluation.footnotes import footnotes
     from transfer_core.evaluation.in_use import measure, rule_words
     from transfer_core.evaluation.summary import summarise
     from transfer_core.runs.lab import run_object
@@ -21,7 +22,11 @@ def report(options: argparse.Namespace) -> Answer:
     in_use = measure(decision, make_cases(told), grouped=told.grouped)
     words = {"words": rule_words(decision.wishes)}
     found = summarise(told, decision) | {"in_use": words | in_use.to_json() if in_use else None}
-    return run_object(lab.store, run) | found, "\n".join(_lines(run.name, found)), 0
+    lines = _lines(run.name, found)
+    if run.result:
+        split = lab.library.get_split(run.manifest, run.spec.split)
+        lines += footnotes(run.result, run.spec.knobs, other_classes=bool(split.new_classes))
+    return run_object(lab.store, run) | found, "\n".join(lines), 0
 
 
 def _lines(name: str, found: dict[str, Any]) -> list[str]:

@@ -43,7 +43,7 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
 
 def show_made_for(run: Run) -> None:
     """Say of an adapted model which images it is for; nothing of other models."""
-    if TARGET in get_strategy(run.spec.strategy).needs:
+    if get_lab().is_adapted(run):
         st.caption(
             f":material/info: Adapted to images like those of **{escape(run.spec.target)}**; on others it may do worse than "
             "the validation figures say."

@@ -14,6 +14,7 @@ from pages.ui.text import escape, interval, percent, plural
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.evaluation.chance import no_better_than_guessing
+from transfer_core.evaluation.footnotes import footnotes
 from transfer_core.runs.run import Run
 
 FEW = 20  # images of a class, below which no figure of it means much
@@ -87,23 +88,8 @@ def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> Non
 def show_notes(run: Run, split: Split) -> None:
     """Show what else has to be known to read the figures: which labels were used, and what an oracle would have chosen."""
     assert run.result
-    used = run.result.get("target_labels_used")
-    if split.new_classes:
-        st.caption(
-            f"Source and target have different classes: {plural(used or 0, 'labelled image')} of the target taught and, a quarter of "
-            "them, chose the epoch."
-        )
-    elif oracle := run.result.get("oracle"):
-        st.caption(
-            f"Chosen without labels of the target: epoch {run.result['best_epoch']}, balanced accuracy {percent(oracle['chosen'])} on "
-            f"{plural(oracle['images'], 'image')} of its training part. An oracle that knew their labels would have taken "
-            f"epoch {oracle['epoch']} ({percent(oracle['balanced_accuracy'])}). "
-            f"On all labelled images of the target: {percent(run.result['test_transductive']['balanced_accuracy'])} (transductive)."
-        )
-    if shots := run.spec.knobs.get("shots"):
-        st.caption(f"Learnt from at most {plural(int(shots), 'image')} per class of the training part.")
-    if used and not split.new_classes:
-        st.caption(f"{plural(used, 'label')} of the target's training part were used.")
+    for each in footnotes(run.result, run.spec.knobs, other_classes=bool(split.new_classes)):
+        st.caption(each)
 
 
 def show_cards(run: Run, test: Test, *, adapts: bool) -> None:

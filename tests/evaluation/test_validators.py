@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transfer_core.evaluation.validators import information_maximisation, soft_neighbourhood_density
+from transfer_core.evaluation.validators import (
+    class_share_agreement,
+    information_maximisation,
+    soft_neighbourhood_density,
+)
 
 
 def test_information_is_most_where_predictions_are_sure_and_even() -> None:
@@ -15,6 +19,14 @@ def test_information_is_most_where_predictions_are_sure_and_even() -> None:
     assert information_maximisation(np.eye(4)[np.zeros(10, int)]) == pytest.approx(0.0, abs=1e-6), (
         "a collapse"
     )
+
+
+def test_class_shares_agree_as_far_as_they_overlap() -> None:
+    said = np.eye(3)[[0] * 6 + [1] * 3 + [2]]  # shares 0.6, 0.3, 0.1
+    assert class_share_agreement(said, (0.6, 0.3, 0.1)) == pytest.approx(1.0)
+    assert class_share_agreement(said, (0.2, 0.3, 0.5)) == pytest.approx(0.2 + 0.3 + 0.1)
+    assert class_share_agreement(said, (0.0, 0.0, 1.0)) == pytest.approx(0.1)
+    assert class_share_agreement(np.eye(2)[[0, 0]], (0.0, 1.0)) == pytest.approx(0.0)
 
 
 def test_density_by_hand() -> None:

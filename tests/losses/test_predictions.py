@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer_core.losses.confusion import class_confusion, discrepancy
+from transfer_core.losses.confusion import class_confusion, discrepancy, share_divergence
 from transfer_core.losses.episodes import class_means, fit_linear, negative_distances
 from transfer_core.losses.pseudo import aligned, pseudo_label_loss
 from transfer_core.losses.supervised import weighted_cross_entropy
@@ -49,6 +49,19 @@ def test_discrepancy_is_the_mean_gap(seed: int, n: int, c: int) -> None:
     found = discrepancy(torch.from_numpy(a), torch.from_numpy(b)).item()
     assert found == pytest.approx(np.abs(softmax(a) - softmax(b)).mean())
     assert discrepancy(torch.from_numpy(a), torch.from_numpy(a)).item() == 0
+
+
+@given(st.integers(0, 1000), st.integers(1, 6), st.integers(2, 5))
+def test_class_shares_diverge_as_kullback_and_leibler_say(seed: int, n: int, c: int) -> None:
+    z, shares = logits(seed, n, c), np.random.default_rng(seed).dirichlet(np.ones(c))
+    wanted = sum(q * np.log(q / p) for q, p in zip(shares, softmax(z).mean(0), strict=True))
+    found = share_divergence(torch.from_numpy(z), torch.from_numpy(shares)).item()
+    assert found == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+
+
+def test_a_class_that_is_no_longer_said_costs_most() -> None:
+    shares, gone = torch.tensor([0.5, 0.5]), torch.tensor([[20.0, 0.0]])
+    assert share_divergence(gone, shares) > 5 * share_divergence(torch.tensor([[1.0, 0.0]]), shares) > 0
 
 
 @given(st.integers(0, 1000), st.integers(1, 8), st.floats(0.3, 0.99))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -34,3 +35,13 @@ def test_a_map_is_rebuilt_whichever_way_its_channels_lie() -> None:
     decoder, other = Decoder(16, (24, 8, 8)), Decoder(16, (8, 8, 24))
     other.load_state_dict(decoder.state_dict())
     assert torch.allclose(decoder(features, first), other(features, first.movedim(1, -1)))
+
+
+def test_what_is_rebuilt_are_means_over_patches_relative_to_their_variance() -> None:
+    torch.manual_seed(0)
+    x, features = torch.rand(5, 6, 14, 14), torch.rand(5, 16)
+    decoder = Decoder(16, (6, 14, 14))
+    patches = x.numpy().reshape(5, 6, 7, 2, 7, 2).mean((3, 5))
+    rebuilt = decoder.grow(features).detach().numpy()
+    wanted = np.square(rebuilt - patches).mean() / patches.var(ddof=1)
+    assert decoder(features, x).item() == pytest.approx(wanted, rel=1e-4)

@@ -109,3 +109,11 @@ def test_a_twin_that_was_cut_short_is_none(study: Study, lab: Lab) -> None:
     assert lab.verdict(run) is not None
     cut_short = study.ended("stopped", strategy="mcc", epochs=1)
     assert lab.verdict(cut_short) is None
+
+
+def test_only_what_learnt_from_the_target_is_called_adapted(study: Study, lab: Lab) -> None:
+    adapted = {
+        name: lab.is_adapted(study.ended(strategy=name))
+        for name in ("mcc", "self_training", "source_only", "fine_tuning")
+    }
+    assert adapted == {"mcc": True, "self_training": True, "source_only": False, "fine_tuning": False}

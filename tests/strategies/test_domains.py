@@ -14,8 +14,10 @@ from transfer_core.data.manifest import TARGET_TRAIN
 from transfer_core.data.split import make_split
 from transfer_core.evaluation.metrics import balanced_accuracy
 from transfer_core.evaluation.predict import predict
+from transfer_core.runs.worker import about_target
 from transfer_core.strategies import Batch
 from transfer_core.training.domains import measure_domains, predict_domains
+from transfer_core.training.events import EpochEnded, Event
 
 MEASURED = {"measure_frozen": True}
 
@@ -143,3 +145,22 @@ def test_teaching_changes_nothing_but_what_is_said(lab: Lab) -> None:
     setup.strategy.teach(model, Batch(x, torch.zeros(0), x_target=x), setup.task)  # type: ignore[attr-defined]
     after = {name: value for name, value in model.stages.state_dict().items() if "tracked" not in name}
     assert same_tensors(before, after)
+
+
+@pytest.mark.parametrize(("strategy", "kept"), [("adabn", 2), ("mcc", 1)])
+def test_a_run_that_was_stopped_still_has_its_oracle(lab: Lab, strategy: str, kept: int) -> None:
+    """AdaBN's last phase chooses anew; where it was never begun, the epochs before are what there was to choose from."""
+    lab = lab.across_domains()
+    spec = lab.spec(strategy, cut=2, epochs=3)
+    seen: list[int] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            seen.append(event.epoch)
+
+    outcome = lab.train(spec, emit=look, should_stop=lambda: len(seen) == kept)
+    assert outcome.ended.reason == "stopped"
+    found = about_target(outcome.setup, outcome.folder, outcome.ended)
+    assert found["oracle"]["epoch"] in range(1, kept + 1)
+    assert 0 <= found["oracle"]["chosen"] <= found["oracle"]["balanced_accuracy"] <= 1
+    assert found.get("unreached", "") == ("measuring batch-norm on the target" if strategy == "adabn" else "")

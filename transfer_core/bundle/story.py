@@ -11,10 +11,12 @@ import numpy.typing as npt
 from transfer_core.bundle.document import Block, Bullets, Heading, Picture, Table, Text
 from transfer_core.bundle.plots import draw_confusion, draw_curves, draw_intervals, draw_reliability
 from transfer_core.bundle.subject import Subject
+from transfer_core.bundle.words import between, ends, percent
 from transfer_core.data.manifest import Row
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.chance import no_better_than_guessing
+from transfer_core.evaluation.footnotes import footnotes
 from transfer_core.evaluation.shares import share_of
 
 FEW = 20  # images of a class, below which no figure of it means much
@@ -34,7 +36,7 @@ def headline(test: Mapping[str, Any]) -> str:
     """Return the one sentence that says how well a model does."""
     if not test["n"]:
         return "Not measured: the unseen images have no labels."
-    return f"Right on {percent(test['accuracy'])} of {test['n']:,} unseen images ({_between(test['accuracy_ci'])})."
+    return f"Right on {percent(test['accuracy'])} of {test['n']:,} unseen images ({between(test['accuracy_ci'])})."
 
 
 def _headline(subject: Subject) -> list[Block]:
@@ -70,10 +72,19 @@ def _purpose(subject: Subject) -> list[Block]:
     ]
     if subject.split.rule == "transfer":
         target = subject.split.test_domain
-        blocks.append(
-            Text(f"It was adapted to images of {target}; on others it may do worse than these figures say.")
+        made = (
+            f"adapted to images of {target}"
+            if subject.adapted
+            else f"trained on {_source(subject)} and tested on images of {target}"
         )
+        blocks.append(Text(f"It was {made}; on others it may do worse than these figures say."))
     return blocks
+
+
+def _source(subject: Subject) -> str:
+    return (
+        f"images of {subject.split.train_domain}" if subject.split.train_domain else "images of other domains"
+    )
 
 
 def _figures(subject: Subject) -> list[Block]:
@@ -85,7 +96,7 @@ def _figures(subject: Subject) -> list[Block]:
     blocks.append(
         Table(
             ("Figure", "Value", "95 % interval", "n"),
-            [(name, percent(test[key]), _ends(test[f"{key}_ci"]), f"{test['n']:,}") for name, key in rows],
+            [(name, percent(test[key]), ends(test[f"{key}_ci"]), f"{test['n']:,}") for name, key in rows],
         )
     )
     if guessed := no_better_than_guessing(test):
@@ -103,6 +114,12 @@ def _figures(subject: Subject) -> list[Block]:
             Picture(draw_confusion(test["confusion"], names), "What each class was taken for, in images")
         )
     blocks += _by_domain(subject)
+    blocks += [
+        Text(each)
+        for each in footnotes(
+            subject.result, subject.spec["knobs"], other_classes=bool(subject.split.new_classes)
+        )
+    ]
     if subject.verdict:
         low, high = (100 * end for end in subject.verdict.interval)
         blocks.append(
@@ -122,8 +139,8 @@ def _class_row(each: Mapping[str, Any]) -> tuple[str, ...]:
     if not each["support"]:
         return (each["class"], "-", "-", "-", "-", "-", "0")
     return (
-        each["class"], percent(each["recall"]), _ends(each["recall_ci"]), percent(each["precision"]),
-        _ends(each["precision_ci"]), percent(each["f1"]), f"{each['support']:,}",
+        each["class"], percent(each["recall"]), ends(each["recall_ci"]), percent(each["precision"]),
+        ends(each["precision_ci"]), percent(each["f1"]), f"{each['support']:,}",
     )  # fmt: skip
 
 
@@ -139,7 +156,7 @@ def _by_domain(subject: Subject) -> list[Block]:
     rows = []
     for name, own in sorted(by_domain.items()):
         hits = np.array([subject.manifest.classes[said[place[row.image]]] == row.label for row in own])
-        rows.append((name, percent(hits.mean()), _ends(_share_interval(subject, hits, own)), f"{len(own):,}"))
+        rows.append((name, percent(hits.mean()), ends(_share_interval(subject, hits, own)), f"{len(own):,}"))
     return [Table(("Domain", "Accuracy", "95 % interval", "n"), rows)]
 
 
@@ -192,7 +209,7 @@ def _measured_decision(subject: Subject) -> list[Block]:
     blocks.append(
         Text(
             f"{asked}{percent(hits.mean())} of {len(truth):,} test images "
-            f"({_between(_share_interval(subject, hits, rows))}), with {inside.sum(1).mean():.2f} classes on average."
+            f"({between(_share_interval(subject, hits, rows))}), with {inside.sum(1).mean():.2f} classes on average."
             if rule.set_threshold
             else "Prediction sets hold every class: there were too few validation images to promise the coverage."
         )
@@ -203,7 +220,7 @@ def _measured_decision(subject: Subject) -> list[Block]:
         blocks.append(
             Text(
                 f"With the thresholds below it is right on {percent(right.mean())} of {len(truth):,} test images "
-                f"({_between(_share_interval(subject, right, rows))}); the figures above are without them."
+                f"({between(_share_interval(subject, right, rows))}); the figures above are without them."
             )
         )
     if rule.wishes.refer_below:
@@ -214,7 +231,7 @@ def _measured_decision(subject: Subject) -> list[Block]:
         words += f"{int((~left).sum()):,} of {len(truth):,} test images."
         if rest:
             words += f" Of the other {len(rest):,} it was right on {percent(right.mean())} "
-            words += f"({_between(_share_interval(subject, right, rest))})."
+            words += f"({between(_share_interval(subject, right, rest))})."
         blocks.append(Text(words))
     return blocks
 
@@ -298,19 +315,3 @@ def split_words(subject: Subject) -> str:
     """Return how the images were divided, with what is needed to do it again."""
     split = subject.split
     return f"{split.id} by {split.rule}, seed {split.seed}"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Return a share as percent; what is not all is not called so."""
-    if share < 1 and round(100 * share, digits) == 100:
-        return f"> {100 - 10.0**-digits:.{digits}f} %"
-    return f"{100 * share:.{digits}f} %"
-
-
-def _ends(bounds: Sequence[float]) -> str:
-    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %" if bounds[0] < bounds[1] else "-"
-
-
-def _between(bounds: Sequence[float]) -> str:
-    """Return an interval in words; of images that are all right or all wrong resampling finds none."""
-    return f"95 % interval {_ends(bounds)}" if bounds[0] < bounds[1] else "too few images for an interval"

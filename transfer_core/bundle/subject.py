@@ -57,6 +57,7 @@ class Subject:
     epochs: Sequence[Epoch]
     note: str = ""  # where the data set comes from
     verdict: Difference | None = None
+    adapted: bool = False  # to images of the target domain
 
     @property
     def manifest(self) -> Manifest:

@@ -153,6 +153,10 @@ def make_split(
     rows = sorted(manifest.labelled, key=lambda row: row.image)
     shares = _check_fractions(fractions)
     _check_classes(manifest)
+    if (test_domain or train_domain) and rule not in ("domain", "transfer"):
+        raise UserError(
+            f"Split by {rule}, images of all domains are mixed: split by domain or from one to another (transfer), or name no domain."
+        )
     rng = np.random.default_rng([seed, 20_240])
     if rule == "given":
         assignment = _as_given(rows, alike, shares, rng)

@@ -10,6 +10,19 @@ import torch
 from torch import Tensor
 
 
+def number_slots(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return an episode's classes [c] as they first come in labels y [n], and each row's place among them [n].
+
+    A slot must mean another class in each episode (Sun et al. 2019), else what starts a slot learns the class.
+    """
+    present, rows = torch.unique(y, return_inverse=True)
+    first = torch.full_like(present, len(y)).scatter_reduce(
+        0, rows, torch.arange(len(y), device=y.device), "amin"
+    )
+    order = first.argsort()
+    return present[order], order.argsort()[rows]
+
+
 def class_means(features: Tensor, y: Tensor, classes: int) -> Tensor:
     """Return the mean feature of each class [classes, d] of features [n, d] with labels y [n] in 0..classes-1.
 

@@ -69,6 +69,11 @@ class Lab:
         spec = twin_spec(run.spec, self.library.get_split(run.manifest, run.spec.split))
         return self._twin_run(spec) if spec else None
 
+    def is_adapted(self, run: Run) -> bool:
+        """Tell whether a run has learnt from images of a target domain beside its training images."""
+        split = self.library.get_split(run.manifest, run.spec.split)
+        return split.rule == "transfer" and twin_spec(run.spec, split) is not None
+
     def _twin_run(self, spec: RunSpec) -> Run | None:
         """Return the run of this spec: one with a result before one that is on its way."""
         found = [run for run in self.store.runs(manifest=spec.manifest) if run.spec.id == spec.id]
@@ -224,7 +229,7 @@ def run_object(store: RunStore, run: Run) -> dict[str, Any]:
         facts["error"] = {"kind": run.state, "message": run.error}
     if run.result:
         keys = ("epoch", "epochs", "best_epoch", "seconds", "selection_rule", "val", "test", "environment",
-                "test_transductive", "target", "target_labels_used", "oracle")  # fmt: skip
+                "test_transductive", "target", "target_labels_used", "oracle", "unreached")  # fmt: skip
         return facts | {key: run.result[key] for key in keys if key in run.result}
     now = standing(store, run)
     return facts | {"epoch": now["epoch"], "epochs": now["epochs"], "doing": now["doing"]}

@@ -64,6 +64,7 @@ def make_subject(lab: Lab, run: Run) -> Subject:
         epochs=[Epoch(each.epoch, each.train, each.val) for each in ends],
         note=lab.library.about(run.manifest).note,
         verdict=lab.verdict(run),
+        adapted=lab.is_adapted(run),
     )
 
 

@@ -237,7 +237,7 @@ def _test(
     if setup.asked:
         about["asked"] = [setup.manifest.classes[number] for number in setup.asked]
     if setup.has_target:
-        about |= _about_target(setup, folder, ended.best)
+        about |= about_target(setup, folder, ended)
     report = Report(
         setup.manifest, images, parts, seen.probabilities, setup.split.keeps_groups(setup.manifest), about
     )
@@ -253,7 +253,7 @@ def _test(
     return result
 
 
-def _about_target(setup: Setup, folder: Path, best: int) -> dict[str, Any]:
+def about_target(setup: Setup, folder: Path, ended: Ended) -> dict[str, Any]:
     """Return what was chosen by, and, only now that all is over, what the target's labels would have chosen."""
     import numpy as np
 
@@ -263,18 +263,24 @@ def _about_target(setup: Setup, folder: Path, best: int) -> dict[str, Any]:
 
     used = len(setup.picked)
     found: dict[str, Any] = {"target_labels_used": used}
+    phases = setup.strategy.phases(setup.task)
+    # A run that was stopped early may never have reached the phase that chooses anew.
+    reached = [each for each in zip(phases, make_places(phases), strict=True) if each[1].first < ended.epoch]
+    unreached = [each.name for each in phases[len(reached) :] if each.selects == "anew"]
+    if unreached:
+        found["unreached"] = unreached[0]
     images = setup.images("unlabelled")
     truth = setup.targets(images).cpu().numpy()
     known = (truth >= 0) & ~np.isin(images, setup.picked)
     if not known.any():
         return found
     classes = len(setup.manifest.classes)
-    phases = setup.strategy.phases(setup.task)
+    anew = max((place.first for phase, place in reached if phase.selects == "anew"), default=0)
     competing = [
         epoch
-        for phase, place in zip(phases, make_places(phases), strict=True)
+        for phase, place in reached
         for epoch in range(place.first + 1, place.last + 1)
-        if phase.selects != "never" and not any(later.selects == "anew" for later in phases[place.number :])
+        if phase.selects != "never" and epoch > anew
     ]
     values = {
         epoch: balanced_accuracy(truth[known], np.load(path)[known].argmax(1), classes)
@@ -283,7 +289,7 @@ def _about_target(setup: Setup, folder: Path, best: int) -> dict[str, Any]:
     }
     oracle = max(values, key=lambda epoch: (values[epoch], -epoch))
     found["oracle"] = {
-        "epoch": oracle, "balanced_accuracy": values[oracle], "chosen": values[best], "images": int(known.sum()),
+        "epoch": oracle, "balanced_accuracy": values[oracle], "chosen": values[ended.best], "images": int(known.sum()),
     }  # fmt: skip
     return found
 

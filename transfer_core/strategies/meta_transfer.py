@@ -60,10 +60,6 @@ class MetaTransfer(Strategy):
         low=1,
         high=1000,
     )
-    shots: int = knob(
-        0, "Examples per class", "Uses this many training images of each class; 0: all.",
-        unit="images", low=0, high=10_000,
-    )  # fmt: skip
 
     def classes_needed(self) -> int:
         """Return how many classes a data set must have: 2 x way base classes."""
@@ -112,21 +108,22 @@ class MetaTransfer(Strategy):
         return [meta, fit]
 
     def base_classes(self, task: Task) -> tuple[int, ...]:
-        """Return the classes that episodes are drawn from, by the run's seed."""
+        """Return the classes that episodes are drawn from: those with most images, of equals by the run's seed."""
         import numpy as np
 
         order = np.random.default_rng([task.seed, 84]).permutation(len(task.classes))
-        return tuple(sorted(int(each) for each in order[: round(BASE * len(task.classes))]))
+        largest = sorted(order.tolist(), key=lambda number: -task.class_shares[number])
+        return tuple(sorted(largest[: round(BASE * len(task.classes))]))
 
     def episode_loss(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
         """Return the queries' cross-entropy under a classifier fitted to the examples."""
         import torch
         from torch.nn.functional import cross_entropy
 
-        from transfer_core.losses.episodes import fit_linear
+        from transfer_core.losses.episodes import fit_linear, number_slots
 
         features = model.features(batch.x, task.cut)
-        present, y = torch.unique(batch.y, return_inverse=True)
+        present, y = number_slots(batch.y)
         n = batch.support
         start = model.extras["episode"]
         weight: Tensor = start.weight  # type: ignore[assignment]

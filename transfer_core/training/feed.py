@@ -180,6 +180,6 @@ class Feed:
             queries += own[shot : shot + episodes.queries].tolist()
         if not queries:
             raise UserError(
-                "Episodes need at least 2 training images of each class: allow more examples per class."
+                "Episodes need classes with at least 2 training images: bring more, or allow more examples per class."
             )
         return examples + queries, len(examples)

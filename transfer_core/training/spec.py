@@ -101,8 +101,12 @@ class RunSpec:
         return backbone.at_size(self.size or backbone.size)
 
     def make_strategy(self) -> Strategy:
-        """Return the strategy with this spec's knobs."""
-        return make_from_knobs(get_strategy(self.strategy), self.knobs)
+        """Return the strategy with this spec's knobs; those of an earlier version that are no more are left out."""
+        strategy = get_strategy(self.strategy)
+        known = {each.name for each in get_knobs(strategy)}
+        return make_from_knobs(
+            strategy, {name: value for name, value in self.knobs.items() if name in known}
+        )
 
 
 def check_spec(spec: RunSpec) -> RunSpec:
@@ -112,7 +116,7 @@ def check_spec(spec: RunSpec) -> RunSpec:
     may change later without changing what an older spec means.
     """
     values: dict[str, Any] = {each.name: each.parse(getattr(spec, each.name)) for each in get_knobs(RunSpec)}
-    strategy = spec.make_strategy()
+    strategy = make_from_knobs(get_strategy(spec.strategy), spec.knobs)
     values["knobs"] = {each.name: getattr(strategy, each.name) for each in get_knobs(type(strategy))}
     spec = replace(spec, **values)
     backbone = spec.make_backbone()

@@ -1,0 +1,37 @@
+"""What stands below the figures: whose labels were used, and what would else have been chosen."""
+
+from __future__ import annotations
+
+from transfer_core.evaluation.footnotes import footnotes
+
+ORACLE = {
+    "best_epoch": 3,
+    "oracle": {"epoch": 5, "balanced_accuracy": 0.8, "chosen": 0.7, "images": 1234},
+    "test_transductive": {"balanced_accuracy": 0.755, "n": 2000},
+}
+
+
+def test_nothing_special_needs_no_word() -> None:
+    assert footnotes({"best_epoch": 3}, {}) == []
+    assert footnotes({"target_labels_used": 0}, {"shots": 0}) == []
+
+
+def test_an_oracle_is_called_one_and_the_transductive_figure_by_its_name() -> None:
+    chosen, whole = footnotes(ORACLE, {})
+    assert "without labels of the target: epoch 3" in chosen
+    assert "oracle" in chosen
+    assert "epoch 5 (80.0 %)" in chosen
+    assert "75.5 % (transductive, n 2,000)" in whole
+
+
+def test_labels_that_were_used_are_counted() -> None:
+    assert footnotes({"target_labels_used": 1}, {}) == ["1 label of the target's training part was used."]
+    assert footnotes({"target_labels_used": 40}, {}) == ["40 labels of the target's training part were used."]
+    (told,) = footnotes(ORACLE | {"target_labels_used": 40}, {}, other_classes=True)
+    assert "40 labels of the target were used, a quarter of them to choose" in told
+
+
+def test_few_examples_and_a_phase_that_was_never_reached_are_told() -> None:
+    few, short = footnotes({"unreached": "measuring"}, {"shots": 1})
+    assert "at most 1 image per class" in few
+    assert "Stopped before “measuring”" in short

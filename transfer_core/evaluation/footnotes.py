@@ -1,0 +1,50 @@
+"""What has to be known to read a run's figures: whose labels were used, what an oracle would have chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def footnotes(
+    result: Mapping[str, Any], knobs: Mapping[str, Any], *, other_classes: bool = False
+) -> list[str]:
+    """Return the sentences that stand below the figures of a finished run, none where nothing is special.
+
+    `other_classes`: source and target ask different questions. The same sentences stand on the page, in the
+    command line and in the model card.
+    """
+    told: list[str] = []
+    used = result.get("target_labels_used") or 0
+    labels = "1 label" if used == 1 else f"{used:,} labels"
+    if other_classes:
+        told.append(
+            f"Source and target have different classes: {labels} of the target were used, a quarter of them to choose the epoch, "
+            "the others to teach."
+        )
+    elif used:
+        told.append(
+            f"{labels[0].upper()}{labels[1:]} of the target's training part {'was' if used == 1 else 'were'} used."
+        )
+    if (oracle := result.get("oracle")) and not other_classes:
+        told.append(
+            f"Chosen without labels of the target: epoch {result['best_epoch']}, balanced accuracy {_percent(oracle['chosen'])} on "
+            f"{oracle['images']:,} images of its training part. An oracle that knew their labels would have taken "
+            f"epoch {oracle['epoch']} ({_percent(oracle['balanced_accuracy'])})."
+        )
+        whole = result["test_transductive"]
+        told.append(
+            f"On all labelled images of the target, those of its training part too: balanced accuracy "
+            f"{_percent(whole['balanced_accuracy'])} (transductive, n {whole['n']:,})."
+        )
+    if shots := int(knobs.get("shots", 0)):
+        told.append(
+            f"Learnt from at most {shots:,} image{'' if shots == 1 else 's'} per class of the training part."
+        )
+    if unreached := result.get("unreached"):
+        told.append(f"Stopped before “{unreached}”: the model is that of before.")
+    return told
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
