@@ -5,7 +5,8 @@
 The same recipe (EfficientNet-Lite0, stem and blocks 0 to 4 frozen, 300 solar cells of one kind, 200 of the other)
 with and without the cache. The bound is what an epoch costs without the cache over what it would cost if the frozen
 part were free, both measured in the uncached run: time in the frozen part is summed where it is spent. From the second epoch
-on at least 80 % of the bound is wanted. Feature extraction, which needs frozen features alone, is in `speed.py`.
+on at least 80 % of the bound is wanted. Prototypes and meta-transfer train on episodes of the drawn set. Feature extraction,
+which needs frozen features alone, is in `speed.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from common import Check, Row, Rows, finish
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from code_version import code_version
+from few_shot import drawn
 
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
@@ -44,12 +46,15 @@ KNOBS: dict[str, dict[str, Any]] = {
     "probe_then_tune": {"probe": 1},
     "autoencoder": {"pretraining": 1},
     "multi_task": {"auxiliary": "side"},
-    "mcd": {"times": 1},
+    "prototypical": {"episodes": 10},
+    "meta_transfer": {"episodes": 10, "fitting": 1},
 }
+EPISODES = (
+    "prototypical",
+    "meta_transfer",
+)  # on the drawn set of `few_shot.py`: they need more classes than two
 LEFT_OUT = {
     "from_scratch": "nothing is frozen, so nothing to keep",
-    "meta_transfer": "needs 17 classes",
-    "prototypical": "trains nothing with all stages frozen",
     "feature_extraction": "see speed.py",
 }
 
@@ -118,8 +123,9 @@ def compare(library: Library, manifest: Manifest, split: Split, strategy: type[S
     """Return the time of an epoch with and without the cache, beside the bound."""
     slow, frozen = epochs(library, manifest, split, strategy, cache=False)
     fast, _ = epochs(library, manifest, split, strategy, cache=True)
-    first = len(slow) - 3  # the last three epochs; those before may be of another phase
-    without, within, with_cache = sum(slow[first:]), sum(frozen[first:]), sum(fast[first:])
+    # The last three of the phase that trains stages: before it comes another one, or after episodes.
+    measured = slice(1, 4) if strategy.name in EPISODES else slice(-3, None)
+    without, within, with_cache = (sum(each[measured]) for each in (slow, frozen, fast))
     bound, ratio = without / (without - within), without / with_cache
     return {"strategy": strategy.name, "epoch without s": without / 3, "epoch with s": with_cache / 3,
             "times": ratio, "bound": bound, "share": ratio / bound}  # fmt: skip
@@ -139,8 +145,9 @@ def main() -> None:
             print(f"{strategy.name}: left out, {LEFT_OUT[strategy.name]}")
             continue
         split = across if {TARGET, UNLABELLED} & set(strategy.needs) else plain
+        data, split = drawn(library) if strategy.name in EPISODES else (manifest, split)
         key = f"{strategy.name}-{code_version(strategy)}-{cpu_name()}"
-        rows.append(done.get(key, partial(compare, library, manifest, split, strategy)))
+        rows.append(done.get(key, partial(compare, library, data, split, strategy)))
         print(rows[-1], flush=True)
         checks.append(Check(f"{strategy.name}: share of the bound", rows[-1]["share"], 0.8))
     finish("strategy_speed", rows, checks)

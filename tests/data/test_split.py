@@ -210,7 +210,7 @@ def test_the_order_of_rows_does_not_matter(rule: Rule, manifest: Manifest, data:
 def test_another_seed_is_another_split_and_the_same_seed_the_same(rule: Rule) -> None:
     rows = [make_row(n, "ab"[n % 2], group=f"g{n // 2}", domain=DOMAINS[n % 5 == 0], given=["train", "test"][n % 4 == 0]) for n in range(80)]  # fmt: skip
     manifest = make_manifest(rows)
-    target = "there" if rule == "domain" else None
+    target = "there" if rule in ("domain", "transfer") else None
     splits = [make_split(manifest, rule, seed=seed, test_domain=target) for seed in (0, 1, 2, 0)]
     assert splits[0] == splits[3]
     assert len({split.id for split in splits}) == 3
