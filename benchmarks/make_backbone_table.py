@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from transfer_core.models.backbones import Backbone, Stage, WeightsFile
@@ -39,7 +40,10 @@ def measure_stages(stages: nn.Sequential, size: int) -> list[Stage]:
             x = stage(x)
         parameters = sum(p.numel() for p in stage.parameters())
         gflops = round(counter.get_total_flops() / 2e9, 6)  # a multiply-add counts as one, not two
-        measured.append(Stage(name, parameters, tuple(x.shape[1:]), gflops))
+        norm, conv = (
+            any(isinstance(each, kind) for each in stage.modules()) for kind in (_BatchNorm, nn.Conv2d)
+        )
+        measured.append(Stage(name, parameters, tuple(x.shape[1:]), gflops, norm, conv))
     return measured
 
 

@@ -53,10 +53,10 @@ TINY = Backbone(
     feature_dim=16,
     # Costs are made up: high enough that keeping activations pays after every stage.
     stages=(
-        Stage("stem", 232, (8, 16, 16), 0.01),
-        Stage("block1", 1184, (8, 16, 16), 0.01),
-        Stage("block2", 1184, (16, 8, 8), 0.01),
-        Stage("top", 288, (16,), 0.01),
+        Stage("stem", 232, (8, 16, 16), 0.01, True, True),
+        Stage("block1", 1184, (8, 16, 16), 0.01, True, True),
+        Stage("block2", 1184, (16, 8, 8), 0.01, True, True),
+        Stage("top", 288, (16,), 0.01, True, True),
     ),
 )
 

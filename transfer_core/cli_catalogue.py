@@ -43,11 +43,11 @@ def strategies(options: argparse.Namespace) -> Answer:
                 "title": each.title,
                 "about": each.about,
                 "group": each.group,
-                "cost": each.cost,
+                "cost": each.costs(),
                 "needs": list(each.needs),
                 "knobs": knobs,
             }
         )
-        lines += [f"{each.name}: {each.about}"]
+        lines += [f"{each.name}: {each.about}", f"  needs {each.in_need_of()}; costs {each.costs()}"]
         lines += [f"  --set {knob['name']}={knob['default']}  {knob['help']}" for knob in knobs]
     return {"strategies": rows}, "\n".join(lines), 0

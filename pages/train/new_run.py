@@ -40,7 +40,7 @@ with st.container(key="wrap-page"):
 
 with left:
     backbone = pick_backbone(first)
-    strategy = pick_strategy(first, manifest, split)
+    strategy = pick_strategy(first, manifest, split, backbone)
     stages = len(backbone.stages)
 
     st.markdown("#### Frozen stages")
@@ -112,7 +112,7 @@ with right, st.container(border=True, key="summary"):
     if twin_spec(spec, split):
         st.markdown("The same run **without adaptation** is trained as well, to see whether it helps.")
     name = st.text_input("Name of the run", placeholder="optional")
-    needed = unmet_need(spec.make_strategy(), manifest, split)
+    needed = unmet_need(spec.make_strategy(), manifest, split, backbone, spec.cut)
     if needed:
         st.warning(escape(needed), icon=":material/warning:")
     ready = find_weights(backbone, lab.home) is not None and not needed

@@ -15,6 +15,11 @@ from transfer_core.training.events import EpochEnded
 from transfer_core.training.health import check_health
 
 FEWEST = 6  # groups: of five all may differ in one direction by chance, in 1 of 16 cases
+SIGNALS = {  # validators -> in words
+    "information_maximisation": "Sure and even predictions (information maximisation)",
+    "soft_neighbourhood_density": "Similar images, same answer (neighbourhood density)",
+    "class_share_agreement": "Classes as frequent as in the source",
+}
 ICONS = {"good": ":material/check_circle:", "note": ":material/info:", "warning": ":material/warning:"}
 
 
@@ -114,3 +119,29 @@ def _not_yet(run: Run, twin: Run) -> None:
         "will know.",
         icon=":material/help:",
     )
+    _signals(run, twin)
+
+
+def _signals(run: Run, twin: Run) -> None:
+    """Show what can be seen without labels, of both runs side by side."""
+    own, other = ((each.result or {}).get("target") or {} for each in (run, twin))
+    if not own or not other:
+        return
+    shares = {name: f"Said to be {name.removeprefix('share ')}" for name in own if name.startswith("share ")}
+    rows = {**SIGNALS, **shares}
+    table = {
+        "Without labels": list(rows.values()),
+        "This run": [_signal(name, own.get(name)) for name in rows],
+        "Without adaptation": [_signal(name, other.get(name)) for name in rows],
+    }
+    st.dataframe(table, hide_index=True, width="stretch")
+    st.caption(
+        "On the target's training images. Sure and even predictions, similar images with the same answer, and classes as frequent as "
+        "in the source are good signs; none of them knows whether an answer is right."
+    )
+
+
+def _signal(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return percent(value) if name.startswith("share ") or name == "class_share_agreement" else f"{value:.2f}"

@@ -93,7 +93,9 @@ def _get_weights(backbone: Backbone) -> None:
         st.rerun()
 
 
-def pick_strategy(first: RunSpec | None, manifest: Manifest, split: Split) -> type[Strategy]:
+def pick_strategy(
+    first: RunSpec | None, manifest: Manifest, split: Split, backbone: Backbone
+) -> type[Strategy]:
     """Show the strategies of one group at a time; return the chosen one."""
     usual = default_strategy(split)
     chosen = get_strategy(st.session_state.setdefault("strategy", first.strategy if first else usual))
@@ -107,7 +109,8 @@ def pick_strategy(first: RunSpec | None, manifest: Manifest, split: Split) -> ty
         for start in range(0, len(shown), 3):
             for place, each in zip(st.columns(3), shown[start : start + 3], strict=False):
                 with place:
-                    _strategy_card(each, chosen, unmet_need(each, manifest, split), first=each.name == usual)
+                    needed = unmet_need(each, manifest, split, backbone)
+                    _strategy_card(each, chosen, needed, first=each.name == usual)
     if chosen.group != group:
         st.caption(f"Chosen: **{chosen.title}**, under *{GROUPS[chosen.group]}*.")
     return chosen
@@ -118,8 +121,9 @@ def _strategy_card(each: type[Strategy], chosen: type[Strategy], missing: str | 
         name = each.title if missing is None else f":gray[{each.title}]"
         st.markdown(f"**{name}**" + (" :blue-badge[start here]" if first else ""))
         st.caption(each.about)
-        if each.cost:
-            st.caption(f":material/timer: {each.cost}")
+        st.caption(
+            f":material/checklist: Needs {each.in_need_of()}  \n:material/timer: {each.costs()[0].upper()}{each.costs()[1:]}"
+        )
         if missing:
             st.caption(f":material/block: {escape(missing)}")
         elif _choose_button(each.name, each is chosen):

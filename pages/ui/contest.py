@@ -13,6 +13,7 @@ from transfer_core.data.augment import get_augmentation
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
+from transfer_core.models.backbones import get_backbone
 from transfer_core.strategies import STRATEGIES, get_strategy
 from transfer_core.training.rules import default_strategy, make_spec, unmet_need
 
@@ -32,7 +33,8 @@ COMMON = (
 
 def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None:
     """Show a choice of strategies and the button that starts them all, each with its own defaults."""
-    possible = [each.name for each in STRATEGIES if unmet_need(each(), manifest, split) is None]
+    backbone = get_backbone(wishes.get("backbone", "lite0"))
+    possible = [each.name for each in STRATEGIES if unmet_need(each(), manifest, split, backbone) is None]
     usual = ["source_only", "dann"] if split.rule == "transfer" else ["fine_tuning"]
     usual.append(default_strategy(split))
     with st.expander("Compare several strategies", icon=":material/sports_score:"):

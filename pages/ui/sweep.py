@@ -60,7 +60,7 @@ def _offer(sweep: Sweep, manifest: Manifest, split: Split) -> None:
         )  # fmt: skip
         facts.append(f"{plural(len(sweep.missing), 'run')} to train: {how_long}")
     st.caption("; ".join(facts) + ".")
-    needed = unmet_need(spec.make_strategy(), manifest, split)
+    needed = unmet_need(spec.make_strategy(), manifest, split, backbone, spec.cut)
     if needed:
         st.warning(escape(needed), icon=":material/warning:")
     ready = find_weights(backbone, get_lab().home) is not None and not needed

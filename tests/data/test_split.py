@@ -309,3 +309,25 @@ def test_unlabelled_images_that_have_to_do_with_the_test_are_not_free(
         assert not own.group or own.group not in {row.group for row in kept}
         assert rule != "domain" or own.domain != "here"
         assert own.given not in ("val", "test")
+
+
+def test_classes_that_the_target_lacks_are_named() -> None:
+    rows = [
+        make_row(
+            n, "abc"[n % 3] if n % 2 else "ab"[n // 2 % 2], domain=("there", "here")[n % 2], group=f"g{n}"
+        )
+        for n in range(120)
+    ]
+
+    def to_there(manifest: Manifest) -> Split:
+        return make_split(manifest, "transfer", train_domain="here", test_domain="there")
+
+    assert to_there(make_manifest(rows)).absent_classes == ["c"]
+    assert (
+        to_there(
+            make_manifest([replace(row, label="abc"[n % 3]) for n, row in enumerate(rows)])
+        ).absent_classes
+        == []
+    )
+    bare = [replace(row, label=None) if row.domain == "there" else row for row in rows]
+    assert to_there(make_manifest(bare)).absent_classes == [], "without labels nothing can be said"

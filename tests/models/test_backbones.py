@@ -83,7 +83,10 @@ def test_the_table_equals_the_modules(backbone: Backbone) -> None:
         with FlopCounterMode(display=False) as counter:
             x = stage(x)
         gflops = round(counter.get_total_flops() / 2e9, 6)
-        measured.append(Stage(name, sum(p.numel() for p in stage.parameters()), tuple(x.shape[1:]), gflops))
+        kinds = {type(each).__name__ for each in stage.modules()}
+        norm, conv = (any(kind.startswith(each) for kind in kinds) for each in ("BatchNorm", "Conv2d"))
+        parameters = sum(p.numel() for p in stage.parameters())
+        measured.append(Stage(name, parameters, tuple(x.shape[1:]), gflops, norm, conv))
     assert tuple(measured) == backbone.stages
     assert backbone.stages[-1].shape == (backbone.feature_dim,)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import PAGES, Study, bring, button, link_of, show, widget, words
 
@@ -95,6 +96,7 @@ def test_a_target_without_labels_is_said_to_be_unmeasurable(study: Study) -> Non
     run = study.ended(strategy="mcc", name="mine")
     study.ended(strategy="source_only")
     assert run.manifest == manifest.id
+    run_classes = manifest.classes
     at = show("results/report.py", run=run.id)
     for page in PAGES:
         show(page, at=at, data=run.manifest, split=run.spec.split, run=run.id)
@@ -104,6 +106,9 @@ def test_a_target_without_labels_is_said_to_be_unmeasurable(study: Study) -> Non
         if page == "results/report.py":
             assert "Cannot be measured" in words(at)
             assert "Label 10 of them" in words(at)
+            (table,) = [each.value for each in at.dataframe if "Without labels" in each.value]
+            assert table["This run"][0] == table["Without adaptation"][0] == "0.31"
+            assert {f"Said to be {name}" for name in run_classes} <= set(table["Without labels"])
 
 
 def test_a_missing_twin_is_offered(study: Study) -> None:
@@ -185,3 +190,18 @@ def test_few_held_out_groups_are_said_to_be_few(empty: Study, groups: int, warns
     assert (found < 10) == warns
     said = [each.value for each in show("results/report.py", run=run.id).info]
     assert any(f"Only {found} groups" in each or f"Only {found} group " in each for each in said) == warns
+
+
+def test_cards_say_what_a_strategy_needs_and_costs_and_grey_what_the_backbone_lacks(study: Study) -> None:
+    split = across(study).split(**study.choices)
+    state = {"strategy": "adabn", "backbone": "lite0"}
+    at = show("train/new_run.py", state, data=study.manifest.id, split=split.id)
+    cards = [each.value for each in at.caption if "Needs" in each.value]
+    assert any(
+        "images of a second domain, without labels; a backbone with batch-norm" in each for each in cards
+    )
+    assert all(":material/timer:" in each for each in cards)
+    assert escape("has no batch-norm") not in words(at)
+    at.button(key="choose-vit_b_16").click().run()
+    assert escape("ViT-B/16 has no batch-norm above the frozen stages") in words(at)
+    assert button(at, "Start training").disabled

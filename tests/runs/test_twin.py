@@ -85,7 +85,7 @@ def test_what_a_strategy_needs_and_does_not_find_is_said_before_it_starts(study:
         lab.start(spec(study, "mcc"))
     with pytest.raises(UserError, match="further label"):
         lab.start(spec(study, "multi_task"))
-    with pytest.raises(UserError, match=r"at least 17 classes.*prototypical"):
+    with pytest.raises(UserError, match=r"at least 17 classes.*there are 2\. Prototypes \(prototypical\)"):
         lab.start(spec(study, "meta_transfer"))
     assert study.store.runs() == []
 

@@ -11,9 +11,11 @@ import pytest
 from tests.support import Lab
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
-from transfer_core.models.backbones import BACKBONES
+from transfer_core.models.backbones import BACKBONES, get_backbone
 from transfer_core.strategies import STRATEGIES
-from transfer_core.training.rules import make_spec
+from transfer_core.strategies.adabn import AdaBN
+from transfer_core.strategies.meta_transfer import MetaTransfer
+from transfer_core.training.rules import make_spec, unmet_need
 from transfer_core.training.spec import check_spec
 
 
@@ -103,3 +105,29 @@ def test_self_training_needs_a_second_view(lab: Lab) -> None:
     assert make_spec(lab.manifest, lab.split, wishes).views >= 2
     with pytest.raises(UserError, match="compares views"):
         make_spec(lab.manifest, lab.split, wishes | {"augment": "none"})
+
+
+def test_what_a_backbone_lacks_above_the_cut_is_told_before_a_run_is_queued(lab: Lab) -> None:
+    across, many = lab.across_domains(), lab.with_many_classes()
+
+    def adabn(key: str, cut: int | None = None) -> str | None:
+        return unmet_need(AdaBN, across.manifest, across.split, get_backbone(key), cut)
+
+    def meta(key: str, cut: int | None = None) -> str | None:
+        return unmet_need(MetaTransfer, many.manifest, many.split, get_backbone(key), cut)
+
+    lacking = {each.key for each in BACKBONES if adabn(each.key)}
+    assert lacking == {"vgg16", "alexnet", "convnext_tiny", "swin_t", "vit_b_16"}
+    assert adabn("resnet18", 5), "its last stage is a mean over places"
+    assert {each.key for each in BACKBONES if meta(each.key)} == {"swin_t", "vit_b_16"}
+    assert meta("vit_b_16", 0) is None
+    assert "above the frozen stages" in str(meta("vit_b_16", 1))
+
+
+def test_smaller_problems_need_fewer_classes(lab: Lab) -> None:
+    lab = lab.with_many_classes()  # seven
+    assert unmet_need(MetaTransfer, lab.manifest, lab.split) is None, "it can be chosen, and its form opened"
+    told = str(unmet_need(MetaTransfer(), lab.manifest, lab.split))
+    assert "at least 17 classes" in told
+    assert "fewer classes per episode (way)" in told
+    assert unmet_need(MetaTransfer(way=2), lab.manifest, lab.split) is None

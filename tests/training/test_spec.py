@@ -88,3 +88,10 @@ def test_the_id_outlives_the_process() -> None:
 def test_the_backbones_own_size_is_no_other_experiment() -> None:
     assert check_spec(replace(SPEC, size=224)).id == check_spec(SPEC).id
     assert check_spec(replace(SPEC, size=288)).id != check_spec(SPEC).id
+
+
+def test_a_setting_of_an_earlier_version_does_not_lock_its_run_away() -> None:
+    old = replace(SPEC, strategy="meta_transfer", knobs={"way": 3, "shots": 0})
+    assert old.make_strategy().way == 3
+    with pytest.raises(UserError, match="no setting called 'shots'"):
+        check_spec(old)

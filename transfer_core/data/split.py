@@ -59,6 +59,15 @@ class Split:
         )
         return sorted(other - own)
 
+    @cached_property
+    def absent_classes(self) -> list[str]:
+        """The classes of the source that no labelled image of the target is of; none where the target has no labels."""
+        if self.rule != "transfer" or self.new_classes:
+            return []
+        counts = [self.receipt.counts[part] for part in (TARGET_TRAIN, "test")]
+        found = {name for each in counts for name, count in each.items() if count}
+        return sorted(set(self.receipt.counts["train"]) - found) if found else []
+
     def unlabelled(self, manifest: Manifest) -> dict[str, int]:
         """Return how many images of each part have no label; without the parts where all have one."""
         bare = {row.image for row in manifest.rows if row.label is None}

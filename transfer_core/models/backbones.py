@@ -25,12 +25,15 @@ class Stage:
     for convolutions, `[tokens, d]` for ViT, `[h, w, c]` for Swin, `[feature_dim]` after the last stage.
     `gflops` counts multiply-adds of this stage for one image in billions (10^9), the convention under which
     papers and torchvision report "GFLOPs"; normalisation and activations are not counted.
+    `batch_norm` and `convolutions`: whether there are any in it.
     """
 
     name: str
     parameters: int
     shape: tuple[int, ...]
     gflops: float
+    batch_norm: bool = False
+    convolutions: bool = False
 
 
 @dataclass(frozen=True)

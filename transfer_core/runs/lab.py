@@ -53,7 +53,8 @@ class Lab:
         if get_strategy(spec.strategy).pretrained and find_weights(backbone, self.home) is None:
             raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
         split = self.library.get_split(spec.manifest, spec.split)
-        missing = unmet_need(spec.make_strategy(), self.library.get(spec.manifest), split)
+        manifest = self.library.get(spec.manifest)
+        missing = unmet_need(spec.make_strategy(), manifest, split, backbone, spec.cut)
         if missing:
             raise UserError(f"{get_strategy(spec.strategy).title}: {missing}", "unmet-need")
         run = self.store.add_run(spec, name=name or default_name(spec), token=token, parent=parent)

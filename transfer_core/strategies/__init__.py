@@ -7,6 +7,8 @@ from transfer_core.strategies.adabn import AdaBN
 from transfer_core.strategies.adversarial_self_training import AdversarialSelfTraining
 from transfer_core.strategies.autoencoder import Autoencoder
 from transfer_core.strategies.base import (
+    BATCH_NORM,
+    CONVOLUTIONS,
     FURTHER_LABEL,
     TARGET,
     UNLABELLED,
@@ -41,6 +43,8 @@ STRATEGIES: tuple[type[Strategy], ...] = (
 )  # fmt: skip
 
 __all__ = [
+    "BATCH_NORM",
+    "CONVOLUTIONS",
     "FURTHER_LABEL",
     "STRATEGIES",
     "TARGET",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from transfer_core.errors import UserError
 from transfer_core.strategies.adaptation import measure_frozen_knob, source_statistics
-from transfer_core.strategies.base import TARGET, Batch, Group, Phase, StepLoss, Task
+from transfer_core.strategies.base import BATCH_NORM, TARGET, Batch, Group, Phase, StepLoss, Task
 from transfer_core.strategies.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class AdaBN(Tuning):
         "For two domains that differ by camera or lighting; it costs almost nothing."
     )
     cost: ClassVar[str] = "as source only, and one pass over the target's images"
-    needs: ClassVar[tuple[str, ...]] = (TARGET,)
+    needs: ClassVar[tuple[str, ...]] = (TARGET, BATCH_NORM)
 
     measure_frozen: bool = measure_frozen_knob(True)
 

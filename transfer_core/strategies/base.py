@@ -21,6 +21,15 @@ Group = Literal["supervised", "adaptation", "few labels", "baseline"]
 TARGET = "target domain"  # a need: labelled images of one domain, images of another
 FURTHER_LABEL = "further label"  # a need: a second label of the same images
 UNLABELLED = "unlabelled images"  # a need: images without a label, of whatever domain
+BATCH_NORM = "batch-norm"  # a need: a backbone with batch-norm above the frozen stages
+CONVOLUTIONS = "convolutions"  # a need: a backbone with convolutions above the frozen stages
+NEEDS = {  # in words
+    TARGET: "images of a second domain, without labels",
+    FURTHER_LABEL: "a second question: another label, or a domain with other classes",
+    UNLABELLED: "images without a label",
+    BATCH_NORM: "a backbone with batch-norm",
+    CONVOLUTIONS: "many classes, and a convolutional backbone",
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,7 @@ class Strategy:
     about: ClassVar[str]  # two sentences: when to use it
     group: ClassVar[Group] = "supervised"
     cost: ClassVar[str] = ""  # a phrase: what it costs beside fine-tuning, where it differs
-    needs: ClassVar[tuple[str, ...]] = ()  # beyond labelled images: TARGET, UNLABELLED
+    needs: ClassVar[tuple[str, ...]] = ()  # beyond labelled images, of NEEDS
     freezes: ClassVar[Literal["chosen", "all", "nothing"]] = "chosen"  # which stages: the cut decides, or not
     pretrained: ClassVar[bool] = True
     mixes: ClassVar[bool] = True  # whether its losses know images that are mixtures of two
@@ -162,6 +171,21 @@ class Strategy:
     def classes_needed(self) -> int:
         """Return how many classes a data set must have."""
         return 2
+
+    @classmethod
+    def fewest_classes(cls) -> int:
+        """Return how many classes a data set must have whatever its knobs are set to."""
+        return 2
+
+    @classmethod
+    def in_need_of(cls) -> str:
+        """Return in words what it needs."""
+        return "; ".join(["labelled images", *(NEEDS[each] for each in cls.needs)])
+
+    @classmethod
+    def costs(cls) -> str:
+        """Return in words what it costs."""
+        return cls.cost or ("the classifier alone" if cls.freezes == "all" else "as fine-tuning")
 
     def measures_domains(self, task: Task) -> bool:
         """Tell whether the frozen stages' batch-norm statistics are measured on each domain before training."""

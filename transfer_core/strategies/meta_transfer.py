@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from transfer_core.errors import UserError
 from transfer_core.knobs import knob
-from transfer_core.strategies.base import Batch, Episodes, Group, Phase, StepLoss, Strategy, Task
+from transfer_core.strategies.base import (
+    CONVOLUTIONS,
+    Batch,
+    Episodes,
+    Group,
+    Phase,
+    StepLoss,
+    Strategy,
+    Task,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +48,7 @@ class MetaTransfer(Strategy):
     mixes: ClassVar[bool] = False
     trains_stages: ClassVar[bool] = True
     cost: ClassVar[str] = "hundreds of small problems"
+    needs: ClassVar[tuple[str, ...]] = (CONVOLUTIONS,)
 
     way: int = knob(5, "Classes per episode", "Twice as many base classes are needed.", low=2, high=1000)
     shot: int = knob(
@@ -62,8 +72,13 @@ class MetaTransfer(Strategy):
     )
 
     def classes_needed(self) -> int:
-        """Return how many classes a data set must have: 2 x way base classes."""
+        """Return how many classes a data set must have, of which 2 x way are the base classes."""
         return math.ceil(2 * self.way / BASE - 1e-9)
+
+    @classmethod
+    def fewest_classes(cls) -> int:
+        """Return how many it must have with the smallest problems, of two classes each."""
+        return cls(way=2).classes_needed()
 
     def prepare(self, model: Classifier, task: Task) -> None:
         """Add a scale per kernel and a shift per bias above the cut, and the episodes' classifier."""

@@ -16,9 +16,17 @@ from transfer_core.data.manifest import TARGET_TRAIN, Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.knobs import get_knobs
-from transfer_core.models.backbones import get_backbone
+from transfer_core.models.backbones import Backbone, get_backbone
 from transfer_core.models.device import resolve_device
-from transfer_core.strategies import FURTHER_LABEL, TARGET, UNLABELLED, Strategy, get_strategy
+from transfer_core.strategies import (
+    BATCH_NORM,
+    CONVOLUTIONS,
+    FURTHER_LABEL,
+    TARGET,
+    UNLABELLED,
+    Strategy,
+    get_strategy,
+)
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.strategies.source_only import SourceOnly
 from transfer_core.training.labels import choose_auxiliary, further_labels
@@ -109,8 +117,18 @@ def default_class_weights(split: Split) -> str:
     return "balanced" if max(counts) > IMBALANCE * min(counts) else "none"
 
 
-def unmet_need(strategy: Strategy | type[Strategy], manifest: Manifest, split: Split) -> str | None:
-    """Return in a sentence what a strategy needs and does not find, None where it can run."""
+def unmet_need(
+    strategy: Strategy | type[Strategy],
+    manifest: Manifest,
+    split: Split,
+    backbone: Backbone | None = None,
+    cut: int | None = None,
+) -> str | None:
+    """Return in a sentence what a strategy needs and does not find, None where it can run.
+
+    A strategy's class asks whether it can run with any of its settings. `cut`: of the backbone's stages, so many are
+    frozen; without it as many as usual.
+    """
     transfer = split.rule == "transfer"
     if TARGET in strategy.needs and not transfer:
         if len(manifest.domains) < 2:
@@ -118,16 +136,39 @@ def unmet_need(strategy: Strategy | type[Strategy], manifest: Manifest, split: S
         return "Needs a split from one domain to another: choose source and target on the Split page."
     if UNLABELLED in strategy.needs and not transfer and not split.free(manifest):
         return "Needs images without a label: put them into a folder named unlabelled, or split from one domain to another."
-    made = strategy() if isinstance(strategy, type) else strategy
-    if len(manifest.classes) < made.classes_needed():
-        return (
-            f"Needs at least {made.classes_needed()} classes to practise on, and there are {len(manifest.classes)}. "
-            "Prototypes (prototypical) work with few classes."
-        )
+    if lack := _unmet_by_classes(strategy, len(manifest.classes)) or _unmet_by_backbone(
+        strategy, backbone, cut
+    ):
+        return lack
     if split.new_classes:
         return _unmet_by_other_classes(strategy, split)
     if FURTHER_LABEL in strategy.needs:
         return _unmet_by_further_labels(strategy, manifest)
+    return None
+
+
+def _unmet_by_classes(strategy: Strategy | type[Strategy], classes: int) -> str | None:
+    fewest = strategy.fewest_classes()
+    needed = fewest if isinstance(strategy, type) else strategy.classes_needed()
+    if classes >= needed:
+        return None
+    fewer = "Choose fewer classes per episode (way), or prototypes" if classes >= fewest else "Prototypes"
+    return (
+        f"Needs at least {needed} classes, more than half of them to practise on, and there are {classes}. "
+        f"{fewer} (prototypical), which work with few classes."
+    )
+
+
+def _unmet_by_backbone(
+    strategy: Strategy | type[Strategy], backbone: Backbone | None, cut: int | None
+) -> str | None:
+    if backbone is None:
+        return None
+    own = strategy if isinstance(strategy, type) else type(strategy)
+    trained = backbone.stages[default_cut(own, len(backbone.stages), 0) if cut is None else cut :]
+    for need, there in ((BATCH_NORM, "batch_norm"), (CONVOLUTIONS, "convolutions")):
+        if need in strategy.needs and not any(getattr(each, there) for each in trained):
+            return f"{backbone.title} has no {need} above the frozen stages: choose another backbone, or freeze fewer stages."
     return None
 
 

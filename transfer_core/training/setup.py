@@ -284,6 +284,6 @@ def renew(stages: nn.Sequential) -> nn.Sequential:
 
 def check_needs(setup: Setup) -> None:
     """Raise UserError where a strategy needs what the data set or the split does not have."""
-    missing = unmet_need(setup.strategy, setup.manifest, setup.split)
+    missing = unmet_need(setup.strategy, setup.manifest, setup.split, setup.backbone, setup.spec.cut)
     if missing:
         raise UserError(missing, "unmet-need")

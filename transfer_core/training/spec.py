@@ -104,9 +104,7 @@ class RunSpec:
         """Return the strategy with this spec's knobs; those of an earlier version that are no more are left out."""
         strategy = get_strategy(self.strategy)
         known = {each.name for each in get_knobs(strategy)}
-        return make_from_knobs(
-            strategy, {name: value for name, value in self.knobs.items() if name in known}
-        )
+        return make_from_knobs(strategy, {name: value for name, value in self.knobs.items() if name in known})
 
 
 def check_spec(spec: RunSpec) -> RunSpec:
