@@ -27,6 +27,7 @@ def test_class_shares_agree_as_far_as_they_overlap() -> None:
     assert class_share_agreement(said, (0.2, 0.3, 0.5)) == pytest.approx(0.2 + 0.3 + 0.1)
     assert class_share_agreement(said, (0.0, 0.0, 1.0)) == pytest.approx(0.1)
     assert class_share_agreement(np.eye(2)[[0, 0]], (0.0, 1.0)) == pytest.approx(0.0)
+    assert class_share_agreement(np.eye(4)[[0, 1]], (0.25, 0.25, 0.25, 0.25)) == pytest.approx(0.5)
 
 
 def test_density_by_hand() -> None:
