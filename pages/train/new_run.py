@@ -106,7 +106,13 @@ with right, st.container(border=True, key="summary"):
         if split.rule == "transfer"
         else f"split by {split.rule}"
     )
-    st.markdown(f"Tested on {plural(tested, 'unseen image')}, {how}.")
+    bare = split.unlabelled(manifest).get("test", 0)
+    if tested:
+        st.markdown(f"Tested on {plural(tested, 'unseen image')}, {how}.")
+    else:
+        st.markdown(
+            f"The {plural(bare, 'unseen image')} have no labels, {how}: the report offers to label some."
+        )
     if unusual:
         st.markdown(f"Not as usual: {escape(', '.join(unusual))}.")
     if twin_spec(spec, split):

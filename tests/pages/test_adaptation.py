@@ -103,6 +103,8 @@ def test_a_target_without_labels_is_said_to_be_unmeasurable(study: Study) -> Non
         if page == "study/split.py":
             assert "None of the" in words(at)
             assert "another seed may help" not in words(at)
+        if page == "train/new_run.py":
+            assert "unseen images have no labels" in words(at)
         if page == "results/report.py":
             assert "Cannot be measured" in words(at)
             assert "Label 10 of them" in words(at)
@@ -198,7 +200,7 @@ def test_cards_say_what_a_strategy_needs_and_costs_and_grey_what_the_backbone_la
     at = show("train/new_run.py", state, data=study.manifest.id, split=split.id)
     cards = [each.value for each in at.caption if "Needs" in each.value]
     assert any(
-        "images of a second domain, without labels; a backbone with batch-norm" in each for each in cards
+        "labels in one domain, images of another; a backbone with batch-norm" in each for each in cards
     )
     assert all(":material/timer:" in each for each in cards)
     assert escape("has no batch-norm") not in words(at)

@@ -24,11 +24,11 @@ UNLABELLED = "unlabelled images"  # a need: images without a label, of whatever 
 BATCH_NORM = "batch-norm"  # a need: a backbone with batch-norm above the frozen stages
 CONVOLUTIONS = "convolutions"  # a need: a backbone with convolutions above the frozen stages
 NEEDS = {  # in words
-    TARGET: "images of a second domain, without labels",
-    FURTHER_LABEL: "a second question: another label, or a domain with other classes",
-    UNLABELLED: "images without a label",
+    TARGET: "labels in one domain, images of another",
+    FURTHER_LABEL: "labels for two questions",
+    UNLABELLED: "labels, and images without",
     BATCH_NORM: "a backbone with batch-norm",
-    CONVOLUTIONS: "many classes, and a convolutional backbone",
+    CONVOLUTIONS: "many classes; a convolutional backbone",
 }
 
 
@@ -180,7 +180,7 @@ class Strategy:
     @classmethod
     def in_need_of(cls) -> str:
         """Return in words what it needs."""
-        return "; ".join(["labelled images", *(NEEDS[each] for each in cls.needs)])
+        return "; ".join(NEEDS[each] for each in cls.needs) or "labelled images"
 
     @classmethod
     def costs(cls) -> str:
