@@ -5,8 +5,8 @@
     uv run python benchmarks/accuracy.py larger             fine-tuning at 288 pixels, tested on all views
     uv run python benchmarks/accuracy.py probe_then_tune    the same recipe, from a converged probe
 
-Every finished run is one line of `results/accuracy-*.jsonl`; what is there is not run again, so a
-long matrix may be interrupted. Test part: 25 %. Published for a CNN on such a split: 0.8842
+Every finished run is one line of `results/accuracy-*.jsonl`, under a key of the experiment and the code version of its strategy;
+what is there is not run again, so a long matrix may be interrupted. Test part: 25 %. Published for a CNN on such a split: 0.8842
 (Deitsch et al. 2019).
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from code_version import code_version
 from common import Check, Row, Rows, finish
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,6 +31,7 @@ from transfer_core.data.samples import add_solar_cells
 from transfer_core.data.split import Rule, Split, make_split
 from transfer_core.evaluation.predict import predict
 from transfer_core.models.cache import ActivationCache
+from transfer_core.strategies import get_strategy
 from transfer_core.training.checkpoint import load_best
 from transfer_core.training.events import EpochEnded, Event
 from transfer_core.training.loop import Loop
@@ -136,7 +138,8 @@ def main() -> None:
                 row["sklearn"] = sklearn_accuracy(setup, split)
             return {"rule": rule, "seed": seed} | row
 
-        key = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"}).id
+        spec = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"})
+        key = f"{spec.id}-{code_version(get_strategy(spec.strategy))}"
         rows.append(done.get(key, measure))
         print(rows[-1], flush=True)
     if options.only:
