@@ -16,6 +16,7 @@ CORE = ROOT / "transfer_core"
 PAGES = [path for path in (ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))) if path.exists()]
 MODULES = sorted(CORE.rglob("*.py"))
 SOURCES = [*MODULES, *PAGES, *sorted((ROOT / "benchmarks").rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 MAY_IMPORT = {  # part -> the parts of ours that it may import besides itself
     "errors": set(),
@@ -108,7 +109,7 @@ def test_pages_ask_the_core_and_compute_nothing(path: Path) -> None:
     assert "benchmarks" not in roots
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=name)
 def test_no_file_grows_beyond_reading(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 

@@ -9,7 +9,7 @@ import pytest
 
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import png
-from tests.runs.test_prediction_jobs import make_site
+from tests.runs.sites import make_site
 from tests.support import Lab as Bench
 from transfer_core.cli import main
 from transfer_core.evaluation.decision import Wishes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,3 +37,9 @@ def bring(home: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[Manifest, 
     assert not Path("/tmp/evil.txt").exists()
     stored = [path for path in home.rglob("*") if path.is_file()]
     assert all(path.resolve().is_relative_to(home.resolve()) and not path.is_symlink() for path in stored)
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for the disk: that writing is durable is for the tests of files."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)

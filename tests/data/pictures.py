@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from transfer_core.data.manifest import Row
+from transfer_core.data.ingest import ingest
+from transfer_core.data.library import Library
+from transfer_core.data.manifest import Manifest, Problem, Row
+from transfer_core.data.sources import arrange
 
 
 def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -80,3 +83,17 @@ def make_row(number: int, label: str | None, **others: Any) -> Row:
 
 GOOD = [(f"{label}/good{number}.png", png(10 * ord(label) + number)) for label in "ab" for number in range(4)]
 Told = dict[str, str]
+FILES = {
+    f"{domain}/{label}/{n}.png": png(100 * i + 10 * j + n)
+    for i, domain in enumerate(("north", "south"))
+    for j, label in enumerate(("crack", "sound"))
+    for n in range(4)
+}
+
+
+def bring_files(
+    library: Library, files: dict[str, bytes], name: str = "set"
+) -> tuple[Manifest, list[Problem]]:
+    """Ingest files as a folder would give them."""
+    found, problems = arrange([(path, (lambda data=data: data)) for path, data in files.items()])
+    return ingest(found, name, library, problems=problems)

@@ -12,44 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import empty_png, encode, lay_out, noise, pack, png, snapshot
+from pictures import FILES, bring_files, empty_png, encode, lay_out, noise, pack, png, snapshot
 from PIL import Image
 
-from transfer_core.data.edit import relabel
-from transfer_core.data.health import check_health
 from transfer_core.data.images import decode, hash_pixels
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.library import Library
-from transfer_core.data.manifest import Manifest, Problem
-from transfer_core.data.sources import arrange, open_source
+from transfer_core.data.manifest import Problem
+from transfer_core.data.sources import open_source
 from transfer_core.errors import UserError
 
-FILES = {
-    f"{domain}/{label}/{n}.png": png(100 * i + 10 * j + n)
-    for i, domain in enumerate(("north", "south"))
-    for j, label in enumerate(("crack", "sound"))
-    for n in range(4)
-}
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting for the disk: that writing is durable is for the tests of files."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-def bring(library: Library, files: dict[str, bytes], name: str = "set") -> tuple[Manifest, list[Problem]]:
-    """Ingest files as a folder would give them."""
-    found, problems = arrange([(path, (lambda data=data: data)) for path, data in files.items()])
-    return ingest(found, name, library, problems=problems)
-
-
-def kinds(problems: list[Problem]) -> list[tuple[str, str]]:
-    return sorted((each.file, each.kind) for each in problems)
+pytestmark = pytest.mark.usefixtures("_quick")
 
 
 def test_a_data_set_holds_the_very_bytes_and_what_is_known_of_them(library: Library) -> None:
-    manifest, problems = bring(library, FILES)
+    manifest, problems = bring_files(library, FILES)
     assert not problems
     assert library.get(manifest.id) == manifest
     assert manifest.class_counts == {"crack": 8, "sound": 8}
@@ -74,9 +51,9 @@ DOUBLED = FILES | {
 def test_the_same_files_in_any_order_and_by_any_name_are_the_same_data_set(
     library: Library, files: dict[str, bytes], seed: int
 ) -> None:
-    first, _ = bring(library, files)
+    first, _ = bring_files(library, files)
     shuffled = random.Random(seed).sample(list(files.items()), len(files))
-    again, _ = bring(library, dict(shuffled), "another name")
+    again, _ = bring_files(library, dict(shuffled), "another name")
     assert (again.id, again.name) == (first.id, "set")  # it is what it was, and called so
     assert [each.name for each in library.datasets()] == ["set"]
 
@@ -97,64 +74,7 @@ def test_folder_and_zip_give_the_same_data_set(library: Library, tmp_path: Path)
 def test_any_other_content_is_another_data_set(
     library: Library, change: Callable[[dict[str, bytes]], dict[str, bytes]]
 ) -> None:
-    assert bring(library, FILES)[0].id != bring(library, change(FILES))[0].id
-
-
-def test_one_file_twice_counts_once(library: Library) -> None:
-    manifest, problems = bring(library, FILES | {"north/crack/copy.png": FILES["north/crack/1.png"]})
-    assert len(manifest.rows) == len(FILES)
-    assert [each.kind for each in problems] == ["duplicate"]
-
-
-def test_a_labelled_copy_is_kept_before_an_unlabelled_one(library: Library) -> None:
-    manifest, _ = bring(library, {"a.png": png(1), "cat/z.png": png(1), "dog/2.png": png(2)})
-    assert manifest.class_counts == {"cat": 1, "dog": 1}
-    assert len(manifest.rows) == 2
-
-
-def test_one_file_in_two_parts_is_kept_in_one_and_told(library: Library) -> None:
-    files = {f"{part}/{c}/{n}.png": png(int(f"{len(part)}{ord(c)}{n}")) for part in ("train", "test") for c in "ab" for n in range(4)}  # fmt: skip
-    files["test/a/leak.png"] = files["train/a/0.png"]
-    manifest, problems = bring(library, files)
-    assert len(manifest.rows) == 16
-    (problem,) = problems
-    assert problem.kind == "duplicate"
-    assert "in two parts" in problem.message
-
-
-def test_one_file_under_two_labels_is_kept_without_one_until_somebody_chooses(library: Library) -> None:
-    manifest, problems = bring(library, FILES | {"north/sound/wrong.png": FILES["north/crack/1.png"]})
-    assert kinds(problems) == [("north/crack/1.png", "conflict"), ("north/sound/wrong.png", "conflict")]
-    assert {row.path for row in manifest.rows} == FILES.keys()
-    (row,) = [row for row in manifest.rows if row.claims]
-    assert (row.path, row.label, row.claims) == ("north/crack/1.png", None, ("crack", "sound"))
-    assert library.get(manifest.id) == manifest
-    (finding,) = [each for each in check_health(library, manifest, {}) if each.kind == "two-labels"]
-    assert finding.images == (row.image,)
-    assert "1.png as crack and as sound" in finding.message
-    settled = relabel(manifest, {row.image: "sound"})
-    assert settled.by_image[row.image].claims == ()
-    assert "two-labels" not in {each.kind for each in check_health(library, settled, {})}
-
-
-def test_a_copy_that_says_otherwise_is_told_and_the_first_by_path_is_kept(library: Library) -> None:
-    files = FILES | {"west/crack/copy.png": FILES["north/crack/1.png"]}
-    for order in (files, dict(reversed(files.items()))):
-        manifest, problems = bring(library, order)
-        (problem,) = problems
-        assert problem.file == "west/crack/copy.png"
-        assert "in the domain north and not in west" in problem.message
-        assert "west" not in manifest.domains
-
-
-def test_a_person_of_a_table_is_the_same_group_as_in_dicom_and_nowhere_by_name(library: Library) -> None:
-    files = [Candidate(f"{'ab'[n % 2]}/{n}.png", partial(png, n), "ab"[n % 2], person=f"Mustermann {n // 4}")
-             for n in range(12)]  # fmt: skip
-    manifest, _ = ingest(files, "set", library)
-    assert manifest.groups == {library.pseudonym(f"Mustermann {n}"): 4 for n in range(3)}
-    assert b"Mustermann" not in b"".join(
-        path.read_bytes() for path in library.home.rglob("*") if path.is_file()
-    )
+    assert bring_files(library, FILES)[0].id != bring_files(library, change(FILES))[0].id
 
 
 @pytest.mark.parametrize(
@@ -169,7 +89,7 @@ def test_where_nothing_can_be_used_the_cause_comes_first(
     library: Library, files: dict[str, bytes], begins: str
 ) -> None:
     with pytest.raises(UserError) as refused:
-        bring(library, files)
+        bring_files(library, files)
     assert str(refused.value).startswith(begins)
     assert refused.value.kind == "no-images"
 
@@ -217,7 +137,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_goes_on(library: Library) -> N
 def test_doubtful_classes_are_told(
     library: Library, files: dict[str, bytes], wanted: set[tuple[str, str]]
 ) -> None:
-    manifest, problems = bring(library, files)
+    manifest, problems = bring_files(library, files)
     assert {(each.file, each.kind) for each in problems} == wanted
     assert library.get(manifest.id) == manifest
 
@@ -225,7 +145,7 @@ def test_doubtful_classes_are_told(
 @pytest.mark.parametrize("files", [{}, {"a/1.png": b"no image"}, {"a/1.txt": b""}])
 def test_nothing_usable_is_an_error_and_leaves_no_data_set(library: Library, files: dict[str, bytes]) -> None:
     with pytest.raises(UserError) as refused:
-        bring(library, files)
+        bring_files(library, files)
     assert refused.value.kind == "no-images"
     assert library.datasets() == []
 
@@ -256,7 +176,9 @@ def test_a_full_disk_is_told_and_earlier_data_sets_stay_whole(
     library: Library, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     """16 images and thumbnails, the manifest and its description: full at one of these."""
-    earlier, _ = bring(library, {f"{c}/{n}.png": png(500 + 10 * ord(c) + n) for c in "ab" for n in range(4)})
+    earlier, _ = bring_files(
+        library, {f"{c}/{n}.png": png(500 + 10 * ord(c) + n) for c in "ab" for n in range(4)}
+    )
     before = snapshot(library.home)
     real, calls = Path.replace, [0]
 
@@ -268,7 +190,7 @@ def test_a_full_disk_is_told_and_earlier_data_sets_stay_whole(
 
     monkeypatch.setattr(Path, "replace", replace)
     with pytest.raises(UserError) as refused:
-        bring(library, FILES)
+        bring_files(library, FILES)
     assert refused.value.kind == "disk-full"
     monkeypatch.undo()
     now = snapshot(library.home)
@@ -276,14 +198,14 @@ def test_a_full_disk_is_told_and_earlier_data_sets_stay_whole(
     assert not [name for name in now if name.endswith(".part")]
     assert [each.id for each in library.datasets()] == [earlier.id]
     assert library.get(earlier.id) == earlier
-    assert len(bring(library, FILES)[0].rows) == len(FILES)
+    assert len(bring_files(library, FILES)[0].rows) == len(FILES)
 
 
 def test_deleting_removes_exactly_what_no_other_data_set_holds(library: Library) -> None:
     small = dict(list(FILES.items())[:10])
     other = dict(list(FILES.items())[6:])
-    kept, doomed = bring(library, other)[0], bring(library, small)[0]
-    alone, _ = bring(Library(library.home / "twin"), other)
+    kept, doomed = bring_files(library, other)[0], bring_files(library, small)[0]
+    alone, _ = bring_files(Library(library.home / "twin"), other)
     bytes_before = sum(each.stat().st_size for each in library.home.rglob("*") if each.is_file())
     freed, images = library.delete(doomed.id)
     assert set(images) == {row.image for row in doomed.rows} - {row.image for row in kept.rows}
@@ -307,9 +229,9 @@ def test_an_unknown_data_set_is_said_to_be_unknown(library: Library, ref: str) -
 
 
 def test_a_data_set_is_found_by_id_beginning_or_name(library: Library) -> None:
-    first, _ = bring(library, FILES, "Solar")
-    second, _ = bring(library, dict(list(FILES.items())[:9]), "Twice")
-    third, _ = bring(library, dict(list(FILES.items())[:8]), "Twice")
+    first, _ = bring_files(library, FILES, "Solar")
+    second, _ = bring_files(library, dict(list(FILES.items())[:9]), "Twice")
+    third, _ = bring_files(library, dict(list(FILES.items())[:8]), "Twice")
     library.rename(third.id, "Twice")
     assert library.find(first.id).id == library.find(first.id[:6]).id == library.find("Solar").id == first.id
     with pytest.raises(UserError, match="more of the id") as refused:
@@ -322,7 +244,7 @@ def test_a_data_set_is_found_by_id_beginning_or_name(library: Library) -> None:
 
 def test_the_stored_thumbnail_shows_the_image(library: Library) -> None:
     image = noise(1, 6, 6).resize((400, 300), Image.Resampling.BICUBIC)
-    manifest, _ = bring(library, FILES | {"north/crack/big.png": encode(image)})
+    manifest, _ = bring_files(library, FILES | {"north/crack/big.png": encode(image)})
     row = next(row for row in manifest.rows if row.path.endswith("big.png"))
     with Image.open(library.thumb_path(row.image)) as shown:
         assert shown.size == (192, 144)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,77 +12,18 @@ import pytest
 
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import png
+from tests.runs.sites import TORN, Site, make_site
 from tests.support import Lab as Bench
-from tests.support import make_tiny
 from transfer_core.data.ingest import Candidate
 from transfer_core.errors import UserError
 from transfer_core.evaluation import unknown
-from transfer_core.evaluation.decision import Wishes
 from transfer_core.evaluation.report import load_features
-from transfer_core.runs import prediction_jobs, prediction_worker, worker
-from transfer_core.runs.answers import Answer, decide, write_answers
+from transfer_core.runs import prediction_jobs, prediction_worker
 from transfer_core.runs.housekeeping import delete_run
 from transfer_core.runs.intake import Intake
-from transfer_core.runs.lab import Lab
 from transfer_core.runs.predict_many import predict_many
-from transfer_core.runs.prediction_jobs import TRIES, Job, PredictionJobs, held
+from transfer_core.runs.prediction_jobs import TRIES, PredictionJobs, held
 from transfer_core.runs.prediction_worker import work_off
-from transfer_core.runs.predictor import Predictor
-from transfer_core.runs.run import Run
-from transfer_core.runs.uploads import make_token, open_upload, receive
-from transfer_core.training import setup
-
-TORN = "torn.png"
-
-
-class Site:
-    """A home with a finished run of the tiny backbone, and what is asked of it."""
-
-    def __init__(self, bench: Bench, **wishes: Any) -> None:
-        self.lab = Lab(bench.home)
-        self.jobs = PredictionJobs(bench.home)
-        strategy = wishes.pop("strategy", "fine_tuning")
-        run = self.lab.store.add_run(bench.spec(strategy, **({"cut": 2} | wishes)))
-        worker.work(bench.home, run.id)
-        self.run: Run = self.lab.store.get(run.id)
-        assert self.run.state == "done", self.run.error
-        self.predictor = Predictor(self.lab.store, self.run)
-
-    def send(self, files: dict[str, bytes], name: str = "Line 3") -> Job:
-        """Files as a browser sends them, and the question."""
-        upload = open_upload(self.lab.home, make_token(self.lab.home))
-        for path, data in files.items():
-            with receive(upload, path, len(data)) as out:
-                out.write(data)
-        return self.jobs.add_upload(self.run.id, upload, name)
-
-    def work(self, job: Job) -> Job:
-        work_off(self.lab.home, job.id, lambda _: self.predictor)
-        return self.jobs.get(job.id)
-
-
-@pytest.fixture
-def site(lab: Bench, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return make_site(lab, monkeypatch)
-
-
-def make_site(lab: Bench, monkeypatch: pytest.MonkeyPatch, **wishes: Any) -> Site:
-    monkeypatch.setattr(setup, "find_weights", lambda *_: None)
-    monkeypatch.setattr(setup, "load_backbone", lambda *_: make_tiny())
-    monkeypatch.setattr(PredictionJobs, "_start_process", lambda _: pytest.fail("a process was started"))
-    monkeypatch.setattr(worker, "dispatch", lambda *_: None)
-    return Site(lab, **wishes)
-
-
-@pytest.fixture
-def files() -> dict[str, bytes]:
-    """Forty drawings in two folders, one of them torn, and a text."""
-    found = {
-        f"{'ab'[n % 2]}/{n:02d}.png": png(each) for n, each in enumerate(draw_shapes(40, seed=8, size=40))
-    }
-    found["a/" + TORN] = found["a/00.png"][:200]
-    found["notes.txt"] = b"not an image"
-    return found
 
 
 @pytest.mark.parametrize("views", [False, True])
@@ -317,59 +255,3 @@ def test_a_name_never_becomes_a_place(site: Site) -> None:
     job = site.work(site.send({"../../../out.png": image, "/abs.png": image, "=1+1.png": image}))
     assert job.done == 3
     assert {path for path in site.lab.home.parent.rglob("*") if site.lab.home not in path.parents} == before
-
-
-# -- rows and what follows from them ------------------------------------------------------
-
-
-def rows_of(site: Site, chances: list[tuple[float, ...]], p_values: list[float | None]) -> list[Answer]:
-    return [Answer(n, f"{n}.png", p, seen) for n, (p, seen) in enumerate(zip(chances, p_values, strict=True))]
-
-
-def test_what_was_decided_for_the_run_decides(site: Site) -> None:
-    answers = rows_of(site, [(0.6, 0.3, 0.1), (0.05, 0.9, 0.05), (0.34, 0.33, 0.33)], [0.5, 0.001, 0.5])
-    classes = site.lab.report(site.run).manifest.classes
-    plain = decide(answers, site.lab.decision(site.run), 400)
-    assert plain.unknown is not None
-    assert plain.unknown.tolist() == plain.refer.tolist() == [False, True, False]
-    assert plain.said.tolist() == [0, 1, 0]
-    Wishes({classes[2]: 0.05}, 0.99, 0.5).save(site.lab.store.folder(site.run.id))
-    decision = site.lab.decision(site.run)
-    wished = decide(answers, decision, 0)
-    assert wished.unknown is None
-    for row, answer in enumerate(answers):
-        calibrated = decision.calibrated(np.array([answer.probabilities]))[0]
-        said = 2 if calibrated[2] >= 0.05 else int(calibrated[:2].argmax())
-        assert wished.said[row] == said
-        assert wished.probability[row] == pytest.approx(calibrated[said])
-        assert bool(wished.refer[row]) == (calibrated[said] < 0.99)
-    assert wished.sets.sum(1).min() >= 1
-
-
-def test_rows_survive_json_and_the_table_is_safe(site: Site) -> None:
-    answers = [
-        *rows_of(site, [(0.6, 0.3, 0.1)], [0.001]),
-        Answer(1, "=cmd()|calc.png", (0.1, 0.2, 0.7), 0.4),
-        Answer(2, "+broken.png", problem="-the image is damaged", kind="damaged"),
-    ]
-    again = [Answer.from_json(json.loads(json.dumps(each.to_json()))) for each in answers]
-    assert again == answers
-    out = io.StringIO()
-    verdicts = decide(answers, site.lab.decision(site.run), 400)
-    write_answers(out, answers, verdicts)
-    table = list(csv.DictReader(io.StringIO(out.getvalue())))
-    assert [row["file"] for row in table] == ["0.png", "'=cmd()|calc.png", "'+broken.png"]
-    assert [row["unknown"] for row in table] == ["yes", "no", ""]
-    assert table[2]["problem"] == "'-the image is damaged"
-    for row, verdict in zip(table[:2], range(2), strict=True):
-        shares = [float(row[name]) for name in verdicts.classes]
-        assert sum(shares) == pytest.approx(1, abs=1e-5)
-        assert float(row["probability"]) == pytest.approx(shares[int(verdicts.said[verdict])], abs=1e-6)
-        assert row["set"].split(" | ") == verdicts.set_of(verdict)
-
-
-def test_no_image_is_no_trouble(site: Site) -> None:
-    verdicts = decide([Answer(0, "x.txt", problem="not an image")], site.lab.decision(site.run), 400)
-    assert len(verdicts.said) == 0
-    job = site.work(site.send({"x.txt": b"no"}))
-    assert (job.state, job.problems) == ("done", 1)
