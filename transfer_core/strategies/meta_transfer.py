@@ -43,7 +43,7 @@ class MetaTransfer(Strategy):
     group: ClassVar[Group] = "few labels"
     about: ClassVar[str] = (
         "Practises on many small problems how to learn a class from few images. "
-        "Only where there are many other classes and one or two images of a new one; with five or more, feature extraction did better."
+        "Where there are many similar classes and up to five images of a new one; with ten, feature extraction did as well."
     )
     mixes: ClassVar[bool] = False
     trains_stages: ClassVar[bool] = True
