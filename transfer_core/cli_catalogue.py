@@ -48,6 +48,6 @@ def strategies(options: argparse.Namespace) -> Answer:
                 "knobs": knobs,
             }
         )
-        lines += [f"{each.name}: {each.about}", f"  needs {each.in_need_of()}; costs {each.costs()}"]
+        lines += [f"{each.name}: {each.about}", f"  needs {each.in_need_of()}; cost: {each.costs()}"]
         lines += [f"  --set {knob['name']}={knob['default']}  {knob['help']}" for knob in knobs]
     return {"strategies": rows}, "\n".join(lines), 0
