@@ -55,12 +55,8 @@ def prepare(lab: Lab, options: argparse.Namespace, strategy: str) -> tuple[Manif
     )
     if lack := split.ungrouped(manifest):
         print(lack, file=sys.stderr)
-    if absent := split.absent_classes:
-        print(
-            f"{split.test_domain} has no labelled image of {', '.join(absent)}: figures are over the classes that it has, and "
-            "whatever expects classes to be as frequent as in the source (select combined, match_shares) may mislead.",
-            file=sys.stderr,
-        )
+    if lack := split.tell_absent():
+        print(lack, file=sys.stderr)
     wishes = {name: getattr(options, name) for name in WISHES} | {"knobs": _parse_settings(options.set)}
     return manifest, split, wishes | {"cache": not options.no_cache, "strategy": chosen.name}
 

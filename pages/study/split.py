@@ -142,8 +142,13 @@ with right:
                 st.markdown(
                     f":material/info: {plural(left_out, 'image')} not trained on, because what is tested shows the same"
                 )
+        if absent := split.tell_absent():
+            st.warning(escape(absent), icon=":material/warning:")
         asked = [
-            name for name in manifest.classes if not split.new_classes or receipt.counts[TARGET_TRAIN][name]
+            name
+            for name in manifest.classes
+            if name not in split.absent_classes
+            and (not split.new_classes or receipt.counts[TARGET_TRAIN][name])
         ]
         fewest = min((n for name in asked if (n := receipt.counts["test"][name])), default=0)
         measured = {

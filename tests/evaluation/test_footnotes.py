@@ -21,7 +21,9 @@ def test_an_oracle_is_called_one_and_the_transductive_figure_by_its_name() -> No
     assert "without labels of the target: epoch 3" in chosen
     assert "oracle" in chosen
     assert "epoch 5 (80.0 %)" in chosen
+    assert "On all labelled images" in whole
     assert "75.5 % (transductive, n 2,000)" in whole
+    assert "On all other labelled images" in footnotes(ORACLE | {"target_labels_used": 4}, {})[-1]
 
 
 def test_labels_that_were_used_are_counted() -> None:

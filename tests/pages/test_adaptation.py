@@ -205,5 +205,5 @@ def test_cards_say_what_a_strategy_needs_and_costs_and_grey_what_the_backbone_la
     assert all(":material/timer:" in each for each in cards)
     assert escape("has no batch-norm") not in words(at)
     at.button(key="choose-vit_b_16").click().run()
-    assert escape("ViT-B/16 has no batch-norm above the frozen stages") in words(at)
+    assert escape("ViT-B/16 has no batch-norm: choose another") in words(at)
     assert button(at, "Start training").disabled

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import Study, bring, button, labels, link_of, show, widget, words
 from transfer_core.bundle import story
 from transfer_core.bundle.document import Text
+from transfer_core.data.split import make_split
 from transfer_core.runs.recipes import group_runs
 from transfer_core.runs.take_home import make_subject
 
@@ -117,3 +119,16 @@ def test_runs_keep_their_names_beside_those_of_a_study(study: Study) -> None:
              for which in (True, False)]  # fmt: skip
     assert names[0] == ["My first probe", "Linear probe by group, seed 1"]
     assert len(names[1]) == 1
+
+
+def test_a_class_that_the_target_lacks_is_named_and_no_seed_is_promised(study: Study) -> None:
+    source, target = study.manifest.domains
+    gone = study.manifest.classes[0]
+    rows = tuple(row for row in study.manifest.rows if (row.domain, row.label) != (target, gone))
+    manifest = study.library.add(replace(study.manifest, rows=rows, name="One class short"))
+    split = make_split(manifest, "transfer", train_domain=source, test_domain=target)
+    study.library.add_split(split)
+    at = show("study/split.py", data=manifest.id, split=split.id)
+    told = [each.value for each in at.warning]
+    assert any(escape(f"{target} has no labelled image of {gone}") in each for each in told)
+    assert not any("another seed" in each for each in told)

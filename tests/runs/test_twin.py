@@ -10,6 +10,7 @@ import pytest
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import Study, bring
 from transfer_core.errors import UserError
+from transfer_core.runs import worker
 from transfer_core.runs.lab import Lab, run_object
 from transfer_core.runs.store import Run
 from transfer_core.training.rules import make_spec, twin_spec
@@ -112,8 +113,21 @@ def test_a_twin_that_was_cut_short_is_none(study: Study, lab: Lab) -> None:
 
 
 def test_only_what_learnt_from_the_target_is_called_adapted(study: Study, lab: Lab) -> None:
-    adapted = {
-        name: lab.is_adapted(study.ended(strategy=name))
-        for name in ("mcc", "self_training", "source_only", "fine_tuning")
-    }
-    assert adapted == {"mcc": True, "self_training": True, "source_only": False, "fine_tuning": False}
+    names = ("mcc", "self_training", "source_only", "fine_tuning", "prototypical")
+    runs = {name: study.ended(strategy=name) for name in names}
+    assert {name for name, run in runs.items() if lab.is_adapted(run)} == {"mcc", "self_training"}
+    labels = replace(runs["prototypical"], result={"target_labels_used": 20})
+    assert lab.is_adapted(labels), "with labels of the target is also from the target"
+    assert not lab.is_adapted(replace(runs["mcc"], result={"unreached": "measuring"})), (
+        "it was stopped before"
+    )
+
+
+def test_a_waiting_run_of_an_earlier_version_is_not_trained_as_something_else(study: Study, lab: Lab) -> None:
+    run = study.queued(strategy="mcc")
+    older = replace(run.spec, knobs={**run.spec.knobs, "shots": 5})
+    waiting = study.store.add_run(older)
+    worker.work(study.home, waiting.id)
+    ended = study.store.get(waiting.id)
+    assert ended.state == "failed"
+    assert "settings that are no more (shots): set it up anew" in (ended.error or "")

@@ -105,18 +105,19 @@ def test_two_judges_move_apart_and_the_features_bring_them_together(lab: Lab) ->
     assert gap() < between
 
 
-def test_a_further_update_moves_only_its_own_modules(lab: Lab) -> None:
-    """With all weight taken from the source, MCD's heads learn from the second update and the stages from the third."""
+@pytest.mark.parametrize(("turn", "moves"), [(0, {"heads"}), (1, {"stages"})])
+def test_a_further_update_moves_only_its_own_modules(lab: Lab, turn: int, moves: set[str]) -> None:
+    """With all weight taken from the source, MCD's heads learn from the second update alone and the stages from the third."""
     lab = lab.across_domains()
     setup = lab.setup(lab.spec("mcd", cut=CUT, epochs=1, knobs={"average": 0}))
     usual = setup.strategy.phases
 
-    def only_apart(task: Any) -> list[Phase]:
+    def only_one(task: Any) -> list[Phase]:
         (phase,) = usual(task)
         silent = replace(phase, loss=lambda *given: _times_nothing(phase.loss(*given)), weight_decay=0.0)
-        return [replace(silent, turns=phase.turns[:1], freeze_batch_norm=True)]
+        return [replace(silent, turns=phase.turns[turn : turn + 1], freeze_batch_norm=True)]
 
-    object.__setattr__(setup.strategy, "phases", only_apart)
+    object.__setattr__(setup.strategy, "phases", only_one)
     start = {name: each.clone() for name, each in setup.model.named_parameters()}
     lab.train(setup.spec, setup=setup)
     moved = {
@@ -124,7 +125,7 @@ def test_a_further_update_moves_only_its_own_modules(lab: Lab) -> None:
         for name, each in setup.model.named_parameters()
         if not torch.equal(each, start[name])
     }
-    assert moved == {"heads"}
+    assert moved == moves
 
 
 def _times_nothing(outcome: Any) -> Any:

@@ -14,7 +14,7 @@ from transfer_core.data.manifest import TARGET_TRAIN
 from transfer_core.data.split import make_split
 from transfer_core.evaluation.metrics import balanced_accuracy
 from transfer_core.evaluation.predict import predict
-from transfer_core.runs.worker import about_target
+from transfer_core.runs.oracle import about_target
 from transfer_core.strategies import Batch
 from transfer_core.training.domains import measure_domains, predict_domains
 from transfer_core.training.events import EpochEnded, Event

@@ -93,5 +93,6 @@ def test_the_backbones_own_size_is_no_other_experiment() -> None:
 def test_a_setting_of_an_earlier_version_does_not_lock_its_run_away() -> None:
     old = replace(SPEC, strategy="meta_transfer", knobs={"way": 3, "shots": 0})
     assert old.make_strategy().way == 3
+    assert (old.outdated, replace(old, knobs={"way": 3}).outdated) == (["shots"], [])
     with pytest.raises(UserError, match="no setting called 'shots'"):
         check_spec(old)

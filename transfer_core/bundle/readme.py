@@ -8,7 +8,7 @@ from typing import Any
 from transfer_core.bundle.document import Block, Bullets, Heading, Table, Text, to_markdown
 from transfer_core.bundle.story import headline
 from transfer_core.bundle.subject import Subject
-from transfer_core.bundle.words import percent
+from transfer_core.evaluation.words import percent
 
 USE = """```
 pip install onnxruntime numpy

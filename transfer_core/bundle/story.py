@@ -11,13 +11,14 @@ import numpy.typing as npt
 from transfer_core.bundle.document import Block, Bullets, Heading, Picture, Table, Text
 from transfer_core.bundle.plots import draw_confusion, draw_curves, draw_intervals, draw_reliability
 from transfer_core.bundle.subject import Subject
-from transfer_core.bundle.words import between, ends, percent
+from transfer_core.bundle.words import between, ends
 from transfer_core.data.manifest import Row
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.evaluation.footnotes import footnotes
 from transfer_core.evaluation.shares import share_of
+from transfer_core.evaluation.words import percent
 
 FEW = 20  # images of a class, below which no figure of it means much
 MANY = 25  # classes, from which a matrix is no longer read

@@ -5,13 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """Return a share as percent; what is not all is not called so."""
-    if share < 1 and round(100 * share, digits) == 100:
-        return f"> {100 - 10.0**-digits:.{digits}f} %"
-    return f"{100 * share:.{digits}f} %"
-
-
 def ends(bounds: Sequence[float]) -> str:
     """Return an interval of shares as percent, "-" where it has no width."""
     return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %" if bounds[0] < bounds[1] else "-"

@@ -68,6 +68,16 @@ class Split:
         found = {name for each in counts for name, count in each.items() if count}
         return sorted(set(self.receipt.counts["train"]) - found) if found else []
 
+    def tell_absent(self) -> str:
+        """Return a sentence on the classes that the target lacks, "" where there are none such."""
+        if not self.absent_classes:
+            return ""
+        return (
+            f"{self.test_domain} has no labelled image of {', '.join(self.absent_classes)}: figures are over the classes that it has, "
+            "and whatever expects classes to be as frequent as in the source (choosing by combined or class share agreement, "
+            "match_shares) may mislead."
+        )
+
     def unlabelled(self, manifest: Manifest) -> dict[str, int]:
         """Return how many images of each part have no label; without the parts where all have one."""
         bare = {row.image for row in manifest.rows if row.label is None}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from transfer_core.evaluation.words import percent
+
 
 def footnotes(
     result: Mapping[str, Any], knobs: Mapping[str, Any], *, other_classes: bool = False
@@ -28,14 +30,14 @@ def footnotes(
         )
     if (oracle := result.get("oracle")) and not other_classes:
         told.append(
-            f"Chosen without labels of the target: epoch {result['best_epoch']}, balanced accuracy {_percent(oracle['chosen'])} on "
+            f"Chosen without labels of the target: epoch {result['best_epoch']}, balanced accuracy {percent(oracle['chosen'])} on "
             f"{oracle['images']:,} images of its training part. An oracle that knew their labels would have taken "
-            f"epoch {oracle['epoch']} ({_percent(oracle['balanced_accuracy'])})."
+            f"epoch {oracle['epoch']} ({percent(oracle['balanced_accuracy'])})."
         )
         whole = result["test_transductive"]
         told.append(
-            f"On all labelled images of the target, those of its training part too: balanced accuracy "
-            f"{_percent(whole['balanced_accuracy'])} (transductive, n {whole['n']:,})."
+            f"On all {'other ' if used else ''}labelled images of the target, those of its training part too: balanced accuracy "
+            f"{percent(whole['balanced_accuracy'])} (transductive, n {whole['n']:,})."
         )
     if shots := int(knobs.get("shots", 0)):
         told.append(
@@ -44,7 +46,3 @@ def footnotes(
     if unreached := result.get("unreached"):
         told.append(f"Stopped before “{unreached}”: the model is that of before.")
     return told
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

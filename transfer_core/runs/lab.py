@@ -71,9 +71,12 @@ class Lab:
         return self._twin_run(spec) if spec else None
 
     def is_adapted(self, run: Run) -> bool:
-        """Tell whether a run has learnt from images of a target domain beside its training images."""
+        """Tell whether a run has learnt from images of the target domain, with or without their labels."""
         split = self.library.get_split(run.manifest, run.spec.split)
-        return split.rule == "transfer" and twin_spec(run.spec, split) is not None
+        result = run.result or {}
+        if split.rule != "transfer" or result.get("unreached"):
+            return False
+        return bool(result.get("target_labels_used")) or twin_spec(run.spec, split) is not None
 
     def _twin_run(self, spec: RunSpec) -> Run | None:
         """Return the run of this spec: one with a result before one that is on its way."""

@@ -153,6 +153,11 @@ def _train_and_test(
     from transfer_core.training.loop import Loop
     from transfer_core.training.setup import make_setup
 
+    if gone := run.spec.outdated:
+        settings = ", ".join(gone)
+        raise UserError(
+            f"This run was set up by an earlier version, with settings that are no more ({settings}): set it up anew."
+        )
     checkpoint = load_checkpoint(folder)
     store.drop_events_after(run.id, run.attempt, checkpoint.standing.epoch if checkpoint else 0)
     if checkpoint:
@@ -237,6 +242,8 @@ def _test(
     if setup.asked:
         about["asked"] = [setup.manifest.classes[number] for number in setup.asked]
     if setup.has_target:
+        from transfer_core.runs.oracle import about_target
+
         about |= about_target(setup, folder, ended)
     report = Report(
         setup.manifest, images, parts, seen.probabilities, setup.split.keeps_groups(setup.manifest), about
@@ -251,47 +258,6 @@ def _test(
         ))  # fmt: skip
         result["test_transductive"] = unused.metrics("test", TARGET_TRAIN).to_json()
     return result
-
-
-def about_target(setup: Setup, folder: Path, ended: Ended) -> dict[str, Any]:
-    """Return what was chosen by, and, only now that all is over, what the target's labels would have chosen."""
-    import numpy as np
-
-    from transfer_core.evaluation.metrics import balanced_accuracy
-    from transfer_core.training.judge import target_path
-    from transfer_core.training.places import make_places
-
-    used = len(setup.picked)
-    found: dict[str, Any] = {"target_labels_used": used}
-    phases = setup.strategy.phases(setup.task)
-    # A run that was stopped early may never have reached the phase that chooses anew.
-    reached = [each for each in zip(phases, make_places(phases), strict=True) if each[1].first < ended.epoch]
-    unreached = [each.name for each in phases[len(reached) :] if each.selects == "anew"]
-    if unreached:
-        found["unreached"] = unreached[0]
-    images = setup.images("unlabelled")
-    truth = setup.targets(images).cpu().numpy()
-    known = (truth >= 0) & ~np.isin(images, setup.picked)
-    if not known.any():
-        return found
-    classes = len(setup.manifest.classes)
-    anew = max((place.first for phase, place in reached if phase.selects == "anew"), default=0)
-    competing = [
-        epoch
-        for phase, place in reached
-        for epoch in range(place.first + 1, place.last + 1)
-        if phase.selects != "never" and epoch > anew
-    ]
-    values = {
-        epoch: balanced_accuracy(truth[known], np.load(path)[known].argmax(1), classes)
-        for epoch in competing
-        if (path := target_path(folder, epoch)).exists()
-    }
-    oracle = max(values, key=lambda epoch: (values[epoch], -epoch))
-    found["oracle"] = {
-        "epoch": oracle, "balanced_accuracy": values[oracle], "chosen": values[ended.best], "images": int(known.sum()),
-    }  # fmt: skip
-    return found
 
 
 def _make_should_stop(store: RunStore, run: Run) -> Callable[[], bool]:

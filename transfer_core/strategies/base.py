@@ -28,7 +28,7 @@ NEEDS = {  # in words
     FURTHER_LABEL: "labels for two questions",
     UNLABELLED: "labels, and images without",
     BATCH_NORM: "a backbone with batch-norm",
-    CONVOLUTIONS: "many classes; a convolutional backbone",
+    CONVOLUTIONS: "a convolutional backbone",
 }
 
 
@@ -180,7 +180,8 @@ class Strategy:
     @classmethod
     def in_need_of(cls) -> str:
         """Return in words what it needs."""
-        return "; ".join(NEEDS[each] for each in cls.needs) or "labelled images"
+        many = [f"at least {cls.fewest_classes()} classes"] if cls.fewest_classes() > 2 else []
+        return "; ".join([*many, *(NEEDS[each] for each in cls.needs)]) or "labelled images"
 
     @classmethod
     def costs(cls) -> str:

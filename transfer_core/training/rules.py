@@ -126,8 +126,8 @@ def unmet_need(
 ) -> str | None:
     """Return in a sentence what a strategy needs and does not find, None where it can run.
 
-    A strategy's class asks whether it can run with any of its settings. `cut`: of the backbone's stages, so many are
-    frozen; without it as many as usual.
+    A strategy's class asks whether it can run with any of its settings. `cut`: so many of the backbone's stages are
+    frozen; without it, whether it can run with any number of them.
     """
     transfer = split.rule == "transfer"
     if TARGET in strategy.needs and not transfer:
@@ -164,11 +164,12 @@ def _unmet_by_backbone(
 ) -> str | None:
     if backbone is None:
         return None
-    own = strategy if isinstance(strategy, type) else type(strategy)
-    trained = backbone.stages[default_cut(own, len(backbone.stages), 0) if cut is None else cut :]
     for need, there in ((BATCH_NORM, "batch_norm"), (CONVOLUTIONS, "convolutions")):
-        if need in strategy.needs and not any(getattr(each, there) for each in trained):
-            return f"{backbone.title} has no {need} above the frozen stages: choose another backbone, or freeze fewer stages."
+        if need not in strategy.needs or any(getattr(each, there) for each in backbone.stages[cut or 0 :]):
+            continue
+        if any(getattr(each, there) for each in backbone.stages):
+            return f"{backbone.title} has no {need} above the frozen stages: freeze fewer, or choose another backbone."
+        return f"{backbone.title} has no {need}: choose another backbone."
     return None
 
 

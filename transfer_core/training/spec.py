@@ -100,11 +100,16 @@ class RunSpec:
         backbone = get_backbone(self.backbone)
         return backbone.at_size(self.size or backbone.size)
 
+    @property
+    def outdated(self) -> list[str]:
+        """The knobs of an earlier version that are no more: such a run can be read, and no longer be trained."""
+        known = {each.name for each in get_knobs(get_strategy(self.strategy))}
+        return sorted(set(self.knobs) - known)
+
     def make_strategy(self) -> Strategy:
-        """Return the strategy with this spec's knobs; those of an earlier version that are no more are left out."""
-        strategy = get_strategy(self.strategy)
-        known = {each.name for each in get_knobs(strategy)}
-        return make_from_knobs(strategy, {name: value for name, value in self.knobs.items() if name in known})
+        """Return the strategy with this spec's knobs, without those that are `outdated`."""
+        knobs = {name: value for name, value in self.knobs.items() if name not in self.outdated}
+        return make_from_knobs(get_strategy(self.strategy), knobs)
 
 
 def check_spec(spec: RunSpec) -> RunSpec:
