@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from common import Row, Rows, finish
+from scipy.stats import t
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -159,13 +160,14 @@ def measured(
     method: str,
     code: str,
     draw: Callable[[np.random.Generator], float],
+    draws: int = DRAWS,
 ) -> Row:
-    """Return the row of a method: the mean of 100 draws, and half its 95 % interval."""
+    """Return the row of a method: the mean of so many draws, and half its 95 % interval."""
 
     def measure() -> Row:
         rng = np.random.default_rng(shots)  # the same draws for every method
-        values = [draw(rng) for _ in range(DRAWS)]
-        half = 1.96 * np.std(values, ddof=1) / np.sqrt(DRAWS)
+        values = [draw(rng) for _ in range(draws)]
+        half = t.ppf(0.975, draws - 1) * np.std(values, ddof=1) / np.sqrt(draws)
         return {"data": data, "way": way, "shots": shots, "method": method,
                 "balanced": float(np.mean(values)), "+-": float(half)}  # fmt: skip
 
