@@ -10,6 +10,7 @@ few images, as a user would: each draw is a whole run, so there are ten.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from dataclasses import replace
 from functools import partial
@@ -18,8 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from code_version import code_version
 from common import Row, Rows, finish
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from code_version import code_version
 from few_shot import SHOTS, drawn, episode, features, measured, probe
 
 from transfer_core.data.library import Library
