@@ -118,8 +118,8 @@ def rows_of_base(problem: Problem, done: Rows) -> list[Row]:
     return [
         measured(done, data, way, shots, method, code, partial(draw, shots))
         for data, way, draw in (
-            ("8 new classes", 5, alone),
-            ("8 of 20 classes with few images", 20, together),
+            ("drawn, 8 new classes", 5, alone),
+            ("drawn, 8 of 20 classes with few images", 20, together),
         )
         for shots in SHOTS
     ]
@@ -136,7 +136,9 @@ def rows_of_whole_runs(problem: Problem, done: Rows, shots: int) -> Row:
         return problem.found(said, setup.targets(tested).numpy())
 
     code, method = code_version(FineTuning), "fine-tuning on all"
-    return measured(done, "8 of 20 classes with few images", 20, shots, method, code, draw, draws=WHOLE_RUNS)
+    return measured(
+        done, "drawn, 8 of 20 classes with few images", 20, shots, method, code, draw, draws=WHOLE_RUNS
+    )
 
 
 def main() -> None:
