@@ -91,6 +91,13 @@ def test_what_a_strategy_needs_and_does_not_find_is_said_before_it_starts(study:
     assert study.store.runs() == []
 
 
+def test_nobody_fetches_weights_for_a_backbone_that_the_strategy_cannot_use(study: Study, lab: Lab) -> None:
+    with pytest.raises(UserError, match="ViT-B/16 has no batch-norm"):
+        lab.start(spec(study, "adabn", backbone="vit_b_16"))
+    with pytest.raises(UserError, match="weights of ResNet-18 are not on this computer"):
+        lab.start(spec(study, "adabn", backbone="resnet18"))
+
+
 def test_the_figures_of_the_target_are_in_the_json(study: Study) -> None:
     run: Run = study.ended(strategy="mcc")
     told = run_object(study.store, run)

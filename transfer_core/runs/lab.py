@@ -50,13 +50,13 @@ class Lab:
     ) -> Run:
         """Queue a run and start it if its device is free. UserError where it could not work."""
         backbone = spec.make_backbone()
-        if get_strategy(spec.strategy).pretrained and find_weights(backbone, self.home) is None:
-            raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
         split = self.library.get_split(spec.manifest, spec.split)
         manifest = self.library.get(spec.manifest)
         missing = unmet_need(spec.make_strategy(), manifest, split, backbone, spec.cut)
         if missing:
             raise UserError(f"{get_strategy(spec.strategy).title}: {missing}", "unmet-need")
+        if get_strategy(spec.strategy).pretrained and find_weights(backbone, self.home) is None:
+            raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
         run = self.store.add_run(spec, name=name or default_name(spec), token=token, parent=parent)
         twin = twin_spec(spec, split)
         if twin and not self._twin_run(twin):
