@@ -28,9 +28,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.end_workers()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, as the system has it; the tests are left out where there is none."""
+    """Chromium, as the system has it; the tests are left out where there is none.
+
+    A file's own: while it lives, an event loop runs in this process, and other files' tests could not start one.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:

@@ -21,6 +21,7 @@ from transfer_core.training.events import EpochEnded
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 THREE = ("disc-solid", "cross-outline", "star-dotted")
+PICTURE = "[data-testid=stImage] img"
 PAGES = ("", "data", "split", "new-run", "live", "runs", "report", "compare", "predict", "take-home")
 
 
@@ -30,8 +31,9 @@ def settled(page: Any) -> None:
 
 
 def press(page: Any, name: str) -> None:
-    """Press a button once the page stands still."""
+    """Press a button once the page stands still and its pictures, if any, are loaded."""
     settled(page)
+    loaded(page)
     page.get_by_role("button", name=name).first.click()
 
 
@@ -56,13 +58,17 @@ def complaints(page: Any) -> list[str]:
     ]
 
 
-def pictures_are_there(page: Any) -> None:
+def loaded(page: Any) -> None:
     """Wait until all pictures are loaded: those of a page that is left before would be asked for in vain."""
+    done = "all => all.every(image => image.naturalWidth > 0)"
+    until(lambda: page.locator(PICTURE).evaluate_all(done), "some pictures did not load")
+
+
+def pictures_are_there(page: Any) -> None:
+    """Wait until there are pictures, and all are loaded."""
     settled(page)
-    pictures = page.locator("[data-testid=stImage] img")
-    pictures.first.wait_for()
-    loaded = "all => all.every(image => image.naturalWidth > 0)"
-    until(lambda: pictures.evaluate_all(loaded), "some pictures did not load")
+    page.locator(PICTURE).first.wait_for()
+    loaded(page)
 
 
 def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path, tmp_path: Path) -> None:
@@ -95,6 +101,7 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     assert len(server.store.runs()) == 1
 
     settled(page)
+    loaded(page)  # some are behind a tab
     cell = page.locator("[class*='st-key-cell-'] button:enabled").first
     cell.click()
     page.get_by_text("Back to the worst mistakes").first.wait_for()
@@ -106,6 +113,7 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     draw_shapes(1, seed=99, classes=THREE)[0].image.save(image)
     page.set_input_files("input.many", str(image))
     page.get_by_role("button", name="All as CSV").wait_for()
+    pictures_are_there(page)
     shown = " ".join(page.locator("[data-testid=stHtml]").all_inner_texts())
     assert all(name in shown for name in THREE), shown
     assert len(re.findall(r"\d\s%", shown)) == 6  # of each class in short, and of the one image
