@@ -196,10 +196,11 @@ class Lab:
         ended = Loop(setup, folder, tell, should_stop).run()
         return Outcome(ended, events, setup, folder)
 
-    def relabelled(self, labels: dict[str, str | None]) -> Lab:
-        """The same images and the same split, with other labels for some images."""
+    def relabelled(self, labels: dict[str, str | None], classes: tuple[str, ...] = ()) -> Lab:
+        """The same images and the same split, with other labels for some images, and other classes where named."""
         rows = tuple(replace(row, label=labels.get(row.image, row.label)) for row in self.manifest.rows)
-        manifest = self.library.add(replace(self.manifest, rows=rows))
+        manifest = replace(self.manifest, rows=rows, classes=classes or self.manifest.classes)
+        manifest = self.library.add(manifest)
         split = self.library.add_split(replace(self.split, manifest=manifest.id))
         return Lab(self.home, manifest, split)
 
@@ -211,12 +212,13 @@ class Lab:
         )
         return Lab(self.home, self.manifest, self.library.add_split(split))
 
-    def with_further_label(self) -> Lab:
-        """The same images and split, each image with a further label, told by its number."""
-        rows = tuple(
-            replace(row, extra={"colour": ("red", "blue")[int(row.image[:4], 16) % 2]})
-            for row in self.manifest.rows
-        )
+    def with_further_label(self, name: str = "colour", told: dict[str, str] | None = None) -> Lab:
+        """The same images and split, each image with a further label, told by its number where it is not given."""
+
+        def tell(image: str) -> str:
+            return told.get(image, "") if told is not None else ("red", "blue")[int(image[:4], 16) % 2]
+
+        rows = tuple(replace(row, extra={**row.extra, name: tell(row.image)}) for row in self.manifest.rows)
         manifest = self.library.add(replace(self.manifest, rows=rows))
         return Lab(self.home, manifest, self.library.add_split(replace(self.split, manifest=manifest.id)))
 

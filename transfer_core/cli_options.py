@@ -145,6 +145,11 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
     add("--size", type=int, help="side in pixels at which images enter the network, a multiple of 32")
     add("--geometry", help="whole, pad or centre")
     add("--class-weights", choices=["none", "balanced"])
+    add(
+        "--label-confidence",
+        metavar="NAME",
+        help="further label from 0 to 1: how likely an image's label is right",
+    )
     add("--patience", type=int, help="epochs without improvement after which to end; 0: never")
     add("--select", help="what decides which epoch is kept: validation_loss, combined, ...")
     add("--precision", help="auto, fp32 or mixed")

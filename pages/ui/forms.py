@@ -15,7 +15,9 @@ def knob_widget(knob: Knob, value: Value, key: str) -> Value:
         return st.toggle(knob.label, bool(value), key=key, help=knob.help)
     if knob.choices:
         at = knob.choices.index(str(value)) if value in knob.choices else 0
-        return str(st.selectbox(knob.label, knob.choices, index=at, key=key, help=knob.help))
+        return str(
+            st.selectbox(knob.label, knob.choices, at, lambda each: each or "none", key=key, help=knob.help)
+        )
     label = f"{knob.label} ({knob.unit})" if knob.unit else knob.label
     if knob.type is int:
         low = int(knob.low) if knob.low is not None else None

@@ -17,7 +17,7 @@ from transfer_core.knobs import Knob, Value, get_knobs
 from transfer_core.models.backbones import get_backbone
 from transfer_core.models.device import list_devices
 from transfer_core.strategies import get_strategy
-from transfer_core.training.labels import further_labels
+from transfer_core.training.labels import confidence_columns, further_labels
 from transfer_core.training.rules import make_spec
 from transfer_core.training.spec import RunSpec
 
@@ -42,7 +42,7 @@ def ask_settings(
         own = first if first and (first.strategy, first.augment) == (strategy.name, augment) else None
         place = f"{PLACE}{manifest.id}"
         prefix = f"{strategy.name}-{usual.backbone}-{augment}-{split.id}"
-        common = _common_knobs(usual, split)
+        common = _common_knobs(usual, manifest, split)
         general = settings_form(common, _general(usual), prefix, place, _general(own) if own else None)
         geometries, devices = list(GEOMETRIES), list_devices()
         at = geometries.index(first.geometry) if first else 0
@@ -80,7 +80,7 @@ def _own_knobs(strategy: str, manifest: Manifest, split: Split) -> list[Knob]:
     return first + [each for each in knobs if each.name not in hidden]
 
 
-def _common_knobs(usual: RunSpec, split: Split) -> list[Knob]:
+def _common_knobs(usual: RunSpec, manifest: Manifest, split: Split) -> list[Knob]:
     """Return the general settings that mean something here."""
     hidden = {"cut", "geometry"}
     if not get_augmentation(usual.augment).is_symmetry:
@@ -91,7 +91,14 @@ def _common_knobs(usual: RunSpec, split: Split) -> list[Knob]:
         hidden.add("select")
     if get_strategy(usual.strategy).freezes != "chosen":
         hidden |= {"lr", "batch_size"}
-    return [knob for knob in get_knobs(RunSpec) if knob.name not in hidden]
+    doubtful = confidence_columns(manifest) if get_strategy(usual.strategy).heeds_confidence else []
+    if not doubtful or split.new_classes:
+        hidden.add("label_confidence")
+    return [
+        replace(knob, choices=("", *doubtful)) if knob.name == "label_confidence" else knob
+        for knob in get_knobs(RunSpec)
+        if knob.name not in hidden
+    ]
 
 
 def _general(spec: RunSpec) -> dict[str, Value]:

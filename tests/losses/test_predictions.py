@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transfer_core.losses.confusion import class_confusion, discrepancy, share_divergence
 from transfer_core.losses.episodes import class_means, fit_linear, negative_distances
 from transfer_core.losses.pseudo import aligned, pseudo_label_loss
-from transfer_core.losses.supervised import weighted_cross_entropy
+from transfer_core.losses.supervised import soften, weighted_cross_entropy
 from transfer_core.models.heads import RunningShares
 
 
@@ -109,11 +109,39 @@ def test_a_mixture_counts_for_both_its_labels(seed: int, n: int, mixed: bool, sm
 
     total = share * loss(y) + (1 - share) * loss(other)
     wanted = total.sum() / (share * weights[y] + (1 - share) * weights[other]).sum()
+    soft = torch.from_numpy(share[:, None] * np.eye(3)[y] + (1 - share)[:, None] * np.eye(3)[other])
     found = weighted_cross_entropy(
-        torch.from_numpy(z), torch.from_numpy(y), torch.from_numpy(weights), smoothing=smoothing,
-        y_mixed=torch.from_numpy(other) if mixed else None, share=torch.from_numpy(share) if mixed else None,
-    )  # fmt: skip
+        torch.from_numpy(z),
+        torch.from_numpy(y),
+        torch.from_numpy(weights),
+        smoothing=smoothing,
+        soft=soft if mixed else None,
+    )
     assert found.item() == pytest.approx(wanted)
+
+
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_a_doubtful_label_is_the_mean_over_what_it_may_be(seed: int, c: int) -> None:
+    rng = np.random.default_rng(seed)
+    z, y, sure = torch.from_numpy(logits(seed, 6, c)), rng.integers(-1, c, 6), rng.uniform(0, 1, 6)
+    y[0], ones = 0, torch.ones(c, dtype=torch.float64)
+    known = [row for row in range(6) if y[row] >= 0]
+
+    def if_it_were(row: int, label: int) -> float:
+        return weighted_cross_entropy(z[[row]], torch.tensor([label]), ones).item()
+
+    wanted = [
+        sum((sure[row] if k == y[row] else (1 - sure[row]) / (c - 1)) * if_it_were(row, k) for k in range(c))
+        for row in known
+    ]
+    labels, confidence = torch.from_numpy(y), torch.from_numpy(sure)
+    found = weighted_cross_entropy(z, labels, ones, soft=soften(labels, confidence, c))
+    assert found.item() == pytest.approx(np.mean(wanted))
+    certain = soften(labels, torch.ones(6, dtype=torch.float64), c)
+    hard = weighted_cross_entropy(z, labels, ones, smoothing=0.1)
+    assert weighted_cross_entropy(z, labels, ones, smoothing=0.1, soft=certain).item() == pytest.approx(
+        hard.item()
+    )
 
 
 def test_unlabelled_rows_do_not_count() -> None:

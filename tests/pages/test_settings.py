@@ -65,3 +65,21 @@ def test_the_second_question_is_one_of_the_further_labels(study: Study) -> None:
     widget(at.selectbox, "Second question").set_value("site").run()
     button(at, "Start training").click().run()
     assert study.store.runs()[0].spec.knobs["auxiliary"] == "site"
+
+
+def test_how_sure_the_labels_are_is_asked_where_the_data_say_so(study: Study) -> None:
+    first = show("train/new_run.py", data=study.manifest.id, split=study.split().id)
+    assert "Confidence in the labels" not in [each.label for each in first.selectbox]
+    rows = tuple(
+        replace(row, extra={"sure": ("1", "0.67")[n % 2], "site": "ab"[n // 2 % 2]})
+        for n, row in enumerate(study.manifest.rows)
+    )
+    manifest = study.library.add(replace(study.manifest, name="Doubtful", rows=rows))
+    split = study.library.add_split(make_split(manifest))
+    at = show("train/new_run.py", data=manifest.id, split=split.id)
+    at.button(key="choose-fine_tuning").click().run()
+    assert widget(at.selectbox, "Confidence in the labels").options == ["none", "sure"]
+    widget(at.selectbox, "Confidence in the labels").set_value("sure").run()
+    assert "confidence in the labels sure" in words(at)
+    button(at, "Start training").click().run()
+    assert study.store.runs()[0].spec.label_confidence == "sure"

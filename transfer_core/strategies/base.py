@@ -58,8 +58,7 @@ class Batch:
 
     x: Tensor  # [n, ...] float32
     y: Tensor  # [n] int64, -1 where unlabelled
-    y_mixed: Tensor | None = None  # [n] the other label of images that are mixtures
-    share: Tensor | None = None  # [n] in 0..1, how much of a mixture belongs to y
+    soft: Tensor | None = None  # [n, classes] what is learnt instead of y where labels are mixed or doubtful
     x_target: Tensor | None = None  # [m, ...] unlabelled images, of the target domain where there is one
     x_strong: Tensor | None = None  # [m, ...] the same images in another view, the stronger one where one is
     tasks: Mapping[str, Tensor] = field(default_factory=dict)  # further labels [n] by head name
@@ -154,6 +153,7 @@ class Strategy:
     freezes: ClassVar[Literal["chosen", "all", "nothing"]] = "chosen"  # which stages: the cut decides, or not
     pretrained: ClassVar[bool] = True
     mixes: ClassVar[bool] = True  # whether its losses know images that are mixtures of two
+    heeds_confidence: ClassVar[bool] = True  # whether its losses know doubtful labels
     trains_stages: ClassVar[bool] = False  # whether it is void with all stages frozen
     looks_at_unlabelled: ClassVar[bool] = False  # where there are any, without needing them
     takes_other_classes: ClassVar[bool] = False  # whether source and target may have different classes

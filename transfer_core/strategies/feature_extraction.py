@@ -77,11 +77,12 @@ def penalised_cross_entropy(
     changes nothing else. It equals scikit-learn's `LogisticRegression(C=1 / (n * strength *
     mean(x^2)))`; like there, the bias is not penalised.
     """
-    from torch.nn.functional import cross_entropy
+    from transfer_core.losses.supervised import weighted_cross_entropy
 
     head = model.heads["main"]
     weights = batch.x.new_tensor(class_weights)
     scale = batch.x.square().mean().detach()
     logits = model(batch.x, len(model.stages))
     penalty = strength / 2 * scale * head.weight.square().sum()  # type: ignore[operator]
-    return StepLoss({"cross-entropy": cross_entropy(logits, batch.y, weights), "penalty": penalty}, logits)
+    loss = weighted_cross_entropy(logits, batch.y, weights, soft=batch.soft)
+    return StepLoss({"cross-entropy": loss, "penalty": penalty}, logits)

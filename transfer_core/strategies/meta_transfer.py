@@ -46,6 +46,7 @@ class MetaTransfer(Strategy):
         "For comparison: on drawn images fine-tuning on all classes at once found more of the rare ones."
     )
     mixes: ClassVar[bool] = False
+    heeds_confidence: ClassVar[bool] = False
     trains_stages: ClassVar[bool] = True
     cost: ClassVar[str] = "hundreds of small problems"
     needs: ClassVar[tuple[str, ...]] = (CONVOLUTIONS,)
@@ -163,7 +164,5 @@ def _cross_entropy(model: Classifier, batch: Batch, _progress: float, *, task: T
     from transfer_core.losses.supervised import weighted_cross_entropy
 
     logits = model(batch.x, task.cut)
-    loss = weighted_cross_entropy(
-        logits, batch.y, logits.new_tensor(task.class_weights), y_mixed=batch.y_mixed, share=batch.share
-    )
+    loss = weighted_cross_entropy(logits, batch.y, logits.new_tensor(task.class_weights))
     return StepLoss({"cross-entropy": loss}, logits)

@@ -31,6 +31,7 @@ class Prototypical(Strategy):
         "For one or two images per class, or a first look at once; with more, feature extraction is usually better."
     )
     mixes: ClassVar[bool] = False
+    heeds_confidence: ClassVar[bool] = False
     cost: ClassVar[str] = "instant where all stages are frozen"
 
     normalise: bool = knob(True, "Centre and scale features", "Compares directions rather than lengths.")

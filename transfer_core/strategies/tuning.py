@@ -79,5 +79,5 @@ class Tuning(Strategy):
 
         weights = logits.new_tensor(task.class_weights)
         return weighted_cross_entropy(
-            logits, batch.y, weights, smoothing=self.label_smoothing, y_mixed=batch.y_mixed, share=batch.share
+            logits, batch.y, weights, smoothing=self.label_smoothing, soft=batch.soft
         )

@@ -27,6 +27,8 @@ class Feed:
         self._row = {image: row for row, image in enumerate(self.train)}
         policy = get_augmentation(setup.spec.augment)
         self._mixes, self._symmetric = policy.mixes, policy.is_symmetry
+        doubtful = bool(setup.spec.label_confidence)
+        self._soft = setup.soft_labels(self.train) if doubtful or policy.mixes else None
         self._full: dict[int, Tensor] = {}
         self._orders: dict[int, list[int]] = {}  # of the unlabelled images, by round; only the last is kept
 
@@ -73,29 +75,29 @@ class Feed:
         for (images, views), x in zip(plan, activations.batches(plan, epoch), strict=True):
             rows = [self._row[image] for image in images]
             beside = [next(each) for each in others]
-            y_mixed, share = self._mixtures(images, views, x)
             yield Batch(
                 x,
                 self._y[rows],
-                y_mixed=y_mixed,
-                share=share,
+                soft=self._soft_labels(images, views),
                 x_target=beside[0] if beside else None,
                 x_strong=beside[1] if len(beside) > 1 else None,
                 tasks={name: labels[rows] for name, labels in self._tasks.items()},
             )
 
-    def _mixtures(
-        self, images: list[str], views: list[int], x: Tensor
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Return the second labels [n] and the first ones' shares [n] of views that mix two images."""
+    def _soft_labels(self, images: list[str], views: list[int]) -> Tensor | None:
+        """Return what views of images show [n, classes], of two classes where they mix two; None: certain labels."""
+        if self._soft is None:
+            return None
+        own = self._soft[[self._row[image] for image in images]]
         if not self._mixes:
-            return None, None
+            return own
         spec, rows, shares = self.spec, [], []
         for image, view in zip(images, views, strict=True):
             mixture = draw_mixture(spec.augment, view, image, spec.seed, self.train)
             rows.append(self._row[mixture[0] if mixture else image])
             shares.append(mixture[1] if mixture else 1.0)
-        return self._y[rows], x.new_tensor(shares)
+        share = own.new_tensor(shares)[:, None]
+        return share * own + (1 - share) * self._soft[rows]
 
     def _beside(self, plan: Plan, epoch: int) -> Plan:
         """Return unlabelled batches as large as those of the plan, going round as often as it takes."""
@@ -136,9 +138,10 @@ class Feed:
 
     def _all_at_once(self, phase: Phase, activations: Activations) -> Iterator[Batch]:
         x = self._all_views(phase.cut, activations)
-        y = self._y.repeat(max(1, self.spec.views))
+        views = max(1, self.spec.views)
+        soft = None if self._soft is None else self._soft.repeat(views, 1)
         for _ in range(phase.steps):
-            yield Batch(x, y)
+            yield Batch(x, self._y.repeat(views), soft=soft)
 
     def _all_views(self, cut: int, activations: Activations) -> Tensor:
         """Return the training images in all their views [views * n, d], read once."""

@@ -58,6 +58,36 @@ def choose_auxiliary(manifest: Manifest, wanted: str) -> str:
     raise UserError(f"Say which further label is the second question (auxiliary): {', '.join(possible)}.")
 
 
+def confidence_columns(manifest: Manifest) -> list[str]:
+    """Return the names of the further labels that could say how likely labels are right: numbers from 0 to 1 alone."""
+    possible = []
+    for name in further_labels(manifest):
+        values = {row.extra[name] for row in manifest.rows if row.extra.get(name)}
+        if all(_is_share(each) for each in values):
+            possible.append(name)
+    return possible
+
+
+def label_confidence(manifest: Manifest, name: str) -> dict[str, float]:
+    """Return how likely each image's label is right, 1 where the further label of that name says nothing.
+
+    UserError where there is no such further label, or where it is not a number from 0 to 1 throughout.
+    """
+    possible = confidence_columns(manifest)
+    if name not in possible:
+        known = ", ".join(possible) or "none here"
+        message = f"Confidence in the labels must be a further label with numbers from 0 to 1: {known}; not {name!r}."
+        raise UserError(message, "no-confidence")
+    return {row.image: float(row.extra.get(name) or 1.0) for row in manifest.rows}
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
+
+
 def class_weights(counts: Mapping[int, int], classes: int, rule: str) -> tuple[float, ...]:
     """Return one loss weight per class: 1, or n / (classes * n of the class) where balanced."""
     if rule == "none":

@@ -29,7 +29,7 @@ from transfer_core.strategies import (
 )
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.strategies.source_only import SourceOnly
-from transfer_core.training.labels import choose_auxiliary, further_labels
+from transfer_core.training.labels import choose_auxiliary, further_labels, label_confidence
 from transfer_core.training.spec import RULES, RunSpec, check_spec
 
 LEAST_LABELS = (
@@ -71,6 +71,10 @@ def make_spec(manifest: Manifest, split: Split, wishes: Mapping[str, Any] | None
     values["device"] = resolve_device(wanted.get("device", "auto"))
     values["views"] = count_views(augment, wanted.get("views"))
     spec = check_spec(RunSpec(manifest=manifest.id, split=split.id, **values))
+    if spec.label_confidence:
+        label_confidence(manifest, spec.label_confidence)
+        if split.new_classes:
+            raise UserError("Confidence in the labels needs the same classes in source and target.")
     if spec.knobs.get("target_labels") and split.rule != "transfer":
         raise UserError("Labelled target images (target_labels) need a split from one domain to another.")
     return spec

@@ -16,6 +16,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import TARGET_TRAIN, Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
+from transfer_core.losses.supervised import soften
 from transfer_core.models.activations import Activations
 from transfer_core.models.backbones import Backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
@@ -26,7 +27,7 @@ from transfer_core.models.prefix import Prefix
 from transfer_core.models.statistics import digest_statistics, has_batch_norm
 from transfer_core.models.weights import find_weights, weights_fingerprint
 from transfer_core.strategies import Strategy, Task
-from transfer_core.training.labels import choose_auxiliary, class_weights, pick, set_aside
+from transfer_core.training.labels import choose_auxiliary, class_weights, label_confidence, pick, set_aside
 from transfer_core.training.rules import unmet_need
 from transfer_core.training.spec import RunSpec
 
@@ -132,6 +133,14 @@ class Setup:
         ):  # the source answers its own question, not the target's
             labels[[image not in self.picked for image in self.images(part)]] = -1
         return labels
+
+    def soft_labels(self, images: list[str]) -> torch.Tensor:
+        """Return how much each label [n, classes] is learnt for each class: all for its own where it is certain."""
+        confidence = torch.ones(len(images), device=self.device)
+        if name := self.spec.label_confidence:
+            told = label_confidence(self.manifest, name)
+            confidence = torch.tensor([told[image] for image in images], device=self.device)
+        return soften(self.targets(images), confidence, len(self.manifest.classes))
 
     def task_labels(self, images: list[str]) -> dict[str, torch.Tensor]:
         """Return the numbers [n] of further labels by their name, -1 where an image has none."""

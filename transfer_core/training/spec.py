@@ -52,6 +52,11 @@ class RunSpec:
     geometry: str = knob("whole", "Geometry", "How an image becomes a square.", choices=tuple(GEOMETRIES))
     class_weights: str = knob("none", "Class weights", "balanced: rare classes count more in the loss.",
                               choices=("none", "balanced"))  # fmt: skip
+    label_confidence: str = knob(
+        "",
+        "Confidence in the labels",
+        "A further label with a number from 0 to 1: how likely the label of an image is right. The rest is learnt for the other classes. Without one, all labels are taken as certain.",
+    )
     patience: int = knob(0, "Patience", "Stop after this many epochs without improvement; 0: never.",
                          unit="epochs", low=0, high=10_000)  # fmt: skip
     select: str = knob("validation_loss", "Chosen by", "What decides which epoch is kept; labels of the target only where its classes are others than the source's.",
@@ -70,16 +75,17 @@ class RunSpec:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; `from_json` is its inverse."""
-        return asdict(self)
+        """Return plain data; `from_json` is its inverse. `label_confidence` came later: ids stay what they were."""
+        values = asdict(self)
+        if not self.label_confidence:
+            del values["label_confidence"]
+        return values
 
     def settings(self) -> dict[str, Any]:
         """Return what tells this run from others on the same split, by the names on the screen; not the seed."""
         labels = {each.name: each.label.lower() for each in get_knobs(type(self))}
         hidden = ("knobs", "manifest", "split", "seed")
-        plain = {
-            labels.get(name, name): value for name, value in self.to_json().items() if name not in hidden
-        }
+        plain = {labels.get(name, name): value for name, value in asdict(self).items() if name not in hidden}
         strategy = self.make_strategy()
         return plain | {
             each.label.lower(): getattr(strategy, each.name) for each in get_knobs(type(strategy))
@@ -128,6 +134,10 @@ def check_spec(spec: RunSpec) -> RunSpec:
     get_augmentation(spec.augment)
     _check_cut(spec, strategy, len(backbone.stages))
     _check_views(spec, strategy)
+    if spec.label_confidence and not strategy.heeds_confidence:
+        raise UserError(
+            f"{strategy.title} takes all labels as certain: leave the confidence in the labels out."
+        )
     return spec
 
 
