@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from code_version import code_version
 from common import Check, Row, Rows, finish
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from code_version import code_version
 
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
