@@ -139,7 +139,7 @@ def _run_answer(lab: Lab, run: str) -> Answer:
         lines.append(f"epoch {data['best_epoch']} of {data['epoch']} chosen by {data['selection_rule']}")
     if found.result:
         split = lab.library.get_split(found.manifest, found.spec.split)
-        lines += footnotes(found.result, found.spec.knobs, other_classes=bool(split.new_classes))
+        lines += footnotes(found.result, found.spec.to_json(), other_classes=bool(split.new_classes))
     return data, "\n".join(lines), 1 if found.state in ("failed", "lost") else 0
 
 

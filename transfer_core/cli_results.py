@@ -25,7 +25,7 @@ def report(options: argparse.Namespace) -> Answer:
     lines = _lines(run.name, found)
     if run.result:
         split = lab.library.get_split(run.manifest, run.spec.split)
-        lines += footnotes(run.result, run.spec.knobs, other_classes=bool(split.new_classes))
+        lines += footnotes(run.result, run.spec.to_json(), other_classes=bool(split.new_classes))
     return run_object(lab.store, run) | found, "\n".join(lines), 0
 
 

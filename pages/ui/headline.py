@@ -88,8 +88,8 @@ def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> Non
 def show_notes(run: Run, split: Split) -> None:
     """Show what else has to be known to read the figures: which labels were used, and what an oracle would have chosen."""
     assert run.result
-    for each in footnotes(run.result, run.spec.knobs, other_classes=bool(split.new_classes)):
-        st.caption(each)
+    for each in footnotes(run.result, run.spec.to_json(), other_classes=bool(split.new_classes)):
+        st.caption(escape(each))
 
 
 def show_cards(run: Run, test: Test, *, adapts: bool) -> None:

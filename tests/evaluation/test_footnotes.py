@@ -13,7 +13,7 @@ ORACLE = {
 
 def test_nothing_special_needs_no_word() -> None:
     assert footnotes({"best_epoch": 3}, {}) == []
-    assert footnotes({"target_labels_used": 0}, {"shots": 0}) == []
+    assert footnotes({"target_labels_used": 0}, {"knobs": {"shots": 0}}) == []
 
 
 def test_an_oracle_is_called_one_and_the_transductive_figure_by_its_name() -> None:
@@ -33,7 +33,12 @@ def test_labels_that_were_used_are_counted() -> None:
     assert "40 labels of the target were used, a quarter of them to choose" in told
 
 
+def test_doubtful_labels_are_named_by_their_column() -> None:
+    (told,) = footnotes({}, {"label_confidence": "experts"})
+    assert "as the further label “experts” says" in told
+
+
 def test_few_examples_and_a_phase_that_was_never_reached_are_told() -> None:
-    few, short = footnotes({"unreached": "measuring"}, {"shots": 1})
+    few, short = footnotes({"unreached": "measuring"}, {"knobs": {"shots": 1}})
     assert "at most 1 image per class" in few
     assert "Stopped before “measuring”" in short

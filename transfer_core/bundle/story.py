@@ -117,9 +117,7 @@ def _figures(subject: Subject) -> list[Block]:
     blocks += _by_domain(subject)
     blocks += [
         Text(each)
-        for each in footnotes(
-            subject.result, subject.spec["knobs"], other_classes=bool(subject.split.new_classes)
-        )
+        for each in footnotes(subject.result, subject.spec, other_classes=bool(subject.split.new_classes))
     ]
     if subject.verdict:
         low, high = (100 * end for end in subject.verdict.interval)

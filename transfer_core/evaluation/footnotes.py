@@ -9,11 +9,11 @@ from transfer_core.evaluation.words import percent
 
 
 def footnotes(
-    result: Mapping[str, Any], knobs: Mapping[str, Any], *, other_classes: bool = False
+    result: Mapping[str, Any], spec: Mapping[str, Any], *, other_classes: bool = False
 ) -> list[str]:
     """Return the sentences that stand below the figures of a finished run, none where nothing is special.
 
-    `other_classes`: source and target ask different questions. The same sentences stand on the page, in the
+    `spec`: the run's, as plain data. `other_classes`: source and target ask different questions. The same sentences stand on the page, in the
     command line and in the model card.
     """
     told: list[str] = []
@@ -39,9 +39,13 @@ def footnotes(
             f"On all {'other ' if used else ''}labelled images of the target, those of its training part too: balanced accuracy "
             f"{percent(whole['balanced_accuracy'])} (transductive, n {whole['n']:,})."
         )
-    if shots := int(knobs.get("shots", 0)):
+    if shots := int(spec.get("knobs", {}).get("shots", 0)):
         told.append(
             f"Learnt from at most {shots:,} image{'' if shots == 1 else 's'} per class of the training part."
+        )
+    if name := spec.get("label_confidence"):
+        told.append(
+            f"Learnt as sure of each label as the further label “{name}” says; validation and test take all labels as certain."
         )
     if unreached := result.get("unreached"):
         told.append(f"Stopped before “{unreached}”: the model is that of before.")
