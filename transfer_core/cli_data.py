@@ -187,7 +187,7 @@ def _dataset_answer(brought: Brought) -> Answer:
                  "further labels": ", ".join(columns.extra or ())}  # fmt: skip
         told = [f"{what} from {name}" for what, name in meant.items() if name]
         lines.append(f"  columns: {', '.join(told)}")
-    lines += [f"  problem: {each.file}: {each.message}" for each in problems[:20]]
+    lines += [f"  problem: {each.file and each.file + ': '}{each.message}" for each in problems[:20]]
     if len(problems) > 20:
         lines.append(f"  and {len(problems) - 20} more problems (--json lists all)")
     return data, "\n".join(lines), 0

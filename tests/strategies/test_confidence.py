@@ -21,7 +21,7 @@ def test_doubt_changes_what_is_learnt_or_is_refused(lab: Lab, strategy: type[Str
     knobs = {"auxiliary": "colour"} if hasattr(strategy, "auxiliary") else {}
     wishes = {**cuts(strategy), "epochs": 1, "knobs": knobs, "label_confidence": "sure"}
     if not strategy.heeds_confidence:
-        with pytest.raises(UserError, match="takes all labels as certain"):
+        with pytest.raises(UserError, match="cannot learn from doubtful labels"):
             sure(lab, 0.7).spec(strategy.name, **wishes)
         return
     certain, doubtful = (

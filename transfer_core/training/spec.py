@@ -136,7 +136,7 @@ def check_spec(spec: RunSpec) -> RunSpec:
     _check_views(spec, strategy)
     if spec.label_confidence and not strategy.heeds_confidence:
         raise UserError(
-            f"{strategy.title} takes all labels as certain: leave the confidence in the labels out."
+            f"{strategy.title} cannot learn from doubtful labels: leave the confidence in the labels out."
         )
     return spec
 
