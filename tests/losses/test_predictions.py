@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from transfer_core.losses.confusion import class_confusion, discrepancy, share_divergence
 from transfer_core.losses.episodes import class_means, fit_linear, negative_distances
 from transfer_core.losses.pseudo import aligned, pseudo_label_loss
-from transfer_core.losses.supervised import soften, weighted_cross_entropy
+from transfer_core.losses.supervised import weighted_cross_entropy
 from transfer_core.models.heads import RunningShares
+from transfer_core.training.labels import soften
 
 
 def softmax(x: np.ndarray) -> np.ndarray:

@@ -20,14 +20,3 @@ def weighted_cross_entropy(
         return F.cross_entropy(logits, y, class_weights, ignore_index=-1, label_smoothing=smoothing)
     smoothed = (1 - smoothing) * soft + smoothing / soft.shape[1] * soft.sum(1, keepdim=True)
     return -(class_weights * smoothed * logits.log_softmax(1)).sum() / (class_weights * soft).sum()
-
-
-def soften(y: Tensor, confidence: Tensor, classes: int) -> Tensor:
-    """Return soft labels [n, classes]: `confidence` [n] in 0..1 for the class y [n], the rest evenly for the others.
-
-    A row of -1 is 0 throughout. Labels of several experts who disagree, or one's own doubt, are learnt from as they
-    are (Peterson et al. 2019, "Human Uncertainty Makes Classification More Robust").
-    """
-    rest = (1 - confidence) / (classes - 1)
-    soft = rest[:, None].repeat(1, classes).scatter(1, y.clamp(min=0)[:, None], confidence[:, None])
-    return soft * (y >= 0)[:, None]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.units import divide
 from transfer_core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def pick(manifest: Manifest, images: list[str], count: int, seed: int) -> list[str]:
@@ -79,6 +83,17 @@ def label_confidence(manifest: Manifest, name: str) -> dict[str, float]:
         message = f"Confidence in the labels must be a further label with numbers from 0 to 1: {known}; not {name!r}."
         raise UserError(message, "no-confidence")
     return {row.image: float(row.extra.get(name) or 1.0) for row in manifest.rows}
+
+
+def soften(y: Tensor, confidence: Tensor, classes: int) -> Tensor:
+    """Return soft labels [n, classes]: `confidence` [n] in 0..1 for the class y [n], the rest evenly for the others.
+
+    A row of -1 is 0 throughout. Labels of several experts who disagree, or one's own doubt, are learnt from as they
+    are (Peterson et al. 2019, "Human Uncertainty Makes Classification More Robust").
+    """
+    rest = (1 - confidence) / (classes - 1)
+    soft = rest[:, None].repeat(1, classes).scatter(1, y.clamp(min=0)[:, None], confidence[:, None])
+    return soft * (y >= 0)[:, None]
 
 
 def _is_share(text: str) -> bool:

@@ -16,7 +16,6 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import TARGET_TRAIN, Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
-from transfer_core.losses.supervised import soften
 from transfer_core.models.activations import Activations
 from transfer_core.models.backbones import Backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
@@ -27,7 +26,14 @@ from transfer_core.models.prefix import Prefix
 from transfer_core.models.statistics import digest_statistics, has_batch_norm
 from transfer_core.models.weights import find_weights, weights_fingerprint
 from transfer_core.strategies import Strategy, Task
-from transfer_core.training.labels import choose_auxiliary, class_weights, label_confidence, pick, set_aside
+from transfer_core.training.labels import (
+    choose_auxiliary,
+    class_weights,
+    label_confidence,
+    pick,
+    set_aside,
+    soften,
+)
 from transfer_core.training.rules import unmet_need
 from transfer_core.training.spec import RunSpec
 
