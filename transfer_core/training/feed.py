@@ -13,6 +13,7 @@ from transfer_core.data.batches import Plan, make_batches
 from transfer_core.errors import UserError
 from transfer_core.models.activations import ON_THE_FLY, Activations
 from transfer_core.strategies import Batch, Episodes, Phase
+from transfer_core.training.labels import soften
 from transfer_core.training.setup import Setup
 
 
@@ -27,8 +28,9 @@ class Feed:
         self._row = {image: row for row, image in enumerate(self.train)}
         policy = get_augmentation(setup.spec.augment)
         self._mixes, self._symmetric = policy.mixes, policy.is_symmetry
-        doubtful = bool(setup.spec.label_confidence)
-        self._soft = setup.soft_labels(self.train) if doubtful or policy.mixes else None
+        self._soft: Tensor | None = None
+        if setup.spec.label_confidence or policy.mixes:
+            self._soft = soften(self._y, setup.confidence(self.train), len(setup.manifest.classes))
         self._full: dict[int, Tensor] = {}
         self._orders: dict[int, list[int]] = {}  # of the unlabelled images, by round; only the last is kept
 

@@ -26,14 +26,7 @@ from transfer_core.models.prefix import Prefix
 from transfer_core.models.statistics import digest_statistics, has_batch_norm
 from transfer_core.models.weights import find_weights, weights_fingerprint
 from transfer_core.strategies import Strategy, Task
-from transfer_core.training.labels import (
-    choose_auxiliary,
-    class_weights,
-    label_confidence,
-    pick,
-    set_aside,
-    soften,
-)
+from transfer_core.training.labels import choose_auxiliary, class_weights, label_confidence, pick, set_aside
 from transfer_core.training.rules import unmet_need
 from transfer_core.training.spec import RunSpec
 
@@ -140,13 +133,11 @@ class Setup:
             labels[[image not in self.picked for image in self.images(part)]] = -1
         return labels
 
-    def soft_labels(self, images: list[str]) -> torch.Tensor:
-        """Return how much each label [n, classes] is learnt for each class: all for its own where it is certain."""
-        confidence = torch.ones(len(images), device=self.device)
-        if name := self.spec.label_confidence:
-            told = label_confidence(self.manifest, name)
-            confidence = torch.tensor([told[image] for image in images], device=self.device)
-        return soften(self.targets(images), confidence, len(self.manifest.classes))
+    def confidence(self, images: list[str]) -> torch.Tensor:
+        """Return how likely each image's label [n] is right; 1 where nothing is said of it."""
+        name = self.spec.label_confidence
+        told = label_confidence(self.manifest, name) if name else {}
+        return torch.tensor([told.get(image, 1.0) for image in images], device=self.device)
 
     def task_labels(self, images: list[str]) -> dict[str, torch.Tensor]:
         """Return the numbers [n] of further labels by their name, -1 where an image has none."""
