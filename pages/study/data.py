@@ -13,7 +13,7 @@ from pages.ui.images import show_images
 from pages.ui.looks import show_looks
 from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival, title
 from pages.ui.problems import show_problems, sort_problems
-from pages.ui.state import choose, current_data, get_lab, go
+from pages.ui.state import choose, current_data, get_intake, get_lab, go
 from pages.ui.text import escape, plural, size
 from transfer_core.runs.housekeeping import delete_dataset, dependents
 
@@ -31,6 +31,9 @@ if upload is not None:
     st.stop()
 manifest = current_data()
 if manifest is None:
+    if under_way := [each for each in get_intake().arrivals() if not each.is_over]:
+        st.session_state["arrival"] = under_way[-1].id  # begun before a reload, or in another window
+        st.rerun()
     title("What have I got?", "Nothing yet. Train an image classifier on your own pictures; no code.")
     bring_cards()
     st.stop()

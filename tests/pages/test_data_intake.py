@@ -188,6 +188,17 @@ def test_what_another_window_brings_is_seen_and_told_when_it_is_here(
     assert "On its way" not in words(at)
 
 
+def test_the_first_data_set_is_waited_for_after_a_reload(empty: Study) -> None:
+    intake = state.get_intake()
+    on_its_way = Arrival("First cells", done=3, total=10)
+    intake._arrivals[on_its_way.id] = on_its_way
+    at = show("study/data.py")
+    assert "You may leave this page" in words(at)
+    assert not at.button
+    on_its_way.error = "It is torn: choose the file again."
+    assert "Nothing yet" in words(show("study/data.py"))
+
+
 def test_an_upload_that_nobody_survives_is_given_up(empty: Study) -> None:
     """The server died of reading it, at each start."""
     home = empty.home

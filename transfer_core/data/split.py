@@ -73,9 +73,9 @@ class Split:
         if not self.absent_classes:
             return ""
         return (
-            f"{self.test_domain} has no labelled image of {', '.join(self.absent_classes)}: figures are over the classes that it has, "
-            "and whatever expects classes to be as frequent as in the source (choosing by combined or class share agreement, "
-            "match_shares) may mislead."
+            f"{self.test_domain} has no labelled image of {', '.join(self.absent_classes)}: figures are over the classes that it has. "
+            f"Adaptation may be misled where it expects classes to be as frequent as in {self.train_domain}: among the settings, "
+            "take validation_loss under “Chosen by”, and 0 as “Weight of equal class shares”."
         )
 
     def unlabelled(self, manifest: Manifest) -> dict[str, int]:
