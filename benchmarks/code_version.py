@@ -22,8 +22,17 @@ def code_version(strategy: type[Strategy]) -> str:
     """Return a hash of the code that a run of a strategy goes through; comments, docstrings and cards do not count."""
     bases = [each for each in strategy.__mro__ if each.__module__.startswith("transfer_core")]
     paths = {CORE / f"{name}.py" for name in SHARED} | {Path(inspect.getfile(each)) for each in bases}
+    paths |= {other for path in paths for other in _strategies_of(path)}  # LP-FT begins with a probe
     text = "".join(_CODE[path] for path in sorted(paths | {*(CORE / "losses").glob("*.py")}))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _strategies_of(path: Path) -> set[Path]:
+    """Return the files of the strategies that a strategy's file imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {each.module for each in ast.walk(tree) if isinstance(each, ast.ImportFrom)}
+    found = {CORE / "strategies" / f"{str(name).rpartition('.')[2]}.py" for name in names}
+    return {each for each in found if path.parent == each.parent and each.exists()}
 
 
 def _is_card(line: ast.stmt) -> bool:

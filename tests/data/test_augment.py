@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -122,14 +124,15 @@ def test_a_mixture_is_as_much_of_each_image_as_it_says(name: str) -> None:
     assert np.array_equal(make_view(PIXELS, name, 1, IMAGE, 3), PIXELS), "without a partner nothing is mixed"
 
 
-def test_another_camera_cuts_nothing_off() -> None:
-    """A frame along the border stays in the picture, and no view is mirrored."""
-    frame = np.zeros((3, 100, 100), np.uint8)
-    frame[:, 8:92, 8:92] = 200
-    frame[:, 12:88, 12:88] = 0
-    frame[:, 20:40, 20:30] = 255  # a mark, top left
-    for view in range(1, 20):
-        made = make_view(frame, "safe", view, IMAGE, 0).astype(float)[0]
-        assert made[:50, :50].sum() > made[:50, 50:].sum() + 10_000
-        for edge in (made[:16], made[-16:], made[:, :16], made[:, -16:]):
-            assert edge.max() > 120
+def test_another_camera_cuts_nothing_off_and_mirrors_nothing() -> None:
+    """A small mark stays in the picture wherever it lies, at the very border and in a corner too."""
+    for view, place in product(range(1, 20), (0, 31, 47, 94)):
+        for top, left in ((0, place), (94, place), (place, 0), (place, 94)):
+            plain = np.zeros((3, 100, 100), np.uint8)
+            plain[:, top : top + 6, left : left + 6] = 255
+            made = make_view(plain, "safe", view, IMAGE, 0).astype(float)[0]
+            made -= np.median(made)
+            rows, columns = np.nonzero(made > 100)
+            assert len(rows) > 18
+            assert abs(rows.mean() - top - 2.5) < 12
+            assert abs(columns.mean() - left - 2.5) < 12

@@ -98,7 +98,7 @@ def make_view(
     if name == "light":
         return move_and_light(pixels, rng, angle=8, zoom=(0.94, 1.06), shift=0.06, light=0.15)
     if name == "safe":
-        moved = move_and_light(pixels, rng, angle=5, zoom=(0.97, 1.03), shift=0.03, light=0.10)
+        moved = move_and_light(pixels, rng, angle=3, zoom=(0.95, 1.0), shift=0.02, light=0.10, whole=True)
         return roughen(moved, rng)
     turned = _turn(pixels, 0, bool(rng.integers(2)), bool(rng.integers(2)))
     moved = move_and_light(turned, rng, angle=20, zoom=(0.8, 1.25), shift=0.10, light=0.30)
@@ -110,8 +110,8 @@ def draw_mixture(
 ) -> tuple[str, float] | None:
     """Return (the image that a view is mixed with, how much of the view is the first image's), None if unmixed.
 
-    `partners`: the images that may be mixed, the training images. A mixture has two labels, and both must
-    be known.
+    `partners`: the images that may be mixed with it, of its own part: a mixture of training images has two labels, and
+    both must be known.
     """
     if view == 0 or not get_augmentation(name).mixes:
         return None

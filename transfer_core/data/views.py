@@ -17,18 +17,31 @@ Rng = np.random.Generator
 
 
 def move_and_light(
-    pixels: Pixels, rng: Rng, *, angle: float, zoom: tuple[float, float], shift: float, light: float
+    pixels: Pixels,
+    rng: Rng,
+    *,
+    angle: float,
+    zoom: tuple[float, float],
+    shift: float,
+    light: float,
+    whole: bool = False,
 ) -> Pixels:
     """Turn by up to `angle` degrees, zoom by a factor in `zoom`, shift by up to `shift` of the size, light.
 
-    `light`: by how much contrast, and brightness as a share of the range, change at most.
+    `light`: by how much contrast, and brightness as a share of the range, change at most. `whole`: the picture is made
+    small enough to stay inside, and its border goes on around it.
     """
     size = pixels.shape[-1]
     turn, factor = np.deg2rad(rng.uniform(-angle, angle)), 1 / rng.uniform(*zoom)
     offset = rng.uniform(-shift, shift, 2) * size
+    margin = 0
+    if whole:
+        factor = max(factor, (np.cos(turn) + abs(np.sin(turn))) / (1 - 2 * np.abs(offset).max() / size))
+        margin = size // 4  # far more than shows
+        pixels = np.pad(pixels, ((0, 0), (margin, margin), (margin, margin)), "edge")
     matrix = factor * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     centre = np.full(2, size / 2)
-    start = centre - matrix @ (centre + offset)
+    start = centre - matrix @ (centre + offset) + margin
     coefficients = (matrix[0, 0], matrix[0, 1], start[0], matrix[1, 0], matrix[1, 1], start[1])
     moved = _to_image(pixels).transform(
         (size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR, fillcolor=GREY

@@ -45,13 +45,13 @@ class Activations:
         augment: str,
         seed: int,
         cache: ActivationCache | None,
-        partners: Sequence[str] = (),
+        partners: Sequence[Sequence[str]] = (),  # images that may be mixed with each other
         others: Mapping[str, Activations] | None = None,  # of images that a prefix of their own computes
     ) -> None:
         self._library, self._reading, self._backbone, self._prefix = library, reading, backbone, prefix
         self._weights, self._geometry, self._augment, self._seed = weights, geometry, augment, seed
         self._cache = cache
-        self._partners = dict.fromkeys(partners)  # that may be mixed with each other
+        self._partners = {image: tuple(own) for own in partners for image in own}
         self._others = others or {}
         self._shelves: dict[int, Shelf] = {}
 
@@ -161,9 +161,8 @@ class Activations:
             # Past every stored view; which one differs from epoch to epoch and image to image.
             rng = np.random.default_rng([self._seed, draw, int(image[:12], 16)])
             view = int(rng.integers(1 << 20))
-        mixture = None
-        if image in self._partners:
-            mixture = draw_mixture(self._augment, view, image, self._seed, tuple(self._partners))
+        own = self._partners.get(image)
+        mixture = draw_mixture(self._augment, view, image, self._seed, own) if own else None
         partner = self._whole(mixture[0]) if mixture else None
         return make_view(pixels, self._augment, view, image, self._seed, partner)
 

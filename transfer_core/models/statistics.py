@@ -37,6 +37,23 @@ def statistics_kept(model: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
+@contextmanager
+def nothing_dropped(model: nn.Module) -> Iterator[None]:
+    """Take dropout and stochastic depth out for a while; batch-norms stay in the mode they are in."""
+    others = [
+        each
+        for each in model.modules()
+        if each.training and not isinstance(each, nn.modules.batchnorm._BatchNorm)
+    ]
+    for each in others:
+        each.training = False
+    try:
+        yield
+    finally:
+        for each in others:
+            each.training = True
+
+
 def forget_statistics(model: nn.Module) -> None:
     """Let every batch-norm that trains begin its statistics anew, as plain means over what it will see."""
     for norm in _batch_norms(model):

@@ -78,6 +78,9 @@ class AdaBN(Tuning):
 
 
 def _measure(model: Classifier, batch: Batch, _progress: float, *, cut: int) -> StepLoss:
-    """Let target activations [n, ...] through in training mode: the statistics follow by themselves."""
-    logits = model(batch.x, cut)
+    """Let target activations [n, ...] through, batch-norms in training mode: the statistics follow by themselves."""
+    from transfer_core.models.statistics import nothing_dropped
+
+    with nothing_dropped(model):
+        logits = model(batch.x, cut)
     return StepLoss({"cross-entropy": logits.sum() * 0}, logits)

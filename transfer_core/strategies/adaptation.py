@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from transfer_core.errors import UserError
 from transfer_core.knobs import knob
 from transfer_core.strategies.base import TARGET, Batch, Group, Task
 from transfer_core.strategies.tuning import Tuning
@@ -67,12 +68,16 @@ class Adaptation(Tuning):
         """Keep statistics of the source apart where the model's own are to be the target's."""
         from transfer_core.models.statistics import OtherStatistics
 
+        if self.measure_frozen and self.batch_norm != "target":
+            raise UserError(
+                "Measuring the frozen stages (measure_frozen) needs statistics of each domain's own: set batch_norm to target."
+            )
         if self.batch_norm == "target" and task.has_target:
             model.extras["source_statistics"] = OtherStatistics(model.stages)
 
     def measures_domains(self, task: Task) -> bool:
         """Tell whether there are frozen stages whose statistics are to be each domain's own."""
-        return self.measure_frozen and self.batch_norm == "target" and task.has_target and task.cut > 0
+        return self.measure_frozen and task.has_target and task.cut > 0
 
     def looking_at_source(self, model: Classifier, task: Task) -> AbstractContextManager[None]:
         """Return the context in which images of the source are looked at: with statistics of their own."""
@@ -93,9 +98,13 @@ class Adaptation(Tuning):
         import torch
 
         assert batch.x_target is not None
-        if self.batch_norm == "shared" or not task.has_target:  # without a target all images are of one kind
+        if self.in_one_batch(task):
             both = model.features(torch.cat([batch.x, batch.x_target]), task.cut)
             return both[: len(batch.x)], both[len(batch.x) :]
         with self.looking_at_source(model, task):
             source = model.features(batch.x, task.cut)
         return source, model.features(batch.x_target, task.cut)
+
+    def in_one_batch(self, task: Task) -> bool:
+        """Tell whether labelled and unlabelled images are normalised together; without a target all are of one kind."""
+        return self.batch_norm == "shared" or not task.has_target

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from transfer_core.strategies.base import Group, Phase, Task
-from transfer_core.strategies.tuning import Tuning
+from transfer_core.strategies.tuning import Tuning, head_factor_knob, stage_decay_knob
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,10 @@ class FromScratch(Tuning):
     freezes: ClassVar[Literal["nothing"]] = "nothing"
     pretrained: ClassVar[bool] = False
 
+    # Every stage at the same rate: there is nothing to preserve.
+    head_factor: float = head_factor_knob(1.0)
+    stage_decay: float = stage_decay_knob(1.0)
+
     def phases(self, task: Task) -> list[Phase]:
-        """Return the one phase: every stage at the same rate, as there is nothing to preserve."""
-        rates = dict.fromkeys(self.factors(task), 1.0)
-        return [self.phase(task, "training from scratch", modules=rates)]
+        """Return the one phase."""
+        return [self.phase(task, "training from scratch")]

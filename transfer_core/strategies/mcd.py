@@ -56,13 +56,20 @@ class MCD(Adaptation):
 
     def on_source(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
         """Return the summed cross-entropy of both heads on the source."""
-        features, _ = self.features(model, batch, task)
+        if self.in_one_batch(task):
+            features, _ = self.features(model, batch, task)
+        else:
+            with self.looking_at_source(model, task):
+                features = model.features(batch.x, task.cut)
         return StepLoss({"cross-entropy": self._source_loss(model, batch, features, task)},
                         model.heads["main"](features))  # fmt: skip
 
     def apart(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
         """Return cross-entropy on the source minus the heads' discrepancy on the target."""
-        source, target = self.features(model, batch, task)
+        import torch
+
+        with torch.no_grad():  # the stages stay as they are
+            source, target = self.features(model, batch, task)
         terms = {
             "cross-entropy again": self._source_loss(model, batch, source, task),
             "disagreement": -self.strength * self._discrepancy(model, target),
@@ -72,7 +79,11 @@ class MCD(Adaptation):
 
     def together(self, model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
         """Return the heads' discrepancy on the target."""
-        _, target = self.features(model, batch, task)
+        assert batch.x_target is not None
+        together = self.in_one_batch(task)
+        target = (
+            self.features(model, batch, task)[1] if together else model.features(batch.x_target, task.cut)
+        )
         gap = self.strength * self._discrepancy(model, target)
         return StepLoss({"agreement": gap}, model.heads["main"](target))
 

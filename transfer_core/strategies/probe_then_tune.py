@@ -14,7 +14,7 @@ from typing import ClassVar
 from transfer_core.knobs import knob
 from transfer_core.strategies.base import Phase, Task
 from transfer_core.strategies.feature_extraction import FeatureExtraction
-from transfer_core.strategies.tuning import Tuning, freeze_batch_norm_knob
+from transfer_core.strategies.tuning import Tuning, freeze_batch_norm_knob, head_factor_knob
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class ProbeThenTune(Tuning):
     )
     mixes: ClassVar[bool] = False
 
+    head_factor: float = head_factor_knob(1.0)  # it fits already
     freeze_batch_norm: bool = freeze_batch_norm_knob(True)
 
     probe: int = knob(
@@ -41,7 +42,4 @@ class ProbeThenTune(Tuning):
         from dataclasses import replace
 
         path = FeatureExtraction().phases(replace(task, epochs=self.probe))
-        tuned = self.phase(
-            task, "fine-tuning", starts_from="best", modules=self.factors(task) | {"heads": 1.0}
-        )
-        return [*path, tuned]
+        return [*path, self.phase(task, "fine-tuning", starts_from="best")]

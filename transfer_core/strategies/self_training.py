@@ -89,7 +89,9 @@ class SelfTraining(Adaptation):
         assert batch.x_target is not None
         teacher = model.averaged() if self.teacher == "average" else nullcontext()
         with torch.no_grad(), teacher, statistics_kept(model.stages[task.cut :]):
-            said = model(batch.x_target, task.cut).softmax(1)
+            together = self.in_one_batch(task)  # as in the pass that learns
+            x = torch.cat([batch.x, batch.x_target]) if together else batch.x_target
+            said = model(x, task.cut)[-len(batch.x_target) :].softmax(1)
         if self.align:
             shares = model.extras["said"].take(said)  # type: ignore[operator]
             said = aligned(said, said.new_tensor(task.class_shares), shares)

@@ -24,18 +24,28 @@ def freeze_batch_norm_knob(default: bool) -> Any:
     )
 
 
+def head_factor_knob(default: float) -> Any:
+    """Return the knob `head_factor`."""
+    return knob(
+        default, "Head learning rate factor", "The head learns this many times faster than the stages.",
+        low=1, high=1000,
+    )  # fmt: skip
+
+
+def stage_decay_knob(default: float) -> Any:
+    """Return the knob `stage_decay`."""
+    return knob(
+        default, "Learning rate decay per stage", "Each stage learns this factor slower than the one above it.",
+        low=0.1, high=1,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Tuning(Strategy):
     """Stages from the cut on and the head train by mini-batches."""
 
-    head_factor: float = knob(
-        10.0, "Head learning rate factor", "The new head learns this many times faster than the stages.",
-        low=1, high=1000,
-    )  # fmt: skip
-    stage_decay: float = knob(
-        0.9, "Learning rate decay per stage", "Each stage learns this factor slower than the one above it.",
-        low=0.1, high=1,
-    )  # fmt: skip
+    head_factor: float = head_factor_knob(10.0)
+    stage_decay: float = stage_decay_knob(0.9)
     weight_decay: float = knob(0.01, "Weight decay", "Pulls weights towards zero.", low=0, high=1)
     label_smoothing: float = knob(
         0.1, "Label smoothing", "Trains towards 'rather sure' instead of 'certain'; helps with doubtful labels.",

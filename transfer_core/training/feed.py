@@ -41,7 +41,7 @@ class Feed:
         if phase.batches == "episodes":
             assert phase.episodes
             return phase.episodes.per_epoch
-        return len(self._shuffled(self._images(phase), 0))
+        return len(self._plan(phase, 0))
 
     def batches(self, phase: Phase, epoch: int, activations: Activations) -> Iterator[Batch]:
         """Yield the batches of an epoch; the same epoch gives the same ones."""
@@ -53,13 +53,20 @@ class Feed:
         elif phase.batches == "shuffled":
             yield from self._mini_batches(phase, epoch, activations)
         else:
-            plan = self._shuffled(self._images(phase), epoch)
-            for x in activations.batches(plan, epoch):
+            for x in activations.batches(self._plan(phase, epoch), epoch):
                 yield Batch(x, torch.full((len(x),), -1, device=x.device))
 
     def _images(self, phase: Phase) -> list[str]:
         own = {"target": self.unlabelled, "everything": [*self.train, *self.unlabelled]}
         return own.get(phase.batches, self.train)
+
+    def _plan(self, phase: Phase, epoch: int) -> Plan:
+        """Return the batches of single images; of the target as it is tested, in equal ones, which count alike in a mean."""
+        plan = self._shuffled(self._images(phase), epoch)
+        if phase.batches != "target":
+            return plan
+        whole = [images for images, _ in plan if len(images) == self.spec.batch_size]
+        return [(images, [0] * len(images)) for images in whole or [plan[0][0]]]
 
     def _shuffled(self, images: Sequence[str], epoch: int) -> Plan:
         return make_batches(images, self.spec.batch_size, self.spec.views, seed=self.spec.seed, epoch=epoch)

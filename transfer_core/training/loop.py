@@ -183,9 +183,10 @@ class Loop:
         for step, batch in enumerate(self._feed.batches(phase, epoch, activations), start=1):
             if self.should_stop():
                 raise Stopped
-            progress = place.progress(epoch - 1 + (step - 1) / steps)
+            now = epoch - 1 + (step - 1) / steps
+            progress, rate = place.progress(now), learning_rate(phase, place.progress(now), place.within(now))
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(phase, progress) * group.get("factor", 1.0)
+                group["lr"] = rate * group.get("factor", 1.0)
             self._step(phase, batch, progress, optimiser, parameters, meter)
             if meter.is_due() or step == steps:
                 if not math.isfinite(meter.mean_loss()):
@@ -205,7 +206,7 @@ class Loop:
         best = self.standing.best_epoch == epoch
         if best:
             self._best = self.model.trained_state(self.spec.cut)
-        rate = learning_rate(phase, place.progress(epoch))
+        rate = learning_rate(phase, place.progress(epoch), place.within(epoch))
         ended = EpochEnded(
             epoch, place.total, meter.figures(), found.val, rate, seconds, best, found.target, meter.facts()
         )

@@ -19,7 +19,7 @@ class Meter:
         self._terms: dict[str, Tensor] = {}
         self._facts: dict[str, Tensor | float] = {}
         self._hits: Tensor | None = None
-        self._seen = 0  # labelled images whose prediction was seen
+        self._seen: Tensor | float = 0  # labelled images whose prediction was seen
         self._calls = 0
         self._images = 0
         self._started = self._told = time.monotonic()
@@ -35,7 +35,7 @@ class Meter:
         known = y >= 0
         hits = ((outcome.logits.argmax(1) == y) & known).sum()
         self._hits = hits if self._hits is None else self._hits + hits
-        self._seen += int(known.sum())
+        self._seen = self._seen + known.sum()
         self._calls += 1
 
     @torch.no_grad()
@@ -65,7 +65,7 @@ class Meter:
 
     def figures(self) -> dict[str, float]:
         """Return loss, its terms and the accuracy on the training images, as seen while training."""
-        accuracy = float(self._hits) / max(self._seen, 1) if self._hits is not None else 0.0
+        accuracy = float(self._hits) / max(float(self._seen), 1) if self._hits is not None else 0.0
         return {"loss": self.mean_loss(), "accuracy": accuracy, **self._mean_terms()}
 
     def facts(self) -> dict[str, float]:

@@ -10,19 +10,21 @@ from torch import nn
 from transfer_core.models.model import Classifier
 from transfer_core.strategies import Phase
 
-WARM_UP = 0.1  # of the run: AdamW's second moments are unreliable in the first steps
+WARM_UP = 0.1  # of the search, and of each phase: AdamW's second moments are unreliable in the first steps
 
 
-def learning_rate(phase: Phase, progress: float) -> float:
+def learning_rate(phase: Phase, progress: float, within: float) -> float:
     """Return the rate at a progress in 0..1: linear warm-up, then half a cosine to zero.
 
-    L-BFGS chooses its own step length by line search and keeps the phase's rate.
+    `within`: the progress in 0..1 of this phase alone. One that carries a search on starts with a new optimiser, which is
+    warmed up too. L-BFGS chooses its own step length by line search and keeps the phase's rate.
     """
     if phase.optimiser == "lbfgs":
         return phase.lr
-    if progress < WARM_UP:
-        return phase.lr * (progress + 0.01) / (WARM_UP + 0.01)
-    return phase.lr * 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+    rate, warmed = phase.lr, min(progress, within)
+    if progress > WARM_UP:
+        rate *= 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+    return rate * (warmed + 0.01) / (WARM_UP + 0.01) if warmed < WARM_UP else rate
 
 
 def make_optimiser(phase: Phase, model: Classifier) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:

@@ -27,6 +27,10 @@ class Place:
         """Return how far the search is, in 0..1, after so many epochs of the run."""
         return (epochs - self.start) / (self.end - self.start)
 
+    def within(self, epochs: float) -> float:
+        """Return how far the phase itself is, in 0..1, after so many epochs of the run."""
+        return (epochs - self.first) / (self.last - self.first)
+
 
 def make_places(phases: list[Phase]) -> list[Place]:
     """Return the place of each phase."""

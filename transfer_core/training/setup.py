@@ -222,7 +222,9 @@ class Setup:
             geometry=self.spec.geometry,
             augment=self.spec.augment,
             seed=self.spec.seed,
-            partners=self.images("train") if get_augmentation(self.spec.augment).mixes else (),
+            partners=[self.images("train"), self.images("unlabelled")]
+            if get_augmentation(self.spec.augment).mixes
+            else [],
             cache=cache,
             others=others,
         )
