@@ -92,9 +92,7 @@ def test_what_can_only_be_chosen_with_a_target_is_refused_without_one(lab: Lab) 
     assert make_spec(across.manifest, across.split, {"device": "cpu"}).select == "combined"
 
 
-@pytest.mark.parametrize(
-    "strategy", ["feature_extraction", "probe_then_tune", "prototypical", "self_training"]
-)
+@pytest.mark.parametrize("strategy", ["prototypical", "self_training"])
 def test_mixtures_only_where_their_two_labels_count(lab: Lab, strategy: str) -> None:
     with pytest.raises(UserError, match="cannot learn from mixed images"):
         make_spec(lab.manifest, lab.split, {"strategy": strategy, "device": "cpu", "augment": "mixup"})

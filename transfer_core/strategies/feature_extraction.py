@@ -29,7 +29,6 @@ class FeatureExtraction(Strategy):
         "The backbone stays as it is and only a linear classifier on top is trained. "
         "The fastest choice, and the safest with few images."
     )
-    mixes: ClassVar[bool] = False
     freezes: ClassVar[Literal["all"]] = "all"
 
     strongest: float = knob(

@@ -27,7 +27,6 @@ class ProbeThenTune(Tuning):
         "Fits the classifier on frozen features first and then lets the upper stages follow. "
         "Gentler than fine-tuning when test images may differ from the training images."
     )
-    mixes: ClassVar[bool] = False
 
     head_factor: float = head_factor_knob(1.0)  # it fits already
     freeze_batch_norm: bool = freeze_batch_norm_knob(True)

@@ -148,7 +148,8 @@ class Feed:
     def _all_at_once(self, phase: Phase, activations: Activations) -> Iterator[Batch]:
         x = self._all_views(phase.cut, activations)
         views = max(1, self.spec.views)
-        soft = None if self._soft is None else self._soft.repeat(views, 1)
+        each = [self._soft_labels(self.train, [view] * len(self.train)) for view in range(views)]
+        soft = None if self._soft is None else torch.cat([own for own in each if own is not None])
         for _ in range(phase.steps):
             yield Batch(x, self._y.repeat(views), soft=soft)
 
