@@ -18,6 +18,7 @@ from transfer_core.data.manifest import TARGET_TRAIN
 from transfer_core.data.split import make_split
 from transfer_core.errors import UserError
 from transfer_core.knobs import get_knobs, make_from_knobs
+from transfer_core.runs.oracle import about_target
 from transfer_core.strategies import FURTHER_LABEL, TARGET, UNLABELLED, Strategy, get_strategy
 from transfer_core.training.spec import RunSpec
 
@@ -194,6 +195,27 @@ def test_never_reads_labels_it_may_not(lab: Lab, strategy: type[Strategy]) -> No
         assert same_tensors(outcome.last, told.last)
     other = lab.permuted("train")
     assert other.train(other.spec(strategy.name, **wishes)).log != told.log, "or this test could not fail"
+
+
+@every
+def test_labels_of_the_target_are_used_only_where_allowed(lab: Lab, strategy: type[Strategy]) -> None:
+    """From one domain to another, whatever the strategy: no label of the target matters, unless some are asked for."""
+    lab, wishes = lab.across_domains(), {**cuts(strategy), "epochs": 2, "augment": "mirror"}
+
+    def train(lab: Lab, **knobs: int) -> Outcome:
+        return lab.train(lab.spec(strategy.name, **wishes, knobs=knobs))
+
+    told, other = train(lab), lab.permuted(TARGET_TRAIN)
+    assert other.manifest.id != lab.manifest.id
+    hidden = train(other)
+    assert hidden.log == told.log
+    assert same_tensors(hidden.last, told.last)
+    assert about_target(told.setup, told.folder, told.ended)["target_labels_used"] == 0
+    if "target_labels" in {each.name for each in get_knobs(strategy)}:
+        asked = [train(each, target_labels=2) for each in (lab, other)]
+        assert asked[0].log != asked[1].log
+        used = about_target(asked[0].setup, asked[0].folder, asked[0].ended)["target_labels_used"]
+        assert used == 2 * len(lab.manifest.classes)
 
 
 @every

@@ -18,6 +18,7 @@ from transfer_core.strategies.meta_transfer import MetaTransfer
 from transfer_core.training.events import EpochEnded, Event
 from transfer_core.training.feed import Feed
 
+
 @pytest.mark.parametrize("strategy", ["dann", "cdan", "adversarial_self_training"])
 def test_the_discriminator_learns_to_tell_domains_apart_and_the_features_to_prevent_it(
     lab: Lab, strategy: str

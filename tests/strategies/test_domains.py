@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.support import Lab, make_tiny, same_tensors
+from transfer_core.data.batches import make_batches
 from transfer_core.data.manifest import TARGET_TRAIN
 from transfer_core.data.split import make_split
 from transfer_core.evaluation.metrics import balanced_accuracy
@@ -83,6 +84,23 @@ def test_frozen_stages_are_measured_on_the_training_images_of_each_domain_alone(
         with context:
             assert np.allclose(norm.running_mean.numpy(), maps.mean((0, 2, 3)), atol=1e-5), part
             assert np.allclose(norm.running_var.numpy(), maps.var((0, 2, 3), ddof=1), rtol=1e-4), part
+
+
+@pytest.mark.parametrize("batch_size", [6, 1000])
+def test_adabn_measures_the_target_above_the_cut_in_equal_batches(lab: Lab, batch_size: int) -> None:
+    lab = lab.across_domains()
+    spec = lab.spec("adabn", cut=2, augment="light", batch_size=batch_size, knobs={"measure_frozen": False})
+    outcome = lab.train(spec)
+    setup, conv, norm = outcome.setup, outcome.setup.model.stages[2][0], outcome.setup.model.stages[2][1]
+    setup.model.load_trained(outcome.last)
+    images = setup.images("unlabelled")
+    with setup.activations(2) as activations:
+        maps = conv(activations.at_cut(images)).detach().double()
+    plan = make_batches(images, batch_size, spec.views, seed=spec.seed, epoch=outcome.ended.epoch)
+    whole = [batch for batch, _ in plan if len(batch) >= 6]
+    assert (len(whole) < len(plan)) == (batch_size == 6), "or nothing would be left out"
+    means = [maps[[images.index(each) for each in batch]].mean((0, 2, 3)) for batch in whole]
+    assert torch.allclose(norm.running_mean.double(), torch.stack(means).mean(0), atol=1e-5)
 
 
 def test_stopped_while_measuring_leaves_no_checkpoint_and_begins_anew(lab: Lab) -> None:

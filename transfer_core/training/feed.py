@@ -61,11 +61,11 @@ class Feed:
         return own.get(phase.batches, self.train)
 
     def _plan(self, phase: Phase, epoch: int) -> Plan:
-        """Return the batches of single images; of the target as it is tested, in equal ones, which count alike in a mean."""
+        """Return an epoch's batches; of the target the plain views in whole batches, which count alike in a mean."""
         plan = self._shuffled(self._images(phase), epoch)
         if phase.batches != "target":
             return plan
-        whole = [images for images, _ in plan if len(images) == self.spec.batch_size]
+        whole = [images for images, _ in plan if len(images) >= self.spec.batch_size]
         return [(images, [0] * len(images)) for images in whole or [plan[0][0]]]
 
     def _shuffled(self, images: Sequence[str], epoch: int) -> Plan:
