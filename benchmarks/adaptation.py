@@ -105,22 +105,23 @@ class Matrix:
 
     def labelled(self, spec: RunSpec) -> Row:
         """Return the row of the linear probe that is given the labels of target-train, on the split of a spec."""
-        return self.rows.get(f"labelled-{spec.manifest}-{spec.split}", lambda: self._probe(spec))
+        stages = len(get_backbone(spec.backbone).stages)
+        plain = make_spec(self.manifest, self.library.get_split(spec.manifest, spec.split), {
+            "strategy": "prototypical", "cut": stages, "seed": spec.seed, "device": "cpu"})  # fmt: skip
+        key = f"labelled-{plain.id}-{code_version(get_strategy(plain.strategy))}"
+        return self.rows.get(key, lambda: self._probe(plain, spec))
 
-    def _probe(self, spec: RunSpec) -> Row:
+    def _probe(self, plain: RunSpec, spec: RunSpec) -> Row:
         from sklearn.linear_model import LogisticRegressionCV
         from sklearn.model_selection import GroupKFold
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        stages = len(get_backbone(spec.backbone).stages)
-        plain = make_spec(self.manifest, self.library.get_split(spec.manifest, spec.split), {
-            "strategy": "prototypical", "cut": stages, "seed": spec.seed, "device": "cpu"})  # fmt: skip
         setup = make_setup(
             plain, self.library, ActivationCache(self.library.home / "cache", budget=20_000_000_000)
         )
         parts = {name: setup.split.part(name) for name in (TARGET_TRAIN, "test")}
-        with setup.activations(stages) as activations:
+        with setup.activations(plain.cut) as activations:
             activations.fill([*parts[TARGET_TRAIN], *parts["test"]], 1)
             x = {name: activations.at_cut(images).numpy() for name, images in parts.items()}
         y = {name: setup.targets(images).numpy() for name, images in parts.items()}

@@ -8,12 +8,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
+ABOUT = ("key", "measured_with", "date")
 
 
 @dataclass(frozen=True)
@@ -33,24 +35,30 @@ class Check:
 class Rows:
     """The rows of a benchmark, a line each of `results/NAME.jsonl`; what is there is not measured again.
 
-    A matrix may so be interrupted, and span several sittings.
+    A matrix may so be interrupted, and span several sittings. `measured_with` is the key of the day of measuring: `rekey.py`
+    may renew the other.
     """
 
-    def __init__(self, name: str) -> None:
-        self._path = RESULTS / f"{name}.jsonl"
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        self._done: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+    def __init__(self, name: str, folder: Path = RESULTS) -> None:
+        self._path = folder / f"{name}.jsonl"
+        self._done: dict[str, Row] = {}
+        for line in self._path.read_text().splitlines() if self._path.exists() else []:
+            with suppress(json.JSONDecodeError):  # cut off while it was written
+                row = json.loads(line)
+                self._done[row["key"]] = row
 
     def get(self, key: str, measure: Callable[[], Row]) -> Row:
         """Return the row of a key, measured and written down now if it is not there."""
         if key not in self._done:
-            self._done[key] = {"key": key, "date": time.strftime("%Y-%m-%d"), **measure()}
-            RESULTS.mkdir(exist_ok=True)
+            about = {"key": key, "measured_with": key, "date": time.strftime("%Y-%m-%d")}
+            self._done[key] = about | measure()
+            self._path.parent.mkdir(exist_ok=True)
+            torn = self._path.exists() and not self._path.read_text().endswith("\n")
             with self._path.open("a") as out:
-                out.write(json.dumps(self._done[key], default=float) + "\n")
+                out.write("\n" * torn + json.dumps(self._done[key], default=float) + "\n")
                 out.flush()
                 os.fsync(out.fileno())
-        return {name: value for name, value in self._done[key].items() if name not in ("key", "date")}
+        return {name: value for name, value in self._done[key].items() if name not in ABOUT}
 
 
 def finish(name: str, rows: Sequence[Mapping[str, Any]], checks: Sequence[Check]) -> None:

@@ -40,13 +40,14 @@ from transfer_core.data.split import Split, make_split
 from transfer_core.losses.episodes import class_means, fit_linear, negative_distances
 from transfer_core.losses.supervised import weighted_cross_entropy
 from transfer_core.models.cache import ActivationCache
+from transfer_core.strategies import get_strategy
 from transfer_core.strategies.meta_transfer import MetaTransfer
-from transfer_core.strategies.prototypical import Prototypical
 from transfer_core.training.labels import class_weights
 from transfer_core.training.loop import Loop
 from transfer_core.training.optimise import learning_rate, make_optimiser
 from transfer_core.training.rules import make_spec
 from transfer_core.training.setup import Setup, make_setup
+from transfer_core.training.spec import RunSpec
 
 SHOTS = (1, 5, 10)
 DRAWS = 100
@@ -105,7 +106,7 @@ def fitted_as_a_run(setup: Setup) -> Guess:
             order = torch.randperm(len(y)).split(size)
             for step, rows in enumerate(order):
                 for group in optimiser.param_groups:
-                    rate = learning_rate(phase, (epoch + step / len(order)) / phase.epochs)
+                    rate = learning_rate(phase, *[(epoch + step / len(order)) / phase.epochs] * 2)
                     group["lr"] = rate * group["factor"]
                 optimiser.zero_grad()
                 with torch.enable_grad():
@@ -146,7 +147,7 @@ def solar_rows(library: Library, cache: ActivationCache, done: Rows) -> list[Row
         return float(np.mean([(said[truth == c] == c).float().mean().item() for c in (0, 1)]))
 
     return [
-        measured(done, "solar cells", 2, shots, name, code_version(Prototypical), partial(draw, guess, shots))
+        measured(done, "solar cells", 2, shots, name, setup.spec, partial(draw, guess, shots))
         for shots in SHOTS
         for name, guess in GUESSES.items()
     ]
@@ -158,7 +159,7 @@ def measured(
     way: int,
     shots: int,
     method: str,
-    code: str,
+    spec: RunSpec,
     draw: Callable[[np.random.Generator], float],
     draws: int = DRAWS,
 ) -> Row:
@@ -171,7 +172,8 @@ def measured(
         return {"data": data, "way": way, "shots": shots, "method": method,
                 "balanced": float(np.mean(values)), "+-": float(half)}  # fmt: skip
 
-    row = done.get(f"{data}-{way}-{shots}-{method}-{code}", measure)
+    code = code_version(get_strategy(spec.strategy))
+    row = done.get(f"{data}-{way}-{shots}-{method}-{draws} draws-{spec.id}-{code}", measure)
     print(row, flush=True)
     return row
 
@@ -242,14 +244,13 @@ def drawn_rows(library: Library, cache: ActivationCache, done: Rows) -> list[Row
 
         return draw
 
-    code = code_version(MetaTransfer)
     alone, together = (
         f"drawn, {len(new)} new classes",
         f"drawn, {len(new)} of {len(manifest.classes)} classes with few images",
     )
     methods = (*GUESSES, "meta-transfer")
     rows = [
-        measured(done, alone, 5, shots, method, code, partial(draw, method, shots))
+        measured(done, alone, 5, shots, method, spec, partial(draw, method, shots))
         for shots in SHOTS
         for method in methods
     ]
@@ -260,7 +261,7 @@ def drawn_rows(library: Library, cache: ActivationCache, done: Rows) -> list[Row
             len(manifest.classes),
             shots,
             method,
-            code,
+            spec,
             lambda rng, m=method, n=shots: in_one_set(m)(n, rng),
         )
         for shots in SHOTS

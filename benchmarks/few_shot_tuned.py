@@ -23,14 +23,12 @@ from common import Row, Rows, finish
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from code_version import code_version
 from few_shot import SHOTS, drawn, episode, features, measured, probe
 
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split, make_split
 from transfer_core.models.cache import ActivationCache
-from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.strategies.meta_transfer import MetaTransfer
 from transfer_core.training.checkpoint import load_best
 from transfer_core.training.loop import Loop
@@ -114,9 +112,9 @@ def rows_of_base(problem: Problem, done: Rows) -> list[Row]:
         said = probe(seen[rows], torch.from_numpy(labels[rows]), unseen, len(manifest.classes)).numpy()
         return problem.found(said, truth)
 
-    code, method = code_version(FineTuning), "tuned on the 12, then a probe"
+    method = "tuned on the 12, then a probe"
     return [
-        measured(done, data, way, shots, method, code, partial(draw, shots))
+        measured(done, data, way, shots, method, setup.spec, partial(draw, shots))
         for data, way, draw in (
             ("drawn, 8 new classes", 5, alone),
             ("drawn, 8 of 20 classes with few images", 20, together),
@@ -135,9 +133,9 @@ def rows_of_whole_runs(problem: Problem, done: Rows, shots: int) -> Row:
             said = setup.model.heads["main"](features(setup, tested)).argmax(1).numpy()
         return problem.found(said, setup.targets(tested).numpy())
 
-    code, method = code_version(FineTuning), "fine-tuning on all"
+    spec, method = make_spec(problem.manifest, problem.split, RECIPE), "fine-tuning on all"
     return measured(
-        done, "drawn, 8 of 20 classes with few images", 20, shots, method, code, draw, draws=WHOLE_RUNS
+        done, "drawn, 8 of 20 classes with few images", 20, shots, method, spec, draw, draws=WHOLE_RUNS
     )
 
 
