@@ -4,6 +4,7 @@
     uv run python benchmarks/accuracy.py fine_tuning        3 seeds by image, 1 by group (hours on 2 cores)
     uv run python benchmarks/accuracy.py larger             fine-tuning at 288 pixels, tested on all views
     uv run python benchmarks/accuracy.py doubtful           the same, labels as sure as the experts were
+    uv run python benchmarks/accuracy.py mixed              the same as `larger`, activations mixed, 20 epochs
     uv run python benchmarks/accuracy.py probe_then_tune    the same recipe as `larger`, from a converged probe
 
 Every finished run is one line of `results/accuracy-*.jsonl`, under a key of the experiment and the code version of its strategy;
@@ -58,10 +59,11 @@ RECIPES: dict[str, dict[str, Any]] = {
     "fine_tuning": FINE_TUNING,
     "larger": LARGER,
     "doubtful": LARGER | {"label_confidence": "confidence"},
+    "mixed": LARGER | {"epochs": 20, "mixing": 0.4},
     # A third of fine-tuning's learning rate, chosen on validation images of seeds 3 and 4.
     "probe_then_tune": LARGER | {"strategy": "probe_then_tune", "lr": 3e-4},
 }
-BOUNDS = {"fine_tuning": 0.885, "larger": 0.90, "doubtful": 0.90, "probe_then_tune": 0.90}
+BOUNDS = {"fine_tuning": 0.885, "larger": 0.90, "doubtful": 0.90, "mixed": 0.90, "probe_then_tune": 0.90}
 FRACTIONS = (0.65, 0.10, 0.25)  # the epoch, or the regularisation, is chosen on the 10 %
 
 

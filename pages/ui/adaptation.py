@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -12,7 +13,7 @@ from transfer_core.runs.lab import default_name
 from transfer_core.runs.run import Run
 from transfer_core.strategies import TARGET, UNLABELLED, get_strategy
 from transfer_core.training.events import EpochEnded
-from transfer_core.training.health import check_health
+from transfer_core.training.health import called, check_health, list_parts
 
 FEWEST = 6  # groups: of five all may differ in one direction by chance, in 1 of 16 cases
 SIGNALS = {  # validators -> in words
@@ -39,11 +40,31 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
         for each in found:
             colour = ":orange[{}]" if each.level == "warning" else "{}"
             st.markdown(f"{ICONS[each.level]} {colour.format(escape(each.text))}")
-        terms = {name: value for name, value in ends[-1].train.items() if name not in ("loss", "accuracy")}
-        numbers = ", ".join(
-            f"{escape(name)} {value:.3f}" for name, value in {**terms, **ends[-1].facts}.items()
-        )
-        st.caption(f"Epoch {ends[-1].epoch}: {numbers}")
+        _called(ends[-1], shares)
+        with st.expander("What the loss is made of", icon=":material/functions:"):
+            parts = list_parts(ends)
+            table = {
+                "Part": [each.name for each in parts],
+                "At first": [f"{each.first:.3f}" for each in parts],
+                f"Epoch {ends[-1].epoch}": [f"{each.now:.3f}" for each in parts],
+                "What it means": [each.meaning for each in parts],
+            }
+            st.table(table, border="horizontal", hide_index=True)
+
+
+def _called(last: EpochEnded, shares: dict[str, float]) -> None:
+    """Show how often each class is called on the target, beside its share in the source."""
+    found = called(last, shares)
+    if not found:
+        return
+    share = partial(st.column_config.ProgressColumn, format="percent", min_value=0, max_value=1)
+    table = {
+        "Class": list(found),
+        "Called on the target": [now for now, _ in found.values()],
+        "In the source": [own for _, own in found.values()],
+    }
+    columns = {name: share() for name in list(table)[1:]}
+    st.dataframe(table, hide_index=True, width="stretch", column_config=columns)
 
 
 def show_made_for(run: Run) -> None:

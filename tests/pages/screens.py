@@ -80,9 +80,16 @@ class Study:
         for epoch in range(1, epochs + 1):
             figures = {"loss": 1.0 / epoch, "accuracy": 1 - 0.5 / epoch}
             target = {f"share {name}": 1 / len(self.manifest.classes) for name in self.manifest.classes}
-            told = {"target": target} if self.choices["rule"] == "transfer" else {}
+            told: dict[str, Any] = {}
+            trained = dict(figures)
+            if self.choices["rule"] == "transfer":
+                told = {
+                    "target": target,
+                    "facts": {"domain accuracy": 0.9 - 0.1 * epoch, "lambda": 0.4 * epoch},
+                }
+                trained |= {"cross-entropy": 1.0 / epoch, "domain": 0.3 * epoch}
             events.append(Stepped(epoch, 2, 2, 1.0 / epoch, 321.0, {"cpu_percent": 42.0, "memory_mb": 900.0}))
-            events.append(EpochEnded(epoch, 4, figures, figures, 1e-3, 2.0 * epoch, best=True, **told))
+            events.append(EpochEnded(epoch, 4, trained, figures, 1e-3, 2.0 * epoch, best=True, **told))
         self.store.add_events(run.id, run.attempt, events)
         return self.store.get(run.id)
 

@@ -71,7 +71,17 @@ def test_a_report_waits_for_its_twin(study: Study) -> None:
 
 def test_a_live_adaptation_tells_its_health(study: Study) -> None:
     run = across(study).running(strategy="mcc")
-    assert "Health of the adaptation" in words(show("train/live.py", run=run.id))
+    at = show("train/live.py", run=run.id)
+    assert "Health of the adaptation" in words(at)
+    assert "tells the domains apart 70%" in words(at)
+    (called,) = [each.value for each in at.dataframe if "Called on the target" in each.value]
+    assert list(called["Class"]) == list(study.manifest.classes)
+    assert called["In the source"].sum() == pytest.approx(1)
+    (parts,) = [each.value for each in at.table if "What it means" in each.value]
+    told = dict(zip(parts["Part"], zip(parts["At first"], parts["Epoch 2"], strict=True), strict=True))
+    assert told == {
+        "cross-entropy": ("1.000", "0.500"), "domain": ("0.300", "0.600"), "lambda": ("0.400", "0.800"),
+    }  # fmt: skip
 
 
 def test_several_strategies_are_started_and_raced(study: Study) -> None:

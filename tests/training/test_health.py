@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.strategies.test_contract import FACTS, TERMS
+from transfer_core.strategies import STRATEGIES
 from transfer_core.training.events import EpochEnded
-from transfer_core.training.health import check_health
+from transfer_core.training.health import check_health, list_parts
 
 SHARES = {"sound": 0.7, "broken": 0.3}
 
@@ -41,6 +43,20 @@ def test_each_sickness_is_named(ends: list[EpochEnded], sickness: str) -> None:
 def test_a_healthy_run_is_not_alarming() -> None:
     for ends in (epochs([0.95, 0.8, 0.7]), epochs(), epochs(used=0.6), epochs([1.0, 1.0, 1.0], reversal=0.1)):
         assert all(each.level != "warning" for each in check_health(ends, SHARES))
+
+
+def test_every_part_of_an_adaptations_loss_is_told_with_what_it_means() -> None:
+    for name in (
+        each.name for each in STRATEGIES if each.group == "adaptation" or each.name == "self_training"
+    ):
+        terms = TERMS[name][-1] | FACTS.get(name, set()) - {"domain accuracy", "images learnt from"}
+        ends = [
+            EpochEnded(n, 9, dict.fromkeys(terms, value) | {"loss": 1.0}, {}, 0.1, 1.0, best=False)
+            for n, value in enumerate((3.0, 2.0))
+        ]
+        parts = list_parts(ends)
+        assert {each.name for each in parts} == terms, name
+        assert all((each.first, each.now) == (3.0, 2.0) and each.meaning.endswith(".") for each in parts)
 
 
 def test_a_run_without_a_target_has_no_health() -> None:

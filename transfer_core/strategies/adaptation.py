@@ -52,6 +52,7 @@ class Adaptation(Tuning):
     cost: ClassVar[str] = "about twice fine-tuning"
     needs: ClassVar[tuple[str, ...]] = (TARGET,)
     trains_stages: ClassVar[bool] = True
+    mixes_at_cut: ClassVar[bool] = False
 
     batch_norm: str = knob(
         "target", "Batch-norm statistics",

@@ -153,6 +153,9 @@ class Strategy:
     freezes: ClassVar[Literal["chosen", "all", "nothing"]] = "chosen"  # which stages: the cut decides, or not
     pretrained: ClassVar[bool] = True
     mixes: ClassVar[bool] = True  # whether its losses know images that are mixtures of two
+    mixes_at_cut: ClassVar[bool] = (
+        True  # whether labelled batches may be blended: no other images beside them
+    )
     heeds_confidence: ClassVar[bool] = True  # whether its losses know doubtful labels
     trains_stages: ClassVar[bool] = False  # whether it is void with all stages frozen
     looks_at_unlabelled: ClassVar[bool] = False  # where there are any, without needing them

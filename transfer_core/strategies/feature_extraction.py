@@ -29,6 +29,7 @@ class FeatureExtraction(Strategy):
         "The backbone stays as it is and only a linear classifier on top is trained. "
         "The fastest choice, and the safest with few images."
     )
+    mixes_at_cut: ClassVar[bool] = False
     freezes: ClassVar[Literal["all"]] = "all"
 
     strongest: float = knob(

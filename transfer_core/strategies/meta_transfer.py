@@ -46,6 +46,7 @@ class MetaTransfer(Strategy):
         "For comparison: on drawn images fine-tuning on all classes at once found more of the rare ones."
     )
     mixes: ClassVar[bool] = False
+    mixes_at_cut: ClassVar[bool] = False
     heeds_confidence: ClassVar[bool] = False
     trains_stages: ClassVar[bool] = True
     cost: ClassVar[str] = "hundreds of small problems"

@@ -33,6 +33,7 @@ class MultiTask(Tuning):
         "another domain. Helps where both need the same features and labels are few."
     )
     mixes: ClassVar[bool] = False
+    mixes_at_cut: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = (FURTHER_LABEL,)
     takes_other_classes: ClassVar[bool] = True
 

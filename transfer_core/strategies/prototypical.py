@@ -31,6 +31,7 @@ class Prototypical(Strategy):
         "For one or two images per class, or a first look at once; with more, feature extraction is usually better."
     )
     mixes: ClassVar[bool] = False
+    mixes_at_cut: ClassVar[bool] = False
     heeds_confidence: ClassVar[bool] = False
     cost: ClassVar[str] = "instant where all stages are frozen"
 

@@ -29,7 +29,7 @@ class Feed:
         policy = get_augmentation(setup.spec.augment)
         self._mixes, self._symmetric = policy.mixes, policy.is_symmetry
         self._soft: Tensor | None = None
-        if setup.spec.label_confidence or policy.mixes:
+        if setup.spec.label_confidence or policy.mixes or setup.spec.mixing:
             self._soft = soften(self._y, setup.confidence(self.train), len(setup.manifest.classes))
         self._full: dict[int, Tensor] = {}
         self._orders: dict[int, list[int]] = {}  # of the unlabelled images, by round; only the last is kept
@@ -73,6 +73,7 @@ class Feed:
 
     def _mini_batches(self, phase: Phase, epoch: int, activations: Activations) -> Iterator[Batch]:
         plan = self._shuffled(self.train, epoch)
+        rng = np.random.default_rng([self.spec.seed, 90, epoch])
         others: list[Iterator[Tensor]] = []
         if phase.target != "none":
             plain = self._beside(plan, epoch)
@@ -84,10 +85,11 @@ class Feed:
         for (images, views), x in zip(plan, activations.batches(plan, epoch), strict=True):
             rows = [self._row[image] for image in images]
             beside = [next(each) for each in others]
+            x, soft = self._blended(x, self._soft_labels(images, views), rng)
             yield Batch(
                 x,
                 self._y[rows],
-                soft=self._soft_labels(images, views),
+                soft=soft,
                 x_target=beside[0] if beside else None,
                 x_strong=beside[1] if len(beside) > 1 else None,
                 tasks={name: labels[rows] for name, labels in self._tasks.items()},
@@ -107,6 +109,20 @@ class Feed:
             shares.append(mixture[1] if mixture else 1.0)
         share = own.new_tensor(shares)[:, None]
         return share * own + (1 - share) * self._soft[rows]
+
+    def _blended(
+        self, x: Tensor, soft: Tensor | None, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return activations [n, ...] and soft labels [n, classes], each blended with those of another image of the batch.
+
+        Verma et al. 2019, "Manifold Mixup", always at the freeze point: what the cache keeps is blended anew each time.
+        """
+        if not self.spec.mixing or soft is None:
+            return x, soft
+        other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
+        share = x.new_tensor(rng.beta(self.spec.mixing, self.spec.mixing, len(x)))
+        own = share.view(-1, *[1] * (x.ndim - 1))
+        return own * x + (1 - own) * x[other], share[:, None] * soft + (1 - share[:, None]) * soft[other]
 
     def _beside(self, plan: Plan, epoch: int) -> Plan:
         """Return unlabelled batches as large as those of the plan, going round as often as it takes."""

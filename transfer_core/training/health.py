@@ -15,6 +15,30 @@ WINS, BLIND = 0.97, 0.55  # domain accuracies: told apart entirely; hardly at al
 RARE = 0.1  # of a class's share in the source, below which it is called vanished
 
 
+PARTS = {  # of a loss, and what is watched beside it -> what it is, and where it should go
+    "cross-entropy": "Mistakes on labelled images; should fall.",
+    "domain": "The discriminator's mistakes; 0.69 is guessing, and it should come near that.",
+    "lambda": "How strongly features are pulled together; grows from 0 to 1 by itself.",
+    "distance": "How far apart the features of the two domains lie; should fall.",
+    "confusion": "How undecided the answers on the target are; should fall.",
+    "class shares": "How far the classes called on the target are from the source's shares; should stay near 0.",
+    "pseudo-labels": "Disagreement with its own sure answers; 0 until they count, then small.",
+    "cross-entropy again": "Mistakes on labelled images while the two judges are set apart; should fall.",
+    "disagreement": "How far the two judges differ on the target, as a negative number; should come near 0.",
+    "agreement": "The same after the features were brought together; should come near 0.",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the loss, or what is watched beside it: in the first epoch that had it, and now."""
+
+    name: str
+    first: float
+    now: float
+    meaning: str
+
+
 @dataclass(frozen=True)
 class Finding:
     """One sentence on a run's health; "warning" says what to do."""
@@ -33,6 +57,21 @@ def check_health(
     if not ends or not (ends[-1].target or ends[-1].facts):
         return []
     return [*_domains(ends), *_classes(ends[-1], shares, adapts), *_pseudo_labels(ends[-1])]
+
+
+def list_parts(ends: Sequence[EpochEnded]) -> list[Part]:
+    """Return each part of the loss of the phase that is on, and lambda, with what it means."""
+    now = {**ends[-1].train, **ends[-1].facts}
+    first: dict[str, float] = {}
+    for each in reversed(ends):
+        first |= {**each.train, **each.facts}
+    return [Part(name, first[name], now[name], told) for name, told in PARTS.items() if name in now]
+
+
+def called(last: EpochEnded, shares: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Return (share of the target's images called so, share in the source) by class; empty where nothing was told."""
+    said = {name: last.target.get(f"share {name}") for name in shares}
+    return {name: (share, shares[name]) for name, share in said.items() if share is not None}
 
 
 def _domains(ends: Sequence[EpochEnded]) -> list[Finding]:
@@ -55,17 +94,16 @@ def _domains(ends: Sequence[EpochEnded]) -> list[Finding]:
 
 
 def _classes(last: EpochEnded, shares: Mapping[str, float], adapts: bool) -> list[Finding]:
-    said = {name: last.target[f"share {name}"] for name in shares if f"share {name}" in last.target}
+    said = called(last, shares)
     if not said:
         return []
-    gone = [name for name, share in said.items() if share < RARE * shares[name]]
+    gone = {name: each for name, each in said.items() if each[0] < RARE * each[1]}
     if gone:
-        words = ", ".join(f"{name} ({said[name]:.1%}, in the source {shares[name]:.0%})" for name in gone)
+        words = ", ".join(f"{name} ({now:.1%}, in the source {own:.0%})" for name, (now, own) in gone.items())
         cure = " Raise the weight of equal class shares, or lower that of the adaptation." if adapts else ""
         text = f"Hardly any image of the target is called {words}: a collapse.{cure}"
         return [Finding("warning", text)]
-    words = ", ".join(f"{name} {share:.0%} (source {shares[name]:.0%})" for name, share in said.items())
-    return [Finding("good", f"Called on the target: {words}.")]
+    return [Finding("good", "Every class of the source is called on the target too.")]
 
 
 def _pseudo_labels(last: EpochEnded) -> list[Finding]:

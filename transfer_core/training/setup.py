@@ -222,7 +222,10 @@ class Setup:
             geometry=self.spec.geometry,
             augment=self.spec.augment,
             seed=self.spec.seed,
-            partners=[self.images("unlabelled"), self.images("train")]  # a labelled image of the target is of the latter
+            partners=[
+                self.images("unlabelled"),
+                self.images("train"),
+            ]  # a labelled image of the target is of the latter
             if get_augmentation(self.spec.augment).mixes
             else [],
             cache=cache,

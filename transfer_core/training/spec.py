@@ -58,6 +58,13 @@ class RunSpec:
         "Confidence in the labels",
         "A further label with a number from 0 to 1: how likely the label of an image is right. The rest is learnt for the other classes. Without one, all labels are taken as certain.",
     )
+    mixing: float = knob(
+        0.0,
+        "Mixing at the freeze point",
+        "In every batch the activations of two training images are blended, and their labels with them (manifold mixup). The number is alpha of the Beta distribution of the shares; 0: no mixing.",
+        low=0,
+        high=10,
+    )
     patience: int = knob(0, "Patience", "Stop after this many epochs without improvement; 0: never.",
                          unit="epochs", low=0, high=10_000)  # fmt: skip
     select: str = knob("validation_loss", "Chosen by", "What decides which epoch is kept; labels of the target only where its classes are others than the source's.",
@@ -76,10 +83,11 @@ class RunSpec:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; `from_json` is its inverse. `label_confidence` came later: ids stay what they were."""
+        """Return plain data; `from_json` is its inverse. What came later is left out where it is unused: ids stay what they were."""
         values = asdict(self)
-        if not self.label_confidence:
-            del values["label_confidence"]
+        for name in ("label_confidence", "mixing"):
+            if not values[name]:
+                del values[name]
         return values
 
     def settings(self) -> dict[str, Any]:
@@ -139,6 +147,8 @@ def check_spec(spec: RunSpec) -> RunSpec:
         raise UserError(
             f"{strategy.title} cannot learn from doubtful labels: leave the confidence in the labels out."
         )
+    if spec.mixing and not strategy.mixes_at_cut:
+        raise UserError(f"{strategy.title} cannot learn from mixed activations: leave mixing out.")
     return spec
 
 
