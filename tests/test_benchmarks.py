@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from transfer_core.models.heads import PrototypeHead
 from transfer_core.strategies import STRATEGIES
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.strategies.probe_then_tune import ProbeThenTune
@@ -14,7 +16,18 @@ from transfer_core.strategies.probe_then_tune import ProbeThenTune
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import code_version
+import few_shot
 from common import Rows
+
+
+def test_the_benchmarks_prototypes_are_those_of_the_strategy() -> None:
+    rng = torch.Generator().manual_seed(0)
+    support, queries = torch.randn(12, 6, generator=rng) + 1, torch.randn(20, 6, generator=rng) + 1
+    y = torch.arange(12) % 3
+    head = PrototypeHead(6, 3, normalise=True)
+    head.take_centre(support)
+    head.take(support, y)
+    assert torch.equal(few_shot.prototypes(support, y, queries, 3), head(queries).argmax(1))
 
 
 def never() -> dict[str, float]:

@@ -79,6 +79,13 @@ def test_from_one_domain_to_another_nothing_tested_was_seen(manifest: Manifest, 
         assert all(parts == {"test"} or "test" not in parts for parts in sides(manifest, split, key).values())
 
 
+def test_a_quarter_of_the_target_is_tested_and_three_quarters_are_adapted_to() -> None:
+    rows = [make_row(n, "ab"[n % 2], domain=DOMAINS[n // 2 % 2]) for n in range(400)]
+    split = make_split(make_manifest(rows), "transfer", train_domain="there", test_domain="here")
+    assert (len(split.part("test")), len(split.part(TARGET_TRAIN))) == (50, 150)
+    assert len(split.part("train")) + len(split.part("val")) == 200
+
+
 def test_classes_that_only_the_target_has_are_listed() -> None:
     rows = [make_row(n, "ab"[n % 2] if n < 20 else "bc"[n % 2], domain=DOMAINS[n < 20]) for n in range(40)]
     with pytest.raises(UserError, match=r"does not have: c\. The source has: a, b"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from transfer_core.evaluation.compare import paired_difference
+from transfer_core.evaluation.compare import Difference, paired_difference
 
 
 def draw(
@@ -51,6 +51,12 @@ def test_verdicts() -> None:
     few = np.arange(10) % 2
     doubtful = paired_difference(few, np.r_[1 - few[:1], few[1:]], few, 2)
     assert (doubtful.verdict, doubtful.is_harmful) == ("cannot tell", True), "a point estimate of -0.1"
+
+
+@pytest.mark.parametrize(("value", "flagged"), [(-0.03, True), (-0.0299, False), (0.01, False)])
+def test_three_points_fewer_are_flagged_whatever_the_interval_says(value: float, flagged: bool) -> None:
+    doubtful = Difference(value, (-0.2, 0.1), n=100, resampled="images")
+    assert (doubtful.verdict, doubtful.is_harmful) == ("cannot tell", flagged)
 
 
 def test_groups_that_err_together_widen_the_interval() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,17 @@ def cache(tmp_path: Path) -> Iterator[ActivationCache]:
     assert cache.bytes_used() == 0  # every shelf was given back
 
 
-@pytest.mark.parametrize("stored", range(CUT + 1))
-@pytest.mark.parametrize("augment", ["turns", "light"])
+RANDOM = ("safe", "strong", "randaugment", "mixup", "cutmix")
+
+
+@pytest.mark.parametrize(
+    ("stored", "augment"), [*product(range(CUT + 1), ("turns", "light")), *product((0, 2), RANDOM)]
+)
 def test_cached_equals_uncached(
     lab: Lab, images: list[str], cache: ActivationCache, stored: int, augment: str
 ) -> None:
-    with make(lab, stored, cache, augment=augment) as cached, make(lab, stored, augment=augment) as bare:
+    about: dict[str, Any] = {"augment": augment, "partners": [images[:12], images[12:]]}
+    with make(lab, stored, cache, **about) as cached, make(lab, stored, **about) as bare:
         assert cached.fill(images, 3)
 
         @same_lab

@@ -9,6 +9,8 @@ import pytest
 from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import PAGES, Study, bring, button, link_of, show, widget, words
+from transfer_core.knobs import get_knobs
+from transfer_core.strategies import FURTHER_LABEL, STRATEGIES, TARGET, UNLABELLED, Strategy
 
 
 def across(study: Study) -> Study:
@@ -82,6 +84,30 @@ def test_a_live_adaptation_tells_its_health(study: Study) -> None:
     assert told == {
         "cross-entropy": ("1.000", "0.500"), "domain": ("0.300", "0.600"), "lambda": ("0.400", "0.800"),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each.name)
+def test_the_form_of_every_strategy_is_drawn_from_its_knobs_and_a_run_starts_with_it(
+    empty: Study, strategy: type[Strategy]
+) -> None:
+    bring(empty.home, draw_shapes(240, seed=3, size=32, groups=60))
+    study = across(empty) if {TARGET, UNLABELLED} & set(strategy.needs) else empty
+    if FURTHER_LABEL in strategy.needs:
+        told = {"side": "a", "site": "b"}  # of several, one is asked for
+        rows = tuple(
+            replace(row, extra={name: each + row.image[0] for name, each in told.items()})
+            for row in study.manifest.rows
+        )
+        study.library.add(replace(study.manifest, rows=rows, name="with sides"))
+    split = study.split(**study.choices)
+    at = show("train/new_run.py", {"strategy": strategy.name}, data=study.manifest.id, split=split.id)
+    shown = {each.label for each in (*at.toggle, *at.selectbox, *at.number_input, *at.text_input)}
+    wanted = {f"{each.label} ({each.unit})" if each.unit and each.type is int else each.label for each in get_knobs(strategy)}  # fmt: skip
+    wanted -= {"Labelled target images (per class)"} if split.rule != "transfer" else set()
+    assert wanted <= shown, wanted - shown
+    button(at, "Start training").click().run()
+    assert not at.exception
+    assert strategy.name in {run.spec.strategy for run in study.store.runs()}
 
 
 def test_several_strategies_are_started_and_raced(study: Study) -> None:
