@@ -57,11 +57,11 @@ def _called(last: EpochEnded, shares: dict[str, float]) -> None:
     found = called(last, shares)
     if not found:
         return
-    share = partial(st.column_config.ProgressColumn, format="percent", min_value=0, max_value=1)
+    share = partial(st.column_config.ProgressColumn, format="%.0f %%", min_value=0, max_value=100)
     table = {
         "Class": list(found),
-        "Called on the target": [now for now, _ in found.values()],
-        "In the source": [own for _, own in found.values()],
+        "Called on the target": [100 * now for now, _ in found.values()],
+        "In the source": [100 * own for _, own in found.values()],
     }
     columns = {name: share() for name in list(table)[1:]}
     st.dataframe(table, hide_index=True, width="stretch", column_config=columns)

@@ -75,10 +75,10 @@ def test_a_live_adaptation_tells_its_health(study: Study) -> None:
     run = across(study).running(strategy="mcc")
     at = show("train/live.py", run=run.id)
     assert "Health of the adaptation" in words(at)
-    assert "tells the domains apart 70%" in words(at)
+    assert "tells the domains apart 70 %" in words(at)
     (called,) = [each.value for each in at.dataframe if "Called on the target" in each.value]
     assert list(called["Class"]) == list(study.manifest.classes)
-    assert called["In the source"].sum() == pytest.approx(1)
+    assert called["In the source"].sum() == pytest.approx(100)
     (parts,) = [each.value for each in at.table if "What it means" in each.value]
     told = dict(zip(parts["Part"], zip(parts["At first"], parts["Epoch 2"], strict=True), strict=True))
     assert told == {

@@ -78,7 +78,7 @@ def _domains(ends: Sequence[EpochEnded]) -> list[Finding]:
     seen = [each.facts["domain accuracy"] for each in ends if "domain accuracy" in each.facts]
     if not seen:
         return []
-    now = f"The discriminator tells the domains apart {seen[-1]:.0%} of the time"
+    now = f"The discriminator tells the domains apart {_percent(seen[-1])} of the time"
     strength = ends[-1].facts.get("lambda", 0.0)
     if len(seen) >= 3 and min(seen[-3:]) >= WINS and strength > 0.5:
         text = f"{now}: it wins, and the features do not mix. Freeze fewer stages, or raise the weight of the domain loss."
@@ -99,7 +99,9 @@ def _classes(last: EpochEnded, shares: Mapping[str, float], adapts: bool) -> lis
         return []
     gone = {name: each for name, each in said.items() if each[0] < RARE * each[1]}
     if gone:
-        words = ", ".join(f"{name} ({now:.1%}, in the source {own:.0%})" for name, (now, own) in gone.items())
+        words = ", ".join(
+            f"{name} ({_percent(now, 1)}, in the source {_percent(own)})" for name, (now, own) in gone.items()
+        )
         cure = " Raise the weight of equal class shares, or lower that of the adaptation." if adapts else ""
         text = f"Hardly any image of the target is called {words}: a collapse.{cure}"
         return [Finding("warning", text)]
@@ -111,6 +113,10 @@ def _pseudo_labels(last: EpochEnded) -> list[Finding]:
     if used is None:
         return []
     if used < 0.02:
-        text = f"Only {used:.1%} of the unlabelled images are sure enough to be learnt from: lower the threshold."
+        text = f"Only {_percent(used, 1)} of the unlabelled images are sure enough to be learnt from: lower the threshold."
         return [Finding("warning", text)]
-    return [Finding("good", f"{used:.0%} of the unlabelled images are sure enough to be learnt from.")]
+    return [Finding("good", f"{_percent(used)} of the unlabelled images are sure enough to be learnt from.")]
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f} %"
