@@ -105,9 +105,9 @@ def fitted_as_a_run(setup: Setup) -> Guess:
         for epoch in range(phase.epochs):
             order = torch.randperm(len(y)).split(size)
             for step, rows in enumerate(order):
+                progress = (epoch + step / len(order)) / phase.epochs
                 for group in optimiser.param_groups:
-                    rate = learning_rate(phase, *[(epoch + step / len(order)) / phase.epochs] * 2)
-                    group["lr"] = rate * group["factor"]
+                    group["lr"] = learning_rate(phase, progress, progress) * group["factor"]
                 optimiser.zero_grad()
                 with torch.enable_grad():
                     weighted_cross_entropy(head(support[rows]), y[rows], weights).backward()

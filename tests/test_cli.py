@@ -14,10 +14,7 @@ from safetensors import safe_open
 
 from sample_data.shapes import draw_shapes
 from transfer_core.cli import main
-from transfer_core.data.library import Library
-from transfer_core.errors import UserError
 from transfer_core.models.backbones import BACKBONES
-from transfer_core.runs.lab import Lab
 from transfer_core.strategies import STRATEGIES
 
 
@@ -124,50 +121,6 @@ def test_an_impossible_value_is_refused_and_starts_nothing(home, capsys, picture
     assert code == 2
     assert answer["error"]["message"].endswith(".") or "http" in answer["error"]["message"]
     assert ask(capsys, "runs") == (0, {"runs": []})
-
-
-@pytest.fixture
-def asked_for(monkeypatch):
-    """Return the specs of the runs that would be started, and where their splits lie."""
-    specs = []
-
-    def start(lab, spec, **_):
-        specs.append((spec, lab.library.get_split(spec.manifest, spec.split)))
-        raise UserError("Only looked at.")
-
-    monkeypatch.setattr(Lab, "start", start)
-    return specs
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each.name)
-def test_every_strategy_can_be_named_and_all_are_tested_on_the_same_target(
-    home, capsys, tmp_path, asked_for, strategy
-):
-    """Supervised ones too, where source and target are named: they train on the source alone."""
-    for number, drawing in enumerate(draw_shapes(240, seed=1)):
-        target = tmp_path / "pictures" / drawing.domain / drawing.label / f"{number}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        drawing.image.save(target)
-    ask(capsys, "ingest", tmp_path / "pictures", "--name", "drawn")
-    across = ("train", "--data", "drawn", "--source", "clean", "--target", "photographed")
-    for name in ("source_only", strategy.name):
-        assert ask(capsys, *across, "--strategy", name)[1]["error"]["message"] == "Only looked at."
-    (twin, _), (spec, own) = asked_for
-    assert (spec.strategy, spec.source, spec.target) == (strategy.name, "clean", "photographed")
-    assert spec.split == twin.split
-    assert own.rule == "transfer"
-    domains = {row.image: row.domain for row in Library(home).get(spec.manifest).rows}
-    assert {domains[image] for image in own.part("train") + own.part("val")} == {"clean"}
-    assert {domains[image] for image in own.part("test")} == {"photographed"}
-
-
-def test_a_domain_can_be_left_out(home, capsys, pictures, asked_for):
-    ask(capsys, "ingest", pictures, "--name", "drawn")
-    ask(capsys, "train", "--data", "drawn", "--split-by", "domain", "--target", "photographed")
-    ((spec, split),) = asked_for
-    domains = {row.image: row.domain for row in Library(home).get(spec.manifest).rows}
-    assert split.rule == "domain"
-    assert {image for image, domain in domains.items() if domain == "photographed"} == set(split.part("test"))
 
 
 def test_lists_have_the_fields_promised(home, capsys):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support import TINY, Lab, make_tiny
-from transfer_core.data.augment import make_view
+from transfer_core.data.augment import AUGMENTATIONS, make_view
 from transfer_core.data.images import to_pixels
 from transfer_core.errors import UserError
 from transfer_core.models.activations import ON_THE_FLY, Activations
@@ -123,6 +123,19 @@ def test_what_would_differ_has_a_shelf_of_its_own(
         assert len(list(cache.folder.glob("*/rows.bin"))) > before
         plan = [1, 0] * 10
         assert torch.equal(second.at_cut(images, plan), bare.at_cut(images, plan))
+
+
+def test_views_of_another_version_of_a_policy_are_not_read(
+    lab: Lab, images: list[str], cache: ActivationCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make(lab, cache=cache, augment="safe") as first:
+        first.fill(images, 2)
+    before = len(list(cache.folder.glob("*/rows.bin")))
+    changed = tuple(replace(each, version=each.version + 1) for each in AUGMENTATIONS)
+    monkeypatch.setattr("transfer_core.data.augment.AUGMENTATIONS", changed)
+    with make(lab, cache=cache, augment="safe") as second:
+        second.fill(images, 2)
+    assert len(list(cache.folder.glob("*/rows.bin"))) == before + 1, "the image itself is the same"
 
 
 def test_the_image_itself_is_stored_once_for_all_policies(

@@ -28,6 +28,7 @@ class Augmentation:
     views: int
     most: int | None = None  # None: every view is another random draw
     mixes: bool = False  # two images, and their labels
+    version: int = 1  # of what it does: views that were stored by another one are not read
 
     @property
     def is_symmetry(self) -> bool:
@@ -41,7 +42,7 @@ AUGMENTATIONS = (
     Augmentation("flips", "Mirror both ways", "Safe where neither left and right nor up and down matter.", 4, 4),
     Augmentation("turns", "Mirrors and quarter turns", "Safe where the picture has no way up, as under a microscope.", 8, 8),
     Augmentation("light", "Small shifts and lighting", "Turns of up to 8 degrees, shifts and zoom of up to 6 %, brightness and contrast of up to 15 %; no mirrors.", 4),
-    Augmentation("safe", "Another camera", "For medicine and inspection: tiny shifts, a little light, blur and noise. No mirrors, nothing cut off.", 4),
+    Augmentation("safe", "Another camera", "For medicine and inspection: tiny shifts, a little light, blur and noise. No mirrors, nothing cut off.", 4, version=2),
     Augmentation("strong", "Strong", "Mirrors, turns of up to 20 degrees, zoom, light, and a blanked square. Check the preview: a small finding may vanish.", 8),
     Augmentation("randaugment", "RandAugment", "Two random changes of a fixed list, colours among them. Made for photographs.", 8),
     Augmentation("mixup", "Mixup", "Two training images are blended, and so are their labels. Helps with doubtful labels.", 6, mixes=True),

@@ -182,6 +182,8 @@ class Activations:
         fixed = view == 0 or self._augment == "none"
         seed = 0 if get_augmentation(self._augment).is_symmetry else self._seed  # symmetries draw nothing
         # A mixture depends on which images it may be made of.
+        version = get_augmentation(self._augment).version
+        policy = self._augment if version == 1 else f"{self._augment}.{version}"
         others = hashlib.sha256("".join(self._partners).encode()).hexdigest()[:12] if self._partners else ""
         return ShelfKey(
             reading=str(sorted(asdict(self._reading).items())),
@@ -192,7 +194,7 @@ class Activations:
             dtype=self._prefix.dtype(shape),
             stage=stored,
             shape=shape,
-            view="0" if fixed else f"{self._augment}-{view}-{seed}{others}",
+            view="0" if fixed else f"{policy}-{view}-{seed}{others}",
         )
 
     def _shelf(self, view: int) -> Shelf:

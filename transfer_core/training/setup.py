@@ -222,15 +222,16 @@ class Setup:
             geometry=self.spec.geometry,
             augment=self.spec.augment,
             seed=self.spec.seed,
-            partners=[
-                self.images("unlabelled"),
-                self.images("train"),
-            ]  # a labelled image of the target is of the latter
-            if get_augmentation(self.spec.augment).mixes
-            else [],
+            partners=self._partners,
             cache=cache,
             others=others,
         )
+
+    @property
+    def _partners(self) -> list[list[str]]:
+        """The images that may be mixed with each other; one whose label may be used is of the training images."""
+        mixes = get_augmentation(self.spec.augment).mixes
+        return [self.images("unlabelled"), self.images("train")] if mixes else []
 
     def _pixels_fit(self) -> bool:
         """Tell whether decoded pixels, the least that can be kept, stay within the budget."""
