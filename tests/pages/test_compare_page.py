@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import CALLS_OUT, Study, bring, button, follow, labels, link_of, show, words
 from transfer_core.runs.run import Run
+from transfer_core.training.events import EpochEnded
 
 PAGE = "results/compare.py"
 
@@ -148,6 +150,23 @@ def test_a_run_on_its_way_is_raced_beside_what_is_done(study: Study) -> None:
     at = show(PAGE)
     assert len(at.multiselect[0].value) == 3
     assert len(at.dataframe[0].value) == 2
+
+
+def curves(at: AppTest) -> dict[str, tuple[list[float], list[float]]]:
+    """Every curve of the race by its name: x and y."""
+    (chart,) = [json.loads(each.proto.json) for each in at.get("bidi_component") if each.proto.json]
+    return {each["name"]: (each["x"], each["y"]) for each in chart["lines"] if "markers" in each["mode"]}
+
+
+def test_the_race_draws_what_each_run_told_and_grows(study: Study) -> None:
+    study.ended(name="probe", epochs=3)
+    run = study.running(name="on its way", strategy="fine_tuning", cut=2, epochs=1)
+    at = show(PAGE)
+    wanted = {"2 probe": ([1.0, 2.0, 3.0], [0.5, 0.75, 1 - 0.5 / 3]), "1 on its way": ([1.0], [0.5])}
+    assert curves(at) == wanted
+    figures = {"loss": 0.2, "accuracy": 0.9}
+    study.store.add_events(run.id, run.attempt, [EpochEnded(2, 4, figures, figures, 1e-3, 4.0, best=True)])
+    assert curves(at.run()) == wanted | {"1 on its way": ([1.0, 2.0], [0.5, 0.9])}
 
 
 def test_thirty_runs_stay_one_page(study: Study) -> None:
