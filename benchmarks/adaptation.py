@@ -3,7 +3,7 @@
     uv run python benchmarks/adaptation.py              the recommended strategy and its twin, both ways, 3 seeds
     uv run python benchmarks/adaptation.py --seeds 6    the same with seeds 1 to 6: a surer answer
     uv run python benchmarks/adaptation.py --all        and every other adaptation, one seed
-    uv run python benchmarks/adaptation.py --longer     source only, trained as long and twice as long: is the twin done?
+    uv run python benchmarks/adaptation.py --longer     source only, also for twice the epochs, or chosen by the source: is the twin done?
 
 Every finished run is one line of `results/adaptation.jsonl`, under a key of the experiment and the code
 version of its strategy; what is there is not run again, so the matrix may be interrupted. The strategy, its
@@ -171,7 +171,7 @@ def main() -> None:
         "--only", help="run what starts from this domain and end, so that two may run side by side"
     )
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, counted from 1")
-    parser.add_argument("--longer", action="store_true", help="nothing but source only, for twice the epochs")
+    parser.add_argument("--longer", action="store_true", help="nothing but source only, other ways")
     options = parser.parse_args()
     matrix = Matrix(options.home)
     rows, gaps = [], []
@@ -179,12 +179,10 @@ def main() -> None:
     ways = [way for way in WAYS if options.only in (None, way[0])]
     if options.longer:
         for way in ways:
-            for epochs in (COMMON["epochs"], 2 * COMMON["epochs"]):
-                specs = [
-                    matrix.twin(matrix.spec(*way, seed, RECOMMENDED | {"epochs": epochs})) for seed in seeds
-                ]
+            for wishes in ({}, {"epochs": 2 * COMMON["epochs"]}, {"select": "validation_loss"}):
+                specs = [matrix.twin(matrix.spec(*way, seed, RECOMMENDED | wishes)) for seed in seeds]
                 mean = statistics.mean(matrix.run(spec)["balanced"] for spec in specs)
-                print(f"{way[0]}->{way[1]}: source only, {epochs} epochs: {mean:.3f}", flush=True)
+                print(f"{way[0]}->{way[1]}: source only, {wishes or 'the twin'}: {mean:.3f}", flush=True)
         return
     for way in ways if not options.others else ():
         row, gap = matrix.compared([matrix.spec(*way, seed, RECOMMENDED) for seed in seeds])
