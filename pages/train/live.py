@@ -7,10 +7,10 @@ import streamlit as st
 from pages.ui.adaptation import show_health
 from pages.ui.live_curves import live_curves
 from pages.ui.parts import missing, state_badge, title
+from pages.ui.run_progress import show_progress
 from pages.ui.state import current_run, get_lab, go, run_again
 from pages.ui.text import ago, duration, escape, percent, plural
 from transfer_core.errors import UserError
-from transfer_core.runs.lab import standing
 from transfer_core.runs.store import Run
 from transfer_core.training.events import EpochEnded, Noted, PhaseStarted, Stepped
 from transfer_core.training.spec import RULES
@@ -90,14 +90,7 @@ def active(found: Run) -> None:
         words = f"Waiting for {plural(len(ahead), 'other run')} on {found.device}" if ahead else "Starting"
         st.progress(0.0, words)
     else:
-        now = standing(lab.store, found)
-        inner = now["done"] / now["total"] if now["total"] else 0.0
-        share = (now["epoch"] + (inner if now["doing"].startswith("Epoch") else 0.0)) / max(now["epochs"], 1)
-        share = share if now["epoch"] or now["doing"].startswith("Epoch") else inner
-        count = f" ({now['done']} of {now['total']})" if now["total"] > 1 else ""
-        stopping = found.state == "stopping"
-        rest = "" if stopping or now["left"] is None else f" · about {duration(now['left'])} left"
-        st.progress(min(share, 1.0), f"{now['doing'] or 'Starting'}{count}{rest}")
+        now = show_progress(lab.store, found)
     if found.state == "stopping":
         st.caption("Stopping after this step; the best epoch is kept.")
     elif found.state == "queued":

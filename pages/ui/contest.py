@@ -64,7 +64,8 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
             except UserError as error:
                 st.error(escape(error), icon=":material/error:")
                 return
-            specs.sort(key=lambda spec: spec.strategy != "source_only")  # the twin of the others
+            # First the twin of the others, then by what is frozen: a probe has an answer in seconds.
+            specs.sort(key=lambda spec: (spec.strategy != "source_only", -spec.cut))
             token = start_token("-".join(spec.id for spec in specs))
             runs = [lab.start(spec, token=f"{token}-{index}") for index, spec in enumerate(specs)]
             choose(run=runs[0].id)

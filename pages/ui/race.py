@@ -10,10 +10,10 @@ import streamlit as st
 
 from pages.ui.live_curves import live_curves
 from pages.ui.parts import PALETTE
+from pages.ui.run_progress import show_progress
 from pages.ui.state import get_lab
-from pages.ui.text import escape, plural
+from pages.ui.text import plural
 from transfer_core.runs.comparison import tested_key
-from transfer_core.runs.lab import standing
 from transfer_core.runs.recipes import Recipe
 from transfer_core.runs.run import Run
 from transfer_core.training.events import EpochEnded
@@ -83,9 +83,7 @@ def _progress(waiting: Sequence[Run]) -> None:
     queued = [run for run in waiting if run.state == "queued"]
     for run in waiting:
         if run.state != "queued":
-            now = standing(get_lab().store, run)
-            share = min(now["epoch"] / max(now["epochs"], 1), 1.0)
-            st.progress(share, f"{escape(run.name)}: {escape(now['doing'] or 'starting')}")
+            show_progress(get_lab().store, run, name=run.name)
     if queued:
         st.caption(f":material/schedule: {plural(len(queued), 'run')} waiting; each starts by itself.")
 

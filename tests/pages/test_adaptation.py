@@ -117,7 +117,10 @@ def test_several_strategies_are_started_and_raced(study: Study) -> None:
     start.click().run()
     assert not at.exception
     runs = study.store.runs()
-    assert {run.spec.strategy for run in runs} == {"feature_extraction", "fine_tuning"}
+    queue = sorted(runs, key=lambda run: run.created)
+    assert [run.spec.strategy for run in queue] == ["feature_extraction", "fine_tuning"], (
+        "the quick one first"
+    )
     assert set(at.multiselect[0].value) == {run.id for run in runs}
     assert "The table is here as soon as" in words(at)
 
