@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -150,6 +151,9 @@ def test_a_run_on_its_way_is_raced_beside_what_is_done(study: Study) -> None:
     at = show(PAGE)
     assert len(at.multiselect[0].value) == 3
     assert len(at.dataframe[0].value) == 2
+    (bar,) = [each.proto for each in at.get("progress")]
+    assert bar.value == 50
+    assert re.match("on its way: Epoch 2 of 4 done · about .* left", bar.text), bar.text
 
 
 def curves(at: AppTest) -> dict[str, tuple[list[float], list[float]]]:
