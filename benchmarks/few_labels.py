@@ -1,6 +1,6 @@
 """Few labels, many images without one: what pretraining, unlabelled images and a second question are worth.
 
-    uv run python benchmarks/few_labels.py              10, 25 and 100 labelled cells of each class, 3 splits
+    uv run python benchmarks/few_labels.py              10 and 100 labelled cells of each class, 3 splits
     uv run python benchmarks/few_labels.py --scratch    from random weights, 100 of each class, 1 split (slow)
 
 Real solar cells, whole modules on one side: of the training modules so many cells of each class keep their label, and
@@ -34,7 +34,7 @@ STRATEGIES = (
     "feature_extraction", "fine_tuning", "probe_then_tune", "prototypical", "autoencoder",
     "self_training", "multi_task",
 )  # fmt: skip
-LABELS = (10, 25, 100)  # of each class
+LABELS = (10, 100)  # of each class
 COMMON: dict[str, Any] = {
     "backbone": "lite0",
     "augment": "turns",

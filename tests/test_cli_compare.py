@@ -46,7 +46,7 @@ def test_compare_gives_every_pair_and_the_lead(study: Study, capsys: pytest.Capt
     assert first["p_corrected"] == pytest.approx(3 * 2 / 2**11)
     assert second["more"] > 0
     assert first["more"] is None
-    assert first["words"].startswith("cut 2 is better than cut 4: +78.6 points (")
+    assert first["words"].startswith("cut 2 is better than cut 4: +78.6 points of accuracy (")
     assert main(["compare", *(run.id for run in runs)]) == 0
     text = capsys.readouterr().out
     assert "Leads by accuracy on the validation images: 2. cut 4" in text

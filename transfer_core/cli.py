@@ -19,9 +19,11 @@ from transfer_core import cli_catalogue, cli_compare, cli_data, cli_home, cli_ho
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
 from transfer_core.cli_prepare import prepare
+from transfer_core.cli_results import verdict_line, verdict_object
 from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.evaluation.footnotes import footnotes
+from transfer_core.runs.caveats import caveats
 from transfer_core.runs.lab import Lab, run_object
 
 NOBODY_READS = 141  # as a shell says of a program ended by SIGPIPE
@@ -61,6 +63,11 @@ def _run(argv: Sequence[str] | None) -> int:
         return _fail(error.kind, str(error), 2, as_json)
     except KeyboardInterrupt:
         return _fail("interrupted", "Interrupted.", 130, as_json)
+    except OSError as error:
+        if error.errno in (errno.EPIPE, errno.ENOSPC) or not error.filename:
+            raise
+        message = f"{error.filename}: {(error.strerror or str(error)).lower()}. Name another place, or get the right to use this one."
+        return _fail("no-access", message, 2, as_json)
     print(json.dumps(data, ensure_ascii=False, allow_nan=False) if as_json else text)
     return int(code)
 
@@ -112,15 +119,8 @@ def _run_answer(lab: Lab, run: str) -> Answer:
     if twin := lab.twin(found):
         data["twin"] = twin.id
     if verdict := lab.verdict(found):
-        low, high = verdict.interval
-        data["verdict"] = {
-            "verdict": verdict.verdict, "harmful": verdict.is_harmful, "balanced_accuracy_gain": verdict.value,
-            "interval": [low, high], "n": verdict.n, "resampled": verdict.resampled,
-        }  # fmt: skip
-        lines.append(
-            f"did adaptation help? {verdict.verdict}: balanced accuracy {verdict.value:+.3f} beside the same run "
-            f"without it (95 % {low:+.3f} to {high:+.3f})"
-        )
+        data["verdict"] = verdict_object(verdict)
+        lines.append(verdict_line(verdict))
     if "test" in data:
         data["labelled_by_hand"] = not data["test"]["n"]
         data["test"] = lab.tested(found)
@@ -139,6 +139,8 @@ def _run_answer(lab: Lab, run: str) -> Answer:
         lines.append(f"epoch {data['best_epoch']} of {data['epoch']} chosen by {data['selection_rule']}")
     if found.result:
         split = lab.library.get_split(found.manifest, found.spec.split)
+        data["caveats"] = caveats(found, split)
+        lines += data["caveats"]
         lines += footnotes(found.result, found.spec.to_json(), other_classes=bool(split.new_classes))
     return data, "\n".join(lines), 1 if found.state in ("failed", "lost") else 0
 
@@ -177,7 +179,7 @@ def _show(options: argparse.Namespace) -> Answer:
 def _stop(options: argparse.Namespace) -> Answer:
     lab = get_lab()
     run = lab.store.find(options.run)
-    lab.store.request_stop(run.id)
+    lab.stop(run)
     watch(lab, run.id, stopping=True)
     return _run_answer(lab, run.id)
 

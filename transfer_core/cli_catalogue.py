@@ -49,5 +49,7 @@ def strategies(options: argparse.Namespace) -> Answer:
             }
         )
         lines += [f"{each.name}: {each.about}", f"  needs {each.in_need_of()}; cost: {each.costs()}"]
-        lines += [f"  --set {knob['name']}={knob['default']}  {knob['help']}" for knob in knobs]
+        lines += [
+            f"  --set {knob['name']}={knob['default']}  {knob['label']}. {knob['help']}" for knob in knobs
+        ]
     return {"strategies": rows}, "\n".join(lines), 0

@@ -58,6 +58,7 @@ def _lines(found: Comparison) -> list[str]:
         )
         return [
             *lines,
+            *found.caveats,
             several if len(found.entries) > 1 else "One recipe alone: there is nothing to compare it with.",
         ]
     names = [f"{number}. {entry.name}" for number, entry in enumerate(found.entries, start=1)]
@@ -65,7 +66,7 @@ def _lines(found: Comparison) -> list[str]:
     lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in found.against_leader()]
     others = [pair for pair in found.pairs if found.leader not in (pair.first, pair.second)]
     lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in others]
-    return [*lines, basis(found.pairs, once=any(each.seeds == 1 for each in found.entries))]
+    return [*lines, basis(found.pairs, once=any(each.seeds == 1 for each in found.entries)), *found.caveats]
 
 
 def _table(found: Comparison) -> list[str]:

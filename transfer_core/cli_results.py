@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfer_core.cli_house import Answer, get_lab
+
+if TYPE_CHECKING:
+    from transfer_core.evaluation.compare import Difference
 
 
 def report(options: argparse.Namespace) -> Answer:
@@ -14,6 +17,7 @@ def report(options: argparse.Namespace) -> Answer:
     from transfer_core.evaluation.footnotes import footnotes
     from transfer_core.evaluation.in_use import measure, rule_words
     from transfer_core.evaluation.summary import summarise
+    from transfer_core.runs.caveats import caveats
     from transfer_core.runs.lab import run_object
 
     lab = get_lab()
@@ -23,10 +27,32 @@ def report(options: argparse.Namespace) -> Answer:
     words = {"words": rule_words(decision.wishes)}
     found = summarise(told, decision) | {"in_use": words | in_use.to_json() if in_use else None}
     lines = _lines(run.name, found)
+    if verdict := lab.verdict(run):
+        found["verdict"] = verdict_object(verdict)
+        lines.append(verdict_line(verdict))
     if run.result:
         split = lab.library.get_split(run.manifest, run.spec.split)
+        found["caveats"] = caveats(run, split)
+        lines += found["caveats"]
         lines += footnotes(run.result, run.spec.to_json(), other_classes=bool(split.new_classes))
     return run_object(lab.store, run) | found, "\n".join(lines), 0
+
+
+def verdict_object(verdict: Difference) -> dict[str, Any]:
+    """Return as plain data whether adaptation helped."""
+    return {
+        "verdict": verdict.verdict, "harmful": verdict.is_harmful, "balanced_accuracy_gain": verdict.value,
+        "interval": list(verdict.interval), "n": verdict.n, "resampled": verdict.resampled,
+    }  # fmt: skip
+
+
+def verdict_line(verdict: Difference) -> str:
+    """Say whether adaptation helped, and how surely."""
+    low, high = verdict.interval
+    return (
+        f"did adaptation help? {verdict.verdict}: balanced accuracy {verdict.value:+.3f} beside the same run "
+        f"without it (95 % {low:+.3f} to {high:+.3f})"
+    )
 
 
 def _lines(name: str, found: dict[str, Any]) -> list[str]:

@@ -69,7 +69,7 @@ def watch(lab: Lab, run: str, *, stopping: bool = False) -> bool:
                 if stopping:
                     return False
                 stopping = True
-                lab.store.request_stop(run)
+                lab.stop(lab.store.get(run))
                 text = "Stopping; the best epoch is kept. Ctrl-C again leaves the run to end by itself."
                 print(text, file=sys.stderr)
 

@@ -22,6 +22,7 @@ from pages.ui.state import chosen_runs, current_run, get_lab, get_report, get_sp
 from pages.ui.text import ago, escape, interval, plural
 from transfer_core.evaluation.report import write_csv
 from transfer_core.knobs import get_knobs
+from transfer_core.runs.caveats import cut_short
 from transfer_core.strategies import get_strategy
 
 lab = get_lab()
@@ -64,7 +65,7 @@ title(escape(run.name))
 if run.state != "done":
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(run)
-        st.caption(f"after {run.result['epoch']} of {run.result['epochs']} epochs; the best of them is kept")
+        st.caption(cut_short(run))
 if not test["n"]:
     unseen = len(split.part("test"))
     st.markdown(

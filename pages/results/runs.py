@@ -38,7 +38,7 @@ table = [
         "Strategy": get_strategy(run.spec.strategy).title,
         "Right on unseen": right_on(run.result["test"]) if run.result else "",
         "Took": duration(run.ended - run.started) if run.ended and run.started else "",
-        "Started": ago(run.created),
+        "Asked for": ago(run.created),
         "Note": run.note,
     }
     for run in shown

@@ -64,7 +64,8 @@ def numbers(found: Run) -> None:
     last_step = lab.store.last_event(found.id, "Stepped")
     last_phase = lab.store.last_event(found.id, "PhaseStarted")
     places = st.columns(4)
-    places[0].metric("Running for", duration(time.time() - (found.started or time.time())))
+    if found.started:
+        places[0].metric("Running for", duration(time.time() - found.started))
     if last_step and isinstance(last_step[2], Stepped):
         step = last_step[2]
         places[1].metric("Images per second", f"{step.images_per_second:,.0f}")
@@ -94,10 +95,10 @@ def active(found: Run) -> None:
     if found.state == "stopping":
         st.caption("Stopping after this step; the best epoch is kept.")
     elif found.state == "queued":
-        st.button("Cancel", icon=":material/close:", on_click=lab.store.request_stop, args=(found.id,))
+        st.button("Cancel", icon=":material/close:", on_click=lab.stop, args=(found,))
     elif not now["doing"].startswith(("Testing", "Predicting")):
         st.button("Stop and keep the best", icon=":material/stop:",
-                  on_click=lab.store.request_stop, args=(found.id,))  # fmt: skip
+                  on_click=lab.stop, args=(found,))  # fmt: skip
 
 
 def over(found: Run) -> None:
@@ -134,7 +135,8 @@ def show(run_id: str, *, ticking: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(found)
         took = f", took {duration(found.ended - found.started)}" if found.ended and found.started else ""
-        st.caption(f"started {ago(found.created)}{took}")
+        began = f"started {ago(found.started)}" if found.started else f"asked for {ago(found.created)}"
+        st.caption(f"{began}{took}")
         if found.state in ("running", "stopping") and lab.watcher.standstill(found) > 4:
             st.caption(":material/hourglass: not heard of for some seconds")
     (over if found.is_over else active)(found)

@@ -61,14 +61,18 @@ with left:
 
     st.markdown("#### Augmentation")
     names = [each.name for each in AUGMENTATIONS if strategy.can_learn_from(each.views, mixes=each.mixes)]
-    usual = first.augment if first else guess.augment
+    wanted = st.session_state.get("augment", first.augment if first else guess.augment)
+    key = f"augment-of-{strategy.name}-{split.id}"
+    st.session_state.setdefault(key, wanted if wanted in names else guess.augment)
     augment = st.selectbox(
-        "What may change without changing the class?",
-        names,
-        index=names.index(usual) if usual in names else 0,
-        format_func=lambda name: get_augmentation(name).title,
-    )
+        "What may change without changing the class?", names, format_func=lambda name: get_augmentation(name).title,
+        key=key, on_change=lambda: st.session_state.update(augment=st.session_state[key]),
+    )  # fmt: skip
     st.caption(get_augmentation(augment).help)
+    if wanted not in names:
+        st.caption(
+            f":material/info: {strategy.title} cannot learn with *{get_augmentation(wanted).title}*, so this was taken instead."
+        )
     preview(manifest, split, backbone, augment, "whole")
 
     wishes = {"strategy": strategy.name, "backbone": backbone.key, "cut": cut, "augment": augment}
@@ -87,9 +91,12 @@ plan = lab.plan(spec, manifest, split)
 n_train = sum(split.receipt.counts["train"].values())
 with right, st.container(border=True, key="summary"):
     st.markdown("#### Summary")
-    st.markdown(
-        f"Trains **{plan.trained:,}** of {plan.total:,} parameters on **{plural(n_train, 'image')}**."
+    trained = (
+        f"Trains **{plan.trained:,}** of {plan.total:,} parameters"
+        if plan.trained
+        else "Trains nothing: takes class means"
     )
+    st.markdown(f"{trained} on **{plural(n_train, 'image')}**.")
     when = f"About **{duration(plan.seconds)}** on {spec.device}." if plan.seconds else (
         "How long it takes is known after the first run with this backbone; the live page says it from the first epoch on."
     )  # fmt: skip

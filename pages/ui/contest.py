@@ -16,6 +16,7 @@ from transfer_core.errors import UserError
 from transfer_core.models.backbones import get_backbone
 from transfer_core.strategies import STRATEGIES, get_strategy
 from transfer_core.training.rules import default_strategy, make_spec, unmet_need
+from transfer_core.training.spec import RunSpec
 
 COMMON = (
     "backbone",
@@ -29,6 +30,7 @@ COMMON = (
     "cache",
     "select",
 )
+CHANGED = ("epochs", "batch_size", "patience", "class_weights", "precision")  # where they are not as usual
 
 
 def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None:
@@ -43,7 +45,8 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
             format_func=lambda name: get_strategy(name).title,
         )  # fmt: skip
         st.caption(
-            "Same images, backbone, augmentation and seed; everything else as each strategy's defaults are. "
+            "Same images, backbone, augmentation, image size and seed, and where stages train what you changed of epochs, batch size, patience, "
+            "class weights and precision; everything else as each strategy's defaults are. "
             "Where one of them cannot learn with the augmentation above, all get *Another camera*."
         )
         label = f"Start {plural(len(picked), 'run')} and watch the race"
@@ -60,7 +63,7 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
                 }  # what all of them can learn from
             lab = get_lab()
             try:
-                specs = [make_spec(manifest, split, {**shared, "strategy": name}) for name in picked]
+                specs = [_entrant(manifest, split, shared, wishes, name) for name in picked]
             except UserError as error:
                 st.error(escape(error), icon=":material/error:")
                 return
@@ -71,3 +74,18 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
             choose(run=runs[0].id)
             st.session_state["race"] = ",".join(run.id for run in runs)
             go("results/compare.py")
+
+
+def _entrant(
+    manifest: Manifest, split: Split, shared: Mapping[str, Any], wishes: Mapping[str, Any], name: str
+) -> RunSpec:
+    """Return the spec of one strategy: its defaults, what all share, and what was changed where its stages train."""
+    own = make_spec(manifest, split, {**shared, "strategy": name})
+    if own.cut == len(own.make_backbone().stages):
+        return own
+    chosen = {each: wishes[each] for each in ("strategy", "backbone", "device") if each in wishes}
+    usual = make_spec(manifest, split, chosen)
+    changed = {
+        each: wishes[each] for each in CHANGED if each in wishes and wishes[each] != getattr(usual, each)
+    }
+    return make_spec(manifest, split, {**shared, **changed, "strategy": name})

@@ -15,6 +15,7 @@ from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.evaluation.footnotes import footnotes
+from transfer_core.runs.caveats import on_both_sides
 from transfer_core.runs.run import Run
 
 FEW = 20  # images of a class, below which no figure of it means much
@@ -61,12 +62,8 @@ def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> Non
             f"{len(split.part('test'))} unseen ones, {test['n']} could be told. Training never read these labels."
         )
         show_spot_check(run, manifest)
-    if split.rule == "image" and split.receipt.groups_shared:
-        st.info(
-            f"Images of {plural(split.receipt.groups_shared, 'group')} were on both sides, so this figure may be too "
-            "good for new groups. A split by group tells.",
-            icon=":material/info:",
-        )
+    if leak := on_both_sides(split):
+        st.info(leak, icon=":material/info:")
     if guessed := no_better_than_guessing(test):
         st.warning(guessed, icon=":material/warning:")
     weakest = min((each for each in test["per_class"] if each["support"]), key=lambda each: each["recall"])

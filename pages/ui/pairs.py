@@ -37,10 +37,11 @@ _STYLE = """<style>
 def show_lead(found: Comparison, numbers: Mapping[str, int]) -> None:
     """Say who leads, and by what."""
     leader = found.entries[found.leader]
-    st.markdown(
-        f"### {_name(found, found.leader, numbers)} leads  \n"
-        f"by {escape(found.chosen_by)}: {percent(leader.val)} of {plural(leader.val_n, 'validation image')}."
-    )
+    right = f"{percent(leader.val)} of {plural(leader.val_n, 'validation image')}"
+    figure = f": {right}" if found.by_accuracy else f". On the source it is right on {right}"
+    st.markdown(f"### {_name(found, found.leader, numbers)} leads  \nby {escape(found.chosen_by)}{figure}.")
+    for each in found.caveats:
+        st.info(escape(each), icon=":material/info:")
 
 
 def show_verdicts(found: Comparison, numbers: Mapping[str, int]) -> None:

@@ -14,6 +14,9 @@ _STYLE = """
 [data-testid=stSidebarHeader]{height:2.5rem}
 [data-testid=stMetricValue],[data-testid=stTable] td{font-variant-numeric:tabular-nums}
 [data-testid=stLayoutWrapper]:has(>.st-key-summary){position:sticky;top:4.5rem}
+[data-testid=stButtonGroup] [role=radiogroup]{flex-wrap:wrap;row-gap:.3rem;mask-image:none}
+[data-testid=stButtonGroup] [aria-checked=true],[data-testid=stButtonGroup] [aria-checked=true] *{color:var(--lab-accent)!important}
+[class*=st-key-card-] button:disabled *{color:var(--lab-text)!important}
 [class*=st-key-matrix]{overflow-x:auto}
 [class*=st-key-matrix] [data-testid=stHorizontalBlock]{flex-wrap:nowrap;gap:.5rem}
 [class*=st-key-matrix] [data-testid=stColumn]{min-width:3.6rem!important;overflow-wrap:anywhere}

@@ -16,6 +16,7 @@ from transfer_core.evaluation.contest import Contest, Pair
 from transfer_core.evaluation.draws import Interval
 from transfer_core.evaluation.metrics import exact
 from transfer_core.evaluation.report import Report, load_report
+from transfer_core.runs.caveats import cut_short, on_both_sides
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.recipes import Recipe, group_runs
 from transfer_core.runs.run import Run
@@ -24,6 +25,7 @@ from transfer_core.training.events import PhaseStarted
 from transfer_core.training.spec import RULES
 
 MOST = 30  # recipes side by side
+BY_ACCURACY = "accuracy on the validation images"
 BYTES = 4  # of a weight in the file taken home
 
 
@@ -83,6 +85,12 @@ class Comparison:
     contest: Contest | None
     leader: int
     chosen_by: str  # the rule that names the leader, in words
+    caveats: tuple[str, ...] = ()  # what makes some figures worth less than they look
+
+    @property
+    def by_accuracy(self) -> bool:
+        """Whether accuracy on validation images names the leader, and not a rule that looks at the target."""
+        return self.chosen_by.startswith(BY_ACCURACY)
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -132,7 +140,27 @@ def compare(lab: Lab, runs: Sequence[Run]) -> Comparison | None:
     entries = tuple(_make_entry(lab, recipe, reports) for recipe in recipes)
     leader, rule = _lead(lab, entries)
     contest = _make_contest(recipes, reports) if same and len(recipes) > 1 else None
-    return Comparison(entries, reports[recipes[0].id].manifest.classes, contest, leader, rule)
+    told = _caveats(lab, entries, tested=contest is not None)
+    return Comparison(entries, reports[recipes[0].id].manifest.classes, contest, leader, rule, told)
+
+
+def _caveats(lab: Lab, entries: Sequence[Entry], *, tested: bool) -> tuple[str, ...]:
+    """Return what makes figures worth less than they look, and why a report may say another thing."""
+    first = entries[0].recipe.runs[0]
+    split = lab.library.get_split(first.manifest, first.spec.split)
+    found = [
+        f"{entry.name}: {short[0].lower()}{short[1:]}"
+        for entry in entries
+        for short in map(cut_short, entry.recipe.runs)
+        if short
+    ]
+    found += filter(None, [on_both_sides(split)])
+    if tested and split.rule == "transfer":
+        found.append(
+            "A report says whether adaptation helped by balanced accuracy beside the same run without it; here it is accuracy, for "
+            "every pair."
+        )
+    return tuple(found)
 
 
 def _load(lab: Lab, runs: Sequence[Run]) -> dict[str, Report]:
@@ -210,7 +238,7 @@ def _lead(lab: Lab, entries: Sequence[Entry]) -> tuple[int, str]:
     where = f" of {split.train_domain or 'the source'}" if split.rule == "transfer" else ""
     losses = [mean(_validation(run, "loss") for run in entry.recipe.runs) for entry in entries]
     best = max(range(len(entries)), key=lambda each: (entries[each].val, -losses[each]))
-    return best, f"accuracy on the validation images{where}"
+    return best, f"{BY_ACCURACY}{where}"
 
 
 def _score(run: Run) -> float:

@@ -70,6 +70,25 @@ class Lab:
         spec = twin_spec(run.spec, self.library.get_split(run.manifest, run.spec.split))
         return self._twin_run(spec) if spec else None
 
+    def stop(self, run: Run) -> None:
+        """Ask a run to stop; the twin that was queued for it leaves the queue where no other run needs it."""
+        twin = self.twin(run)
+        self.store.request_stop(run.id)
+        if twin is None or twin.state != "queued":
+            return
+        compared = {
+            each.id: each for each in self.store.runs(manifest=run.manifest) if self._has_twin(each, twin)
+        }
+        needed = any(
+            each.id != run.id and (each.state == "done" or not each.is_over) for each in compared.values()
+        )
+        if twin.parent in compared and not needed:
+            self.store.request_stop(twin.id)
+
+    def _has_twin(self, run: Run, twin: Run) -> bool:
+        found = self.twin(run)
+        return found is not None and found.id == twin.id
+
     def is_adapted(self, run: Run) -> bool:
         """Tell whether a run has learnt from images of the target domain, with or without their labels."""
         split = self.library.get_split(run.manifest, run.spec.split)

@@ -80,7 +80,7 @@ def _tell_apart(recipes: list[Recipe]) -> list[Recipe]:
         twins = [each.spec.settings() for each in same[recipe.name]]
         own = recipe.spec.settings()
         differing = [name for name in own if len({str(each.get(name)) for each in twins}) > 1]
-        words = ", ".join(f"{name} {own[name]}" for name in differing[:3])
+        words = ", ".join(f"{name} {'none' if own[name] is None else own[name]}" for name in differing[:3])
         unique = len({tuple(str(each.get(name)) for name in differing[:3]) for each in twins}) == len(twins)
         after = words if words and unique else ", ".join(filter(None, (words, recipe.id[:6])))
         told.append(recipe if len(twins) == 1 else replace(recipe, name=f"{recipe.name} ({after})"))

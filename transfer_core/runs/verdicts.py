@@ -19,8 +19,8 @@ def signed(share: float) -> str:
 
 
 def points(gap: Gap) -> str:
-    """Return a difference in points with the interval that holds for all shown."""
-    return f"{signed(gap.value)} points ({signed(gap.held[0])} to {signed(gap.held[1])})"
+    """Return a difference of accuracies in points with the interval that holds for all shown."""
+    return f"{signed(gap.value)} points of accuracy ({signed(gap.held[0])} to {signed(gap.held[1])})"
 
 
 def sentence(pair: Pair, first: str, second: str) -> str:
@@ -79,6 +79,7 @@ def comparison_object(found: Comparison) -> dict[str, Any]:
         "leader": ids[found.leader],
         "leader_chosen_by": found.chosen_by,
         "comparable": found.contest is not None,
+        "caveats": list(found.caveats),
         **(
             {}
             if found.contest

@@ -189,7 +189,9 @@ class Strategy:
     @classmethod
     def costs(cls) -> str:
         """Return in words what it costs."""
-        return cls.cost or ("the classifier alone" if cls.freezes == "all" else "as fine-tuning")
+        return cls.cost or (
+            "seconds, once the features are there" if cls.freezes == "all" else "as fine-tuning"
+        )
 
     def measures_domains(self, task: Task) -> bool:
         """Tell whether the frozen stages' batch-norm statistics are measured on each domain before training."""

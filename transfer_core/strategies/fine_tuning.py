@@ -35,6 +35,11 @@ class FineTuning(Tuning):
         low=0, high=10,
     )  # fmt: skip
 
+    @classmethod
+    def costs(cls) -> str:
+        """Return in words what it costs."""
+        return "minutes to hours, by images and stages that train"
+
     def phases(self, task: Task) -> list[Phase]:
         """Return one phase, or with gradual unfreezing one per stage before it."""
         decay: dict[str, Any] = {"anchor": self.l2_sp} if self.l2_sp else {}

@@ -7,6 +7,7 @@ stages train on episodes, small problems drawn from the training images.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -87,12 +88,12 @@ class Prototypical(Strategy):
 
 
 def _centre(model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:
-    """Take features [n, d] into the mean of all."""
+    """Take features [n, d] into the mean of all; the loss is that of a head that knows nothing yet."""
     head: PrototypeHead = model.heads["main"]  # type: ignore[assignment]
     features = model.features(batch.x, task.cut)
     head.take_centre(features)
     logits = head(features)
-    return StepLoss({"cross-entropy": logits.sum() * 0}, logits)
+    return StepLoss({"cross-entropy": logits.sum() * 0 + math.log(len(task.classes))}, logits)
 
 
 def _collect(model: Classifier, batch: Batch, _progress: float, *, task: Task) -> StepLoss:

@@ -40,6 +40,9 @@ def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int
     backbone = spec.make_backbone()
     rows = images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
     head = (backbone.feature_dim + 1) * classes
+    instant = spec.strategy == "prototypical" and spec.cut == len(
+        backbone.stages
+    )  # class means: nothing trains
     shape = backbone.stages[stored - 1].shape if stored else (3, backbone.size, backbone.size)
     bytes_each = int(np.prod(shape)) * (1 if not stored else 4 if len(shape) == 1 else 2)
     speeds = _read(home).get(f"{spec.device}/{spec.backbone}", {})
@@ -50,7 +53,7 @@ def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int
     return Plan(
         rows=rows,
         bytes=rows * bytes_each if spec.cache else 0,
-        trained=backbone.suffix_parameters(spec.cut) + head,
+        trained=0 if instant else backbone.suffix_parameters(spec.cut) + head,
         total=backbone.parameters + head,
         seconds=seconds,
     )

@@ -137,7 +137,7 @@ def unmet_need(
     if TARGET in strategy.needs and not transfer:
         if len(manifest.domains) < 2:
             return "Needs images of two domains, such as two sites or cameras: bring them in a folder each."
-        return "Needs a split from one domain to another: choose source and target on the Split page."
+        return "Needs a source and a target domain: split from one domain to another."
     if UNLABELLED in strategy.needs and not transfer and not split.free(manifest):
         return "Needs images without a label: put them into a folder named unlabelled, or split from one domain to another."
     if lack := _unmet_by_classes(strategy, len(manifest.classes)) or _unmet_by_backbone(
@@ -156,11 +156,9 @@ def _unmet_by_classes(strategy: Strategy | type[Strategy], classes: int) -> str 
     needed = fewest if isinstance(strategy, type) else strategy.classes_needed()
     if classes >= needed:
         return None
-    fewer = "Choose fewer classes per episode (way), or prototypes" if classes >= fewest else "Prototypes"
-    return (
-        f"Needs at least {needed} classes, more than half of them to practise on, and there are {classes}. "
-        f"{fewer} (prototypical), which work with few classes."
-    )
+    other = "Prototypes (prototypical) work with few classes."
+    fewer = "Choose fewer classes per episode (way). " if classes >= fewest else ""
+    return f"Needs at least {needed} classes, more than half of them to practise on, and there are {classes}. {fewer}{other}"
 
 
 def _unmet_by_backbone(

@@ -19,8 +19,8 @@ from transfer_core.strategies import Strategy, get_strategy
 
 RULES = {  # by which the epoch is chosen -> in words
     "validation_loss": "lowest validation loss",
-    "combined": "validation balanced accuracy, plus agreement of the class shares on the target up to 90 %",
-    "together": "the mean of validation balanced accuracy, information maximisation and neighbourhood density",
+    "combined": "balanced accuracy on the source's validation images, plus how far the shares of the classes said of the target agree with those learnt (up to 90 %)",
+    "together": "the mean of balanced accuracy on the source's validation images, information maximisation and neighbourhood density",
     "information_maximisation": "information maximisation on the target",
     "soft_neighbourhood_density": "soft neighbourhood density on the target",
     "class_share_agreement": "agreement of the class shares on the target",
