@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from sample_data.shapes import draw_shapes
+from tests.pages.screens import Study, bring
 from transfer_core.cli import main
 from transfer_core.models.backbones import BACKBONES
 from transfer_core.strategies import STRATEGIES
@@ -264,6 +265,18 @@ def test_a_full_disk_is_said_in_one_sentence(home):
     assert own.returncode == 1
     assert own.stderr.startswith(b"The disk is full")
     assert own.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("place", ["none/there.csv", "."])
+def test_a_place_that_cannot_be_written_is_said_in_one_sentence(home, capsys, tmp_path, place):
+    run = Study(home)
+    bring(home, draw_shapes(40, seed=9, size=32, classes=("disc-solid", "star-dotted")))
+    ended = run.ended()
+    assert main(["show", ended.id, "--predictions", str(tmp_path / place)]) == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path) in said
+    assert "Name another place" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_the_module_is_the_command(home):

@@ -125,3 +125,26 @@ def test_a_sweep_trains_and_compares(study: Study, capsys: pytest.CaptureFixture
     assert first["test_interval"][0] <= first["test_accuracy"] <= first["test_interval"][1]
     assert answer["leader"] in {first["run"], last["run"]}
     assert ask(capsys, *sweep)[1]["cuts"] == answer["cuts"], "nothing is trained twice"
+
+
+def test_what_makes_figures_worth_less_stands_wherever_they_do(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bring(
+        study.home,
+        draw_shapes(60, seed=4, size=48, classes=("disc-solid", "cross-outline"), groups=10),
+        "grouped",
+    )
+    study.choices = {"rule": "image"}
+    runs = [study.ended(name="whole"), study.ended("stopped", name="cut off", strategy="fine_tuning", cut=4)]
+    short = "topped after 2 of 4 epochs; the best of them is kept."
+    for command in (["show", runs[1].id], ["report", runs[1].id], ["compare", *(run.id for run in runs)]):
+        code, answer = ask(capsys, *command)
+        assert code == 0
+        assert any(each.endswith(short) for each in answer["caveats"]), command
+        assert any("groups were on both sides" in each for each in answer["caveats"]), command
+        main(command)
+        said = capsys.readouterr().out
+        assert short in said
+        assert "groups were on both sides" in said
+    assert not any("topped after" in each for each in ask(capsys, "show", runs[0].id)[1]["caveats"])

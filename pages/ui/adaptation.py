@@ -36,7 +36,7 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
     if not found:
         return
     with st.container(border=True):
-        st.markdown("**Health of the adaptation**")
+        st.markdown(f"**{'Health of the adaptation' if adapts else 'What it says of the target'}**")
         for each in found:
             colour = ":orange[{}]" if each.level == "warning" else "{}"
             st.markdown(f"{ICONS[each.level]} {colour.format(escape(each.text))}")

@@ -173,7 +173,7 @@ def start_token(what: str) -> str:
 def run_again(run: Run) -> None:
     """Open the form with everything as in a run, to change some of it and start another."""
     st.session_state["again"] = run.id
-    for key in ("backbone", "strategy", "cut"):
+    for key in ("backbone", "strategy", "cut", "augment"):
         st.session_state.pop(key, None)
     forget_settings()
     choose(data=run.manifest, split=run.spec.split)

@@ -24,7 +24,7 @@ def test_strategies_that_cannot_run_say_why(study: Study) -> None:
     split = study.split(rule="image")
     at = show("train/new_run.py", data=study.manifest.id, split=split.id)
     widget(at.button_group, "Which kind").set_value("adaptation").run()
-    assert "choose source and target on the Split page" in words(at)
+    assert "split from one domain to another" in words(at)
     assert "choose-mcc" not in [each.key for each in at.button]
 
 
@@ -75,7 +75,7 @@ def test_a_live_adaptation_tells_its_health(study: Study) -> None:
     run = across(study).running(strategy="mcc")
     at = show("train/live.py", run=run.id)
     assert "Health of the adaptation" in words(at)
-    assert "tells the domains apart 70 %" in words(at)
+    assert "from the features, is right 70 % of the time" in words(at)
     (called,) = [each.value for each in at.dataframe if "Called on the target" in each.value]
     assert list(called["Class"]) == list(study.manifest.classes)
     assert called["In the source"].sum() == pytest.approx(100)

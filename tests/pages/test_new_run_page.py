@@ -169,3 +169,53 @@ def test_again_with_another_strategy_freezes_as_that_one_does(study: Study) -> N
     follow(at, "Run again with changes", "train/new_run.py")
     next(each for each in at.button if each.key == "choose-fine_tuning").click().run()
     assert 0 < at.slider[0].value < stages
+
+
+def test_an_augmentation_stays_chosen_and_what_cannot_learn_with_it_says_so(study: Study) -> None:
+    """From strategy to strategy and over a visit to another page."""
+    where = {"data": study.manifest.id, "split": study.split(rule="image").id}
+    at = show("train/new_run.py", **where)
+    question = "What may change without changing the class?"
+
+    def choose(strategy: str) -> str:
+        for group in ("supervised", "few labels"):
+            widget(at.button_group, "Which kind").set_value(group).run()
+            for each in at.button:
+                if each.key == f"choose-{strategy}":
+                    each.click().run()
+                    return str(widget(at.selectbox, question).value)
+        raise AssertionError(strategy)
+
+    widget(at.selectbox, question).select("mixup").run()
+    assert choose("fine_tuning") == "mixup"
+    assert choose("prototypical") != "mixup"
+    assert "cannot learn with *Mixup*" in words(at)
+    assert choose("fine_tuning") == "mixup"
+    show("results/runs.py", at=at)
+    show("train/new_run.py", at=at, **where)
+    assert widget(at.selectbox, question).value == "mixup"
+
+
+def test_a_race_takes_what_was_changed_where_stages_train(study: Study) -> None:
+    at = show("train/new_run.py", data=study.manifest.id, split=study.split(rule="image").id)
+    next(each for each in at.button if each.key == "choose-fine_tuning").click().run()
+    widget(at.number_input, "Epochs").set_value(3).run()
+    next(each for each in at.button if "watch the race" in each.label).click().run()
+    assert not at.exception
+    epochs = {run.spec.strategy: run.spec.epochs for run in study.store.runs()}
+    assert epochs["fine_tuning"] == 3
+    assert epochs["feature_extraction"] > 3
+
+
+@pytest.mark.parametrize(("policy", "differ"), [("mixup", 6), ("cutmix", 6), ("mirror", 2)])
+def test_the_preview_shows_what_is_learnt_from(study: Study, policy: str, differ: int) -> None:
+    at = show("train/new_run.py", data=study.manifest.id, split=study.split(rule="image").id)
+    widget(at.selectbox, "What may change without changing the class?").select(policy).run()
+    shown = [each.proto.imgs[0].url for each in at.get("image")]
+    assert len(set(shown)) == differ
+
+
+def test_prototypes_of_frozen_features_train_nothing(study: Study) -> None:
+    where = {"data": study.manifest.id, "split": study.split(rule="image").id}
+    at = show("train/new_run.py", {"strategy": "prototypical"}, **where)
+    assert "Trains nothing: takes class means" in words(at)

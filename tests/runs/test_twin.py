@@ -82,7 +82,7 @@ def test_the_verdict_is_told(study: Study, lab: Lab, own: int, other: int, verdi
 
 def test_what_a_strategy_needs_and_does_not_find_is_said_before_it_starts(study: Study, lab: Lab) -> None:
     study.choices = {"rule": "image"}
-    with pytest.raises(UserError, match="choose source and target on the Split page"):
+    with pytest.raises(UserError, match="Needs a source and a target domain"):
         lab.start(spec(study, "mcc"))
     with pytest.raises(UserError, match="further label"):
         lab.start(spec(study, "multi_task"))
@@ -138,3 +138,24 @@ def test_a_waiting_run_of_an_earlier_version_is_not_trained_as_something_else(st
     ended = study.store.get(waiting.id)
     assert ended.state == "failed"
     assert "settings that are no more (shots): set it up anew" in (ended.error or "")
+
+
+def test_a_queued_twin_leaves_with_the_last_run_that_needs_it(study: Study, lab: Lab) -> None:
+    first, second = lab.start(spec(study, "mcc")), lab.start(spec(study, "dann"))
+    twin = lab.twin(first)
+    assert twin is not None
+    assert twin == lab.twin(second)
+    lab.stop(first)
+    assert study.store.get(twin.id).state == "queued"
+    lab.stop(second)
+    assert {run.state for run in study.store.runs()} == {"stopped"}
+
+
+def test_a_baseline_of_ones_own_stays_queued(study: Study, lab: Lab) -> None:
+    own = lab.start(spec(study, "source_only"))
+    adapted = lab.start(spec(study, "mcc"))
+    twin = lab.twin(adapted)
+    assert twin is not None
+    lab.stop(adapted)
+    assert study.store.get(twin.id).state == "queued"
+    assert (twin.id == own.id) == (twin.spec.id == own.spec.id)

@@ -78,7 +78,7 @@ def _domains(ends: Sequence[EpochEnded]) -> list[Finding]:
     seen = [each.facts["domain accuracy"] for each in ends if "domain accuracy" in each.facts]
     if not seen:
         return []
-    now = f"The discriminator tells the domains apart {_percent(seen[-1])} of the time"
+    now = f"The discriminator, which guesses the domain from the features, is right {_percent(seen[-1])} of the time"
     strength = ends[-1].facts.get("lambda", 0.0)
     if len(seen) >= 3 and min(seen[-3:]) >= WINS and strength > 0.5:
         text = f"{now}: it wins, and the features do not mix. Freeze fewer stages, or raise the weight of the domain loss."
@@ -86,11 +86,12 @@ def _domains(ends: Sequence[EpochEnded]) -> list[Finding]:
     if len(seen) >= 2 and max(seen) <= BLIND:
         text = f"{now}: it has not learnt anything, so nothing is adapted. Raise the learning rate, or lower the dropout."
         return [Finding("warning", text)]
-    return [
-        Finding(
-            "good" if seen[-1] < seen[0] else "note", f"{now}. It should fall from about 100 % towards 50 %."
-        )
-    ]
+    if seen[-1] < seen[0]:
+        return [
+            Finding("good", f"{now}, {_percent(seen[0])} at first. It should go on falling towards 50 %.")
+        ]
+    text = f"{now}. That it rises at first is usual: it learns faster than the features mix. Then it should fall towards 50 %."
+    return [Finding("note", text)]
 
 
 def _classes(last: EpochEnded, shares: Mapping[str, float], adapts: bool) -> list[Finding]:
