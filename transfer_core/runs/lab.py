@@ -30,6 +30,8 @@ from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted
 from transfer_core.training.rules import twin_spec, unmet_need
 from transfer_core.training.spec import RunSpec
 
+LATEST = 30  # events of steps, about as many seconds, by which the pace is told
+
 
 class Lab:
     """Everything below one home folder. One for each process that looks after runs."""
@@ -211,7 +213,9 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
             "done": event.step,
             "total": event.steps,
         }
-        if facts["left"] is not None and event.epoch > facts["epoch"]:
+        if not ends:
+            facts["left"] = _left_of_steps(store.events(run.id, kinds=["Stepped"]), run.spec.epochs)
+        elif facts["left"] is not None and event.epoch > facts["epoch"]:
             facts["left"] -= ends[-1].seconds / ends[-1].epoch * event.step / max(event.steps, 1)
     elif isinstance(event, PhaseStarted):
         facts["doing"] = f"Phase {event.number} of {event.phases}: {event.name}"
@@ -220,6 +224,15 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
     elif event is not None:
         facts["doing"] = f"Epoch {facts['epoch']} of {facts['epochs']} done"
     return facts
+
+
+def _left_of_steps(events: list[tuple[int, float, Event]], epochs: int) -> float | None:
+    """Return the seconds left at the first epoch's latest pace; None before it can be told."""
+    told = [(at, event) for _, at, event in events[-LATEST:] if isinstance(event, Stepped)]
+    (began, first), (end, last) = told[0], told[-1]
+    if last.step <= first.step or end <= began:  # one step alone, or a later attempt that began anew
+        return None
+    return (last.steps * epochs - last.step) * (end - began) / (last.step - first.step)
 
 
 def _left_of_this(events: list[tuple[int, float, Event]]) -> float | None:
