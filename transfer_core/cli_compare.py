@@ -66,7 +66,11 @@ def _lines(found: Comparison) -> list[str]:
     lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in found.against_leader()]
     others = [pair for pair in found.pairs if found.leader not in (pair.first, pair.second)]
     lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in others]
-    return [*lines, basis(found.pairs, once=any(each.seeds == 1 for each in found.entries)), *found.caveats]
+    return [
+        *lines,
+        basis(found.pairs, once=any(each.seeds == 1 for each in found.entries), across=found.across),
+        *found.caveats,
+    ]
 
 
 def _table(found: Comparison) -> list[str]:

@@ -54,7 +54,7 @@ def show_verdicts(found: Comparison, numbers: Mapping[str, int]) -> None:
         with st.expander(f"And {plural(len(pairs) - SAID, 'other')}"):
             _say(found, pairs[SAID:], numbers)
     st.caption(
-        f"{basis(pairs, once=any(each.seeds == 1 for each in found.entries))} The lead comes from validation images; the test images only say how sure it is."
+        f"{basis(pairs, once=any(each.seeds == 1 for each in found.entries), across=found.across)} The lead comes from validation images; the test images only say how sure it is."
     )
     if found.contest.grouped and found.contest.units < FEW:
         st.info(

@@ -92,6 +92,11 @@ class Comparison:
         """Whether accuracy on validation images names the leader, and not a rule that looks at the target."""
         return self.chosen_by.startswith(BY_ACCURACY)
 
+    @property
+    def across(self) -> bool:
+        """Whether these went from one domain to another."""
+        return any(run.spec.target for entry in self.entries for run in entry.recipe.runs)
+
     @cached_property
     def pairs(self) -> list[Pair]:
         """Every pair once; none where they cannot be compared."""
@@ -140,12 +145,12 @@ def compare(lab: Lab, runs: Sequence[Run]) -> Comparison | None:
     entries = tuple(_make_entry(lab, recipe, reports) for recipe in recipes)
     leader, rule = _lead(lab, entries)
     contest = _make_contest(recipes, reports) if same and len(recipes) > 1 else None
-    told = _caveats(lab, entries, tested=contest is not None)
+    told = _caveats(lab, entries)
     return Comparison(entries, reports[recipes[0].id].manifest.classes, contest, leader, rule, told)
 
 
-def _caveats(lab: Lab, entries: Sequence[Entry], *, tested: bool) -> tuple[str, ...]:
-    """Return what makes figures worth less than they look, and why a report may say another thing."""
+def _caveats(lab: Lab, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Return what makes figures worth less than they look."""
     first = entries[0].recipe.runs[0]
     split = lab.library.get_split(first.manifest, first.spec.split)
     found = [
@@ -155,11 +160,6 @@ def _caveats(lab: Lab, entries: Sequence[Entry], *, tested: bool) -> tuple[str, 
         if short
     ]
     found += filter(None, [on_both_sides(split)])
-    if tested and split.rule == "transfer":
-        found.append(
-            "A report says whether adaptation helped by balanced accuracy beside the same run without it; here it is accuracy, for "
-            "every pair."
-        )
     return tuple(found)
 
 

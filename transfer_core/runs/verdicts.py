@@ -47,8 +47,8 @@ def _missing(pair: Pair) -> str:
     return "no reasonable number of test images would tell"
 
 
-def basis(pairs: Sequence[Pair], *, once: bool) -> str:
-    """Return in words on what the verdicts rest: images, test, correction; `once`: some were trained with one seed."""
+def basis(pairs: Sequence[Pair], *, once: bool, across: bool = False) -> str:
+    """Return in words on what the verdicts rest: images, test, correction; `once`: some were trained with one seed; `across`: from one domain to another."""
     first = pairs[0]
     tests = {
         "mcnemar": "exact McNemar test, which takes images to be independent",
@@ -61,9 +61,10 @@ def basis(pairs: Sequence[Pair], *, once: bool) -> str:
         "only where both say so."
     )
     unknown = " Of what was trained once, nobody knows how another seed would do." if once else ""
+    report = " Whether adaptation helped is said in its report, by balanced accuracy beside the same run without it."
     return (
         f"Difference in accuracy on the same {first.n:,} test images with its 95 % interval; {used}."
-        f"{many if first.pairs > 1 else ''}{unknown}"
+        f"{many if first.pairs > 1 else ''}{unknown}{report * across}"
     )
 
 
