@@ -1,6 +1,7 @@
 """What the activation cache brings to every strategy that trains above a cut.
 
-    uv run python benchmarks/strategy_speed.py
+    uv run python benchmarks/strategy_speed.py                every strategy
+    uv run python benchmarks/strategy_speed.py --only mcd     this one alone, and end
 
 The same recipe (EfficientNet-Lite0, stem and blocks 0 to 4 frozen, 300 solar cells of one kind, 200 of the other)
 with and without the cache. The bound is what an epoch costs without the cache over what it would cost if the frozen
@@ -134,6 +135,7 @@ def compare(library: Library, manifest: Manifest, split: Split, strategy: type[S
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "transfer-lab-benchmark")
+    parser.add_argument("--only", help="measure this strategy alone, and end")
     options = parser.parse_args()
     library = Library(options.home)
     manifest = small(library, add_solar_cells(library)[0])
@@ -141,6 +143,8 @@ def main() -> None:
     across = library.add_split(make_split(manifest, "transfer", train_domain="mono", test_domain="poly"))
     rows, checks, done = [], [], Rows("strategy_speed")
     for strategy in STRATEGIES:
+        if options.only not in (None, strategy.name):
+            continue
         if strategy.name in LEFT_OUT:
             print(f"{strategy.name}: left out, {LEFT_OUT[strategy.name]}")
             continue
@@ -150,7 +154,8 @@ def main() -> None:
         rows.append(done.get(key, partial(compare, library, data, split, strategy)))
         print(rows[-1], flush=True)
         checks.append(Check(f"{strategy.name}: share of the bound", rows[-1]["share"], 0.8))
-    finish("strategy_speed", rows, checks)
+    if not options.only:
+        finish("strategy_speed", rows, checks)
 
 
 if __name__ == "__main__":
