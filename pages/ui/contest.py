@@ -30,7 +30,14 @@ COMMON = (
     "cache",
     "select",
 )
-CHANGED = ("epochs", "batch_size", "patience", "class_weights", "precision")  # where they are not as usual
+CHANGED = (
+    "cut",
+    "epochs",
+    "batch_size",
+    "patience",
+    "class_weights",
+    "precision",
+)  # where they are not as usual
 
 
 def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None:
@@ -45,8 +52,8 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
             format_func=lambda name: get_strategy(name).title,
         )  # fmt: skip
         st.caption(
-            "Same images, backbone, augmentation, image size and seed, and where stages train what you changed of epochs, batch size, patience, "
-            "class weights and precision; everything else as each strategy's defaults are. "
+            "Same images, backbone, augmentation, image size and seed, and where stages train what you changed of frozen stages, epochs, batch size, "
+            "patience, class weights and precision; everything else as each strategy's defaults are. "
             "Where one of them cannot learn with the augmentation above, all get *Another camera*."
         )
         label = f"Start {plural(len(picked), 'run')} and watch the race"
@@ -88,4 +95,6 @@ def _entrant(
     changed = {
         each: wishes[each] for each in CHANGED if each in wishes and wishes[each] != getattr(usual, each)
     }
+    if get_strategy(name).freezes != "chosen":
+        changed.pop("cut", None)
     return make_spec(manifest, split, {**shared, **changed, "strategy": name})

@@ -200,11 +200,16 @@ def test_a_race_takes_what_was_changed_where_stages_train(study: Study) -> None:
     at = show("train/new_run.py", data=study.manifest.id, split=study.split(rule="image").id)
     next(each for each in at.button if each.key == "choose-fine_tuning").click().run()
     widget(at.number_input, "Epochs").set_value(3).run()
+    at.slider[0].set_value(2).run()
+    widget(at.multiselect, "Strategies").set_value(
+        ["feature_extraction", "fine_tuning", "from_scratch"]
+    ).run()
     next(each for each in at.button if "watch the race" in each.label).click().run()
     assert not at.exception
-    epochs = {run.spec.strategy: run.spec.epochs for run in study.store.runs()}
-    assert epochs["fine_tuning"] == 3
-    assert epochs["feature_extraction"] > 3
+    specs = {run.spec.strategy: run.spec for run in study.store.runs()}
+    assert (specs["fine_tuning"].epochs, specs["fine_tuning"].cut) == (3, 2)
+    assert (specs["from_scratch"].epochs, specs["from_scratch"].cut) == (3, 0)
+    assert specs["feature_extraction"].epochs > 3
 
 
 @pytest.mark.parametrize(("policy", "least"), [("mixup", 4), ("cutmix", 4), ("mirror", 2)])

@@ -32,7 +32,7 @@ class MCD(Adaptation):
         "Two classifiers look for images on which they can disagree; the features learn to leave none. "
         "Respects the border between classes, at the price of time."
     )
-    cost: ClassVar[str] = "about six times fine-tuning"
+    cost: ClassVar[str] = "about four times fine-tuning"
 
     strength: float = knob(1.0, "Weight of the disagreement", "How much it counts.", low=0, high=100)
     times: int = knob(
