@@ -52,7 +52,7 @@ def _race(recipes: Sequence[Recipe], *, ticking: bool, across: bool) -> None:
     lab = get_lab()
     lab.look()
     waiting = [lab.store.get(run.id) for recipe in recipes for run in recipe.runs if not run.is_over]
-    if ticking and all(run.is_over for run in waiting):
+    if ticking and any(run.is_over for run in waiting):  # its results belong on the page
         st.rerun()
     _progress([run for run in waiting if not run.is_over])
     over = st.segmented_control("Over", ["epochs", "seconds"], default="epochs", required=True)
