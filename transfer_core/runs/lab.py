@@ -74,8 +74,8 @@ class Lab:
 
     def stop(self, run: Run) -> None:
         """Ask a run to stop; the twin that was queued for it leaves the queue where no other run needs it."""
+        self.store.request_stop(run.id)  # first: whatever becomes of the twin, this one stops
         twin = self.twin(run)
-        self.store.request_stop(run.id)
         if twin is None or twin.state != "queued":
             return
         compared = {
