@@ -103,7 +103,7 @@ class Study:
               val: float = 0.75, result: bool = True, **wishes: Any) -> Run:  # fmt: skip
         """A run that is over, with a report that has `wrong` mistakes unless `result` is False; `val`: validation accuracy."""
         run = self.running(name, **wishes)
-        figures = self._report(run, wrong, val) if result else None
+        figures = self.report(run, wrong, val) if result else None
         if state == "lost":
             assert self.store.mark_lost(run.id, run.attempt, run.beat)
         else:
@@ -145,7 +145,7 @@ class Study:
         """Something the worker says."""
         self.store.add_events(run.id, run.attempt, [Noted(text)])
 
-    def _report(self, run: Run, wrong: int, val: float = 0.75) -> dict[str, Any]:
+    def report(self, run: Run, wrong: int, val: float = 0.75) -> dict[str, Any]:
         manifest = self.library.get(run.manifest)
         split = self.library.get_split(run.manifest, run.spec.split)
         numbers = {name: index for index, name in enumerate(manifest.classes)}

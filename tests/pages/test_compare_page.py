@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import CALLS_OUT, Study, bring, button, follow, labels, link_of, show, words
+from transfer_core.runs.lab import Lab
 from transfer_core.runs.run import Run
 from transfer_core.training.events import EpochEnded
 
@@ -154,6 +155,27 @@ def test_a_run_on_its_way_is_raced_beside_what_is_done(study: Study) -> None:
     (bar,) = [each.proto for each in at.get("progress")]
     assert bar.value == 50
     assert re.match("on its way: Epoch 2 of 4 done · about .* left", bar.text), bar.text
+
+
+def test_results_come_to_the_page_when_a_run_ends_that_is_watched(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends between the page's first lines, which see it train, and the race's look at what trains."""
+    study.ended(name="probe")
+    run = study.running(name="on its way", strategy="fine_tuning", cut=2)
+    look, looks = Lab.look, []
+
+    def ends(lab: Lab) -> None:
+        looks.append(len(looks))
+        if len(looks) == 2:  # the page itself looks first
+            study.store.finish(run.id, run.attempt, "done", best=0.8, result=study.report(run, wrong=4))
+        look(lab)
+
+    monkeypatch.setattr(Lab, "look", ends)
+    at = show(PAGE)
+    assert sorted(at.dataframe[0].value["Run"]) == ["on its way", "probe"]
+    assert not at.get("progress")
+    assert len(looks) > 2, "the page was drawn anew"
 
 
 def curves(at: AppTest) -> dict[str, tuple[list[float], list[float]]]:
