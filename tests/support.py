@@ -22,7 +22,7 @@ from transfer_core.models.backbones import Backbone, Stage, WeightsFile
 from transfer_core.models.cache import ActivationCache
 from transfer_core.training.checkpoint import load_best, load_checkpoint
 from transfer_core.training.events import Ended, EpochEnded, Event
-from transfer_core.training.loop import Loop
+from transfer_core.training.networks import make_loop
 from transfer_core.training.rules import make_spec
 from transfer_core.training.setup import Setup, make_setup
 from transfer_core.training.spec import RunSpec
@@ -193,7 +193,7 @@ class Lab:
             emit(event)
 
         setup = setup or self.setup(spec)
-        ended = Loop(setup, folder, tell, should_stop).run()
+        ended = make_loop(setup, folder, tell, should_stop).run()
         return Outcome(ended, events, setup, folder)
 
     def relabelled(self, labels: dict[str, str | None], classes: tuple[str, ...] = ()) -> Lab:

@@ -151,6 +151,7 @@ def _add_train_options(train: argparse.ArgumentParser) -> None:
         help="further label from 0 to 1: how likely an image's label is right",
     )
     add("--mixing", type=float, help="alpha by which activations are mixed at the freeze point; 0: not")
+    add("--networks", type=int, help="how many are trained, whose mean probability counts (an ensemble)")
     add("--patience", type=int, help="epochs without improvement after which to end; 0: never")
     add("--select", help="what decides which epoch is kept: validation_loss, combined, ...")
     add("--precision", help="auto, fp32 or mixed")

@@ -17,7 +17,7 @@ from transfer_core.runs.lab import Lab
 
 WISHES = (
     "backbone", "strategy", "cut", "epochs", "batch_size", "lr", "augment", "views", "test_views", "size", "geometry",
-    "class_weights", "label_confidence", "mixing", "patience", "select", "precision", "device", "source", "target", "seed",
+    "class_weights", "label_confidence", "mixing", "networks", "patience", "select", "precision", "device", "source", "target", "seed",
 )  # fmt: skip
 
 

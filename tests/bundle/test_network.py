@@ -18,6 +18,7 @@ from transfer_core.data.images import Pixels
 from transfer_core.errors import UserError
 from transfer_core.evaluation.calibrate import apply_temperature
 from transfer_core.models.backbones import Backbone, get_backbone
+from transfer_core.models.ensemble import Ensemble
 from transfer_core.models.heads import PrototypeHead, SomeClasses, TwoHeads, add_scale_and_shift
 from transfer_core.models.loading import load_backbone, make_stages
 from transfer_core.models.model import MAIN, Classifier
@@ -109,6 +110,29 @@ def test_weights_come_back_with_any_head_and_fit_no_other(
         load_network(path, TINY, {"kind": "two" if kind != "two" else "linear"}, 3, "none", 1, TEMPERATURE)
     with pytest.raises(UserError, match="does not know"):
         load_network(path, TINY, {"kind": "os.system"}, 3, "none", 1, TEMPERATURE)
+
+
+def test_an_ensemble_leaves_as_one_network_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "make_stages", lambda _: make_tiny(seed=5))
+    model = Ensemble(make_classifier(TINY, make_tiny()), 2, 2).eval()
+    with torch.no_grad():
+        for each in model.members[1].stages[2:].parameters():
+            each.mul_(1.5)
+    portable = make_portable(model, TINY, "none", 1, 1.0)
+    path, pixels = tmp_path / "model.safetensors", torch.from_numpy(draw(3, TINY.size))
+    save_weights(portable, path, {"classes": "[]"})
+    again = load_network(path, TINY, describe_head(portable.head), 3, "none", 1, 1.0, networks=2, cut=2)
+    write_onnx(portable, TINY.size, tmp_path / "model.onnx", {})
+    with torch.no_grad():
+        alone = [make_portable(each, TINY, "none", 1, 1.0)(pixels)[0] for each in model.members]
+        found = [portable(pixels)[0], again(pixels)[0]]
+    assert not torch.allclose(alone[0], alone[1], atol=0.01)
+    for each in (*found, torch.from_numpy(Session(tmp_path / "model.onnx").say(pixels.numpy())[0])):
+        assert torch.allclose(each, (alone[0] + alone[1]) / 2, atol=1e-5)
+    with pytest.raises(UserError, match="does not hold the weights"):
+        load_network(path, TINY, describe_head(portable.head), 3, "none", 1, 1.0, networks=3, cut=2)
 
 
 def test_the_file_says_nothing_of_this_machine(tmp_path: Path) -> None:

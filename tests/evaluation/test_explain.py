@@ -14,6 +14,7 @@ from torchvision.models import VisionTransformer
 
 from transfer_core.evaluation.explain import heat_maps, pooled_map, to_unit
 from transfer_core.models.backbones import BACKBONES, Backbone, get_backbone
+from transfer_core.models.ensemble import Ensemble
 from transfer_core.models.loading import make_stages
 from transfer_core.models.model import MAIN, Classifier
 from transfer_core.models.stages import cut_source
@@ -62,6 +63,18 @@ def test_grad_cam_is_captums(key: str) -> None:
     np.testing.assert_allclose(
         heat_maps(model, backbone, x, wanted), theirs, rtol=2e-4, atol=1e-5 * theirs.max()
     )
+
+
+@pytest.mark.parametrize("key", ["resnet18", "vit_b_16"])
+def test_an_ensembles_map_is_the_mean_of_its_networks(key: str) -> None:
+    backbone = get_backbone(key)
+    x, wanted = draw(backbone, 2), torch.tensor([1, 2])
+    model = Ensemble(make_model(backbone), 2, 3)
+    with torch.no_grad():
+        model.members[1].heads[MAIN].weight.copy_(model.members[1].heads[MAIN].weight.roll(1, 0))
+    first, second = (heat_maps(each, backbone, x, wanted) for each in model.members)
+    assert not np.allclose(first, second)
+    np.testing.assert_allclose(heat_maps(model, backbone, x, wanted), (first + second) / 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES, ids=lambda each: each.key)

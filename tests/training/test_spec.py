@@ -72,7 +72,7 @@ def test_every_setting_is_part_of_the_identity() -> None:
         "knobs": {"weight_decay": 0.5}, "epochs": 11, "batch_size": 33, "lr": 0.1, "augment": "mirror", "select": "combined",
         "views": 2, "geometry": "pad", "class_weights": "balanced", "patience": 1, "precision": "fp32",
         "cache": False, "device": "cuda:0", "seed": 1, "size": 288, "test_views": True, "source": "a", "target": "b",
-        "label_confidence": "sure", "mixing": 0.4,
+        "label_confidence": "sure", "mixing": 0.4, "networks": 2,
     }  # fmt: skip
     assert set(other) == {each.name for each in fields(SPEC)}
     ids = {replace(SPEC, **{name: value}).id for name, value in other.items()}

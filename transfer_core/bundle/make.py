@@ -140,6 +140,8 @@ def _write_documents(subject: Subject, folder: Path, about: Mapping[str, Any]) -
 def _about(subject: Subject, network: Portable, augment: str) -> dict[str, Any]:
     """Return what a program needs to use the model rightly, and what an auditor asks."""
     backbone, rule, manifest, split = subject.backbone, subject.decision, subject.manifest, subject.split
+    networks = int(subject.spec.get("networks", 1))
+    features = backbone.feature_dim * networks
     test = {key: subject.test[key] for key in ("n", "accuracy", "accuracy_ci", "balanced_accuracy",
                                                "balanced_accuracy_ci", "macro_f1", "macro_f1_ci", "resampled", "groups")}  # fmt: skip
     return {
@@ -155,7 +157,7 @@ def _about(subject: Subject, network: Portable, augment: str) -> dict[str, Any]:
         "outputs": {
             "probabilities": "[images, classes], calibrated by the temperature",
             "plain": "[images, classes], before calibration",
-            "features": f"[images, {backbone.feature_dim}]",
+            "features": f"[images, {features}]",
         },
         "decision": {
             "temperature": rule.temperature, "thresholds": dict(rule.wishes.thresholds),
@@ -164,7 +166,7 @@ def _about(subject: Subject, network: Portable, augment: str) -> dict[str, Any]:
         },
         "network": {
             "backbone": backbone.key, "title": backbone.title, "licence": backbone.licence,
-            "head": describe_head(network.head), "feature_dim": backbone.feature_dim,
+            "head": describe_head(network.head), "feature_dim": features, "networks": networks, "cut": int(subject.spec["cut"]),
             "views": {"augment": augment, "count": subject.views},
         },
         "measured_on_test_images": test,

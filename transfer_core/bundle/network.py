@@ -17,6 +17,7 @@ from transfer_core.data.augment import list_symmetries
 from transfer_core.errors import UserError
 from transfer_core.files import atomic_path
 from transfer_core.models.backbones import Backbone
+from transfer_core.models.ensemble import Ensemble, MeanHead
 from transfer_core.models.heads import PrototypeHead, SomeClasses, TwoHeads, bake
 from transfer_core.models.loading import make_stages
 from transfer_core.models.model import MAIN, Classifier
@@ -80,7 +81,9 @@ def make_portable(
 
 
 def describe_head(head: nn.Module) -> dict[str, Any]:
-    """Return what is needed to make an empty head of the same kind: plain data."""
+    """Return what is needed to make an empty head of the same kind, of an ensemble each network's: plain data."""
+    if isinstance(head, MeanHead):
+        return describe_head(head.heads[0])
     if isinstance(head, PrototypeHead):
         return {"kind": "prototypes", "normalise": head.normalise}
     return {"kind": next(kind for kind, own in _HEADS.items() if isinstance(head, own))}
@@ -134,14 +137,22 @@ def load_network(
     augment: str,
     views: int,
     temperature: float,
+    networks: int = 1,
+    cut: int = 0,
 ) -> Portable:
-    """Return the network of a weights file that `save_weights` wrote. No file but safetensors is ever read."""
+    """Return the network of a weights file that `save_weights` wrote. No file but safetensors is ever read.
+
+    `networks`: so many stand side by side above `cut` frozen stages.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    stages = make_stages(backbone)
+    model = Classifier(make_stages(backbone), backbone.feature_dim, {})
+    model.heads[MAIN] = _make_head(head, backbone.feature_dim, classes)
+    if networks > 1:
+        model = Ensemble(model, networks, cut)
     turns = list_symmetries(augment)[:views]
-    network = Portable(stages, _make_head(head, backbone.feature_dim, classes), backbone, turns, temperature)
+    network = Portable(model.stages, model.heads[MAIN], backbone, turns, temperature)
     try:
         found = load_file(path)
         state = {

@@ -155,7 +155,8 @@ class _Look:
         backbone = get_backbone(network["backbone"]).at_size(int(self.about["input"]["size"]))
         model = load_network(
             self.folder / "model.safetensors", backbone, network["head"], len(self.about["classes"]), views["augment"],
-            int(views["count"]), float(self.about["decision"]["temperature"]),
+            int(views["count"]), float(self.about["decision"]["temperature"]), int(network.get("networks", 1)),
+            int(network.get("cut", 0)),
         )  # fmt: skip
         with torch.no_grad():
             first = [each.numpy() for each in model(torch.from_numpy(self.pixels))]

@@ -40,8 +40,14 @@ def heat_maps(model: Classifier, backbone: Backbone, x: Tensor, wanted: Tensor) 
     """Return how much each place of images [n, 3, s, s] speaks for the classes `wanted` [n]: maps [n, h, w] >= 0.
 
     They are as coarse as the last stage that has places (7 by 7 for most). The score is the logit, less the mean over
-    all classes: what is added to every class alike changes no probability, and must change no map.
+    all classes: what is added to every class alike changes no probability, and must change no map. Of an ensemble, the
+    mean of its networks' maps.
     """
+    maps = [_heat(each, backbone, x, wanted) for each in model.members]
+    return np.asarray(np.mean(maps, 0), np.float32)
+
+
+def _heat(model: Classifier, backbone: Backbone, x: Tensor, wanted: Tensor) -> Maps:
     model.eval()
     size = BATCH_OF_TOKENS if _has_class_token(backbone) else BATCH
     look = _attention_heat if _has_class_token(backbone) else _map_heat

@@ -53,6 +53,11 @@ class Classifier(nn.Module):
         out: Tensor = self.heads[head](self.features(x, cut))
         return out
 
+    @property
+    def members(self) -> list[Classifier]:
+        """The networks that it consists of: itself, where it is no ensemble."""
+        return [self]
+
     def part(self, name: str) -> nn.Module:
         """Return what a phase's `modules` names: "heads", "stages.<number>" or "extras.<name>"."""
         kind, _, number = name.partition(".")

@@ -197,14 +197,16 @@ def _make_entry(lab: Lab, recipe: Recipe, reports: dict[str, Report]) -> Entry:
     ]
     backbone, report = spec.make_backbone(), reports[recipe.id]
     head = (backbone.feature_dim + 1) * len(report.manifest.classes)
+    above = backbone.suffix_parameters(spec.cut)
+    weights = backbone.parameters + head + (spec.networks - 1) * (above + head)
     n = sum(part == "val" for part in report.parts)
     val = mean(_validation(run, "accuracy") for run in recipe.runs)
     return Entry(
         recipe=recipe,
         tests=tuple(lab.tested(run) for run in recipe.runs),
         seconds=mean(float((run.result or {})["seconds"]["total"]) for run in recipe.runs),
-        trained=max(plan, default=backbone.suffix_parameters(spec.cut) + head),
-        megabytes=BYTES * (backbone.parameters + head) / 1e6,
+        trained=spec.networks * max(plan, default=above + head),
+        megabytes=BYTES * weights / 1e6,
         val=val,
         val_interval=_val_interval([reports[run.id] for run in recipe.runs], val, n),
         val_n=n,

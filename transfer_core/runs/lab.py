@@ -181,7 +181,8 @@ def default_name(spec: RunSpec) -> str:
     backbone = spec.make_backbone()
     strategy = get_strategy(spec.strategy)
     frozen = f", {spec.cut} of {len(backbone.stages)} frozen" if strategy.freezes == "chosen" else ""
-    return f"{strategy.title}, {backbone.title}{frozen}"
+    networks = f", {spec.networks} networks" if spec.networks > 1 else ""
+    return f"{strategy.title}, {backbone.title}{frozen}{networks}"
 
 
 def standing(store: RunStore, run: Run) -> dict[str, Any]:
@@ -191,7 +192,7 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
         "done": 0,
         "total": 0,
         "epoch": 0,
-        "epochs": run.spec.epochs,
+        "epochs": run.spec.epochs * run.spec.networks,
         "left": None,
     }
     ends = [
@@ -214,7 +215,7 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
             "total": event.steps,
         }
         if not ends:
-            facts["left"] = _left_of_steps(store.events(run.id, kinds=["Stepped"]), run.spec.epochs)
+            facts["left"] = _left_of_steps(store.events(run.id, kinds=["Stepped"]), facts["epochs"])
         elif facts["left"] is not None and event.epoch > facts["epoch"]:
             facts["left"] -= ends[-1].seconds / ends[-1].epoch * event.step / max(event.steps, 1)
     elif isinstance(event, PhaseStarted):

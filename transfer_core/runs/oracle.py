@@ -24,6 +24,10 @@ def about_target(setup: Setup, folder: Path, ended: Ended) -> dict[str, Any]:
     unreached = [each.name for each in phases[len(reached) :] if each.selects == "anew"]
     if unreached:
         found["unreached"] = unreached[0]
+    if (
+        setup.spec.networks > 1
+    ):  # each network's epoch was chosen by itself: there is no one epoch to ask about
+        return found
     images = setup.images("unlabelled")
     truth = setup.targets(images).cpu().numpy()
     known = (truth >= 0) & ~np.isin(images, setup.picked)

@@ -23,6 +23,7 @@ def pretrained_setup(store: RunStore, run: Run) -> Setup:
         knobs={},
         cut=cut,
         augment="none",
+        networks=1,
         test_views=False,
         device="cpu",
     )

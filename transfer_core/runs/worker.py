@@ -149,8 +149,8 @@ def _train_and_test(
     teller.tell(Progressed("Loading the software", 0, 1))
     from transfer_core.data.library import Library
     from transfer_core.models.cache import ActivationCache
-    from transfer_core.training.checkpoint import load_best, load_checkpoint
-    from transfer_core.training.loop import Loop
+    from transfer_core.training.checkpoint import load_best
+    from transfer_core.training.networks import count_done, make_loop
     from transfer_core.training.setup import make_setup
 
     if gone := run.spec.outdated:
@@ -158,17 +158,16 @@ def _train_and_test(
         raise UserError(
             f"This run was set up by an earlier version, with settings that are no more ({settings}): set it up anew."
         )
-    checkpoint = load_checkpoint(folder)
-    store.drop_events_after(run.id, run.attempt, checkpoint.standing.epoch if checkpoint else 0)
-    if checkpoint:
-        text = f"Resumed after epoch {checkpoint.standing.epoch}."
-        teller.tell(Noted(text, checkpoint.standing.epoch))
     teller.tell(Progressed("Loading the backbone", 0, 1))
     teller.flush()
     cache = ActivationCache(store.home / "cache")
     cache.budget = _fixed_budget(folder, cache.budget)
     setup = make_setup(run.spec, Library(store.home), cache)
-    loop = Loop(setup, folder, teller.tell, _make_should_stop(store, run))
+    done = count_done(setup, folder)
+    store.drop_events_after(run.id, run.attempt, done)
+    if done:
+        teller.tell(Noted(f"Resumed after epoch {done}.", done))
+    loop = make_loop(setup, folder, teller.tell, _make_should_stop(store, run))
     ended = loop.run()
     teller.flush()
     if not ended.best:
@@ -221,8 +220,9 @@ def _test(
 
         activations.fill(images, setup.spec.seen_views, progress=tell)
         seen = predict_domains(setup, activations, list(images), tell)
+    each = f", in each of {setup.spec.networks} networks" if setup.spec.networks > 1 else ""
     about = {
-        "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch",
+        "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch{each}",
         "best_epoch": ended.best,
         "epoch": ended.epoch,
         "epochs": setup.spec.epochs,

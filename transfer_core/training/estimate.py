@@ -40,6 +40,7 @@ def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int
     backbone = spec.make_backbone()
     rows = images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
     head = (backbone.feature_dim + 1) * classes
+    own = backbone.suffix_parameters(spec.cut) + head  # of each network
     instant = spec.strategy == "prototypical" and spec.cut == len(
         backbone.stages
     )  # class means: nothing trains
@@ -53,8 +54,8 @@ def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int
     return Plan(
         rows=rows,
         bytes=rows * bytes_each if spec.cache else 0,
-        trained=0 if instant else backbone.suffix_parameters(spec.cut) + head,
-        total=backbone.parameters + head,
+        trained=0 if instant else spec.networks * own,
+        total=backbone.parameters + head + (spec.networks - 1) * own,
         seconds=seconds,
     )
 
@@ -64,7 +65,7 @@ def _work(backbone: Backbone, spec: RunSpec, rows: int, n_train: int, stored: in
     frozen = rows * sum(stage.gflops for stage in backbone.stages[:stored])
     between = sum(stage.gflops for stage in backbone.stages[stored : spec.cut])
     above = sum(stage.gflops for stage in backbone.stages[spec.cut :])
-    passes = n_train * spec.epochs
+    passes = n_train * spec.epochs * spec.networks
     return frozen, passes * (TRAIN * above + between + (0 if above else HEAD_GFLOPS))
 
 

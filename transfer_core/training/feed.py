@@ -21,7 +21,7 @@ class Feed:
     """Batches of a run's training images and unlabelled images. Labels of other images are never read."""
 
     def __init__(self, setup: Setup) -> None:
-        self.spec = setup.spec
+        self.spec, self._seed = setup.spec, setup.order
         self.train, self.unlabelled = setup.images("train"), setup.images("unlabelled")
         self._y = setup.labels("train")
         self._tasks = setup.task_labels(self.train)
@@ -69,11 +69,11 @@ class Feed:
         return [(images, [0] * len(images)) for images in whole or [plan[0][0]]]
 
     def _shuffled(self, images: Sequence[str], epoch: int) -> Plan:
-        return make_batches(images, self.spec.batch_size, self.spec.views, seed=self.spec.seed, epoch=epoch)
+        return make_batches(images, self.spec.batch_size, self.spec.views, seed=self._seed, epoch=epoch)
 
     def _mini_batches(self, phase: Phase, epoch: int, activations: Activations) -> Iterator[Batch]:
         plan = self._shuffled(self.train, epoch)
-        rng = np.random.default_rng([self.spec.seed, 90, epoch])
+        rng = np.random.default_rng([self._seed, 90, epoch])
         others: list[Iterator[Tensor]] = []
         if phase.target != "none":
             plain = self._beside(plan, epoch)
@@ -127,7 +127,7 @@ class Feed:
     def _beside(self, plan: Plan, epoch: int) -> Plan:
         """Return unlabelled batches as large as those of the plan, going round as often as it takes."""
         views, size = self.spec.views, len(self.unlabelled)
-        start = np.random.default_rng([self.spec.seed, 78]).integers(max(views, 1), size=size)
+        start = np.random.default_rng([self._seed, 78]).integers(max(views, 1), size=size)
         count = sum(len(images) for images, _ in plan) * (epoch - 1)
         out: Plan = []
         for images, _ in plan:
@@ -145,14 +145,14 @@ class Feed:
         """Return the number of the unlabelled image that comes at a count, each round in another order."""
         turn, place = divmod(count, len(self.unlabelled))
         if turn not in self._orders:
-            rng = np.random.default_rng([self.spec.seed, 79, turn])
+            rng = np.random.default_rng([self._seed, 79, turn])
             self._orders = {turn: rng.permutation(len(self.unlabelled)).tolist()}
         return self._orders[turn][place]
 
     def _other_views(self, plan: Plan, epoch: int) -> Plan:
         """Return the plan, each image in another of its views, where there are any."""
         count = self.spec.views
-        rng = np.random.default_rng([self.spec.seed, 80, epoch])
+        rng = np.random.default_rng([self._seed, 80, epoch])
 
         def other(view: int) -> int:
             return (
@@ -178,7 +178,7 @@ class Feed:
         return self._full[cut]
 
     def _episodes(self, episodes: Episodes, epoch: int, activations: Activations) -> Iterator[Batch]:
-        rng = np.random.default_rng([self.spec.seed, 81, epoch])
+        rng = np.random.default_rng([self._seed, 81, epoch])
         drawn = [self._draw(episodes, rng) for _ in range(episodes.per_epoch)]
         views = [
             rng.integers(self.spec.views, size=len(rows)) if self.spec.views else [ON_THE_FLY] * len(rows)

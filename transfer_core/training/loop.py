@@ -176,7 +176,7 @@ class Loop:
         activations: Activations,
     ) -> None:
         started = time.monotonic()
-        torch.manual_seed(self.spec.seed * 1_000_003 + epoch)
+        torch.manual_seed(self.setup.order * 1_000_003 + epoch)
         self._set_training(phase)
         meter = Meter()
         steps = self._feed.count_steps(phase)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from transfer_core.models.activations import Activations
 from transfer_core.models.backbones import Backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.device import make_device
+from transfer_core.models.ensemble import Ensemble
 from transfer_core.models.loading import load_backbone, make_stages
 from transfer_core.models.model import MAIN, Classifier
 from transfer_core.models.prefix import Prefix
@@ -47,6 +48,9 @@ class Setup:
     cache: ActivationCache | None
     weights: str  # fingerprint
     budget: int  # bytes that stored activations may take
+    order: (
+        int  # seed of the order in which training sees its images; which images those are is the spec's seed
+    )
 
     @cached_property
     def strategy(self) -> Strategy:
@@ -186,9 +190,13 @@ class Setup:
             self.model.stages[: self.spec.cut]
         )
 
-    def looking_at_source(self) -> AbstractContextManager[None]:
-        """Return the context in which the model is to see images of the source."""
-        return self.strategy.looking_at_source(self.model, self.task)
+    @contextmanager
+    def looking_at_source(self) -> Iterator[None]:
+        """Let the model see images of the source for a while."""
+        with ExitStack() as stack:
+            for member in self.model.members:
+                stack.enter_context(self.strategy.looking_at_source(member, self.task))
+            yield
 
     @cached_property
     def source(self) -> list[str]:
@@ -280,9 +288,12 @@ def make_setup(
         cache=cache if spec.cache else None,
         weights=weights,
         budget=cache.budget,
+        order=spec.seed,
     )
     check_needs(setup)
     setup.strategy.prepare(model, setup.task)
+    if spec.networks > 1:
+        setup.model = Ensemble(model, spec.networks, spec.cut)
     return setup
 
 

@@ -65,6 +65,13 @@ class RunSpec:
         low=0,
         high=10,
     )
+    networks: int = knob(
+        1,
+        "Networks",
+        "So many are trained one after the other, each with the images in another order, and the mean of their probabilities counts (an ensemble): usually more accurate than one alone, and that many times slower.",
+        low=1,
+        high=10,
+    )
     patience: int = knob(0, "Patience", "Stop after this many epochs without improvement; 0: never.",
                          unit="epochs", low=0, high=10_000)  # fmt: skip
     select: str = knob("validation_loss", "Chosen by", "What decides which epoch is kept; labels of the target only where its classes are others than the source's.",
@@ -85,8 +92,8 @@ class RunSpec:
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `from_json` is its inverse. What came later is left out where it is unused: ids stay what they were."""
         values = asdict(self)
-        for name in ("label_confidence", "mixing"):
-            if not values[name]:
+        for name, unused in (("label_confidence", ""), ("mixing", 0.0), ("networks", 1)):
+            if values[name] == unused:
                 del values[name]
         return values
 
@@ -149,6 +156,10 @@ def check_spec(spec: RunSpec) -> RunSpec:
         )
     if spec.mixing and not strategy.mixes_at_cut:
         raise UserError(f"{strategy.title} cannot learn from mixed activations: leave mixing out.")
+    if spec.networks > 1 and strategy.freezes == "all":
+        raise UserError(
+            f"{strategy.title} finds the same solution in whatever order the images come: leave networks at 1."
+        )
     return spec
 
 
