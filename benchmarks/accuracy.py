@@ -5,6 +5,7 @@
     uv run python benchmarks/accuracy.py larger             fine-tuning at 288 pixels, tested on all views
     uv run python benchmarks/accuracy.py doubtful           the same, labels as sure as the experts were
     uv run python benchmarks/accuracy.py mixed              the same as `larger`, activations mixed, 20 epochs
+    uv run python benchmarks/accuracy.py together           the same as `larger`, three networks in one run
     uv run python benchmarks/accuracy.py probe_then_tune    the same recipe as `larger`, from a converged probe
 
 Every finished run is one line of `results/accuracy-*.jsonl`, under a key of the experiment and the code version of its strategy;
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import shutil
 import statistics
 import sys
 import tempfile
@@ -39,7 +41,7 @@ from transfer_core.models.cache import ActivationCache
 from transfer_core.strategies import get_strategy
 from transfer_core.training.checkpoint import load_best
 from transfer_core.training.events import EpochEnded, Event
-from transfer_core.training.loop import Loop
+from transfer_core.training.networks import make_loop
 from transfer_core.training.rules import make_spec
 from transfer_core.training.setup import Setup, make_setup
 
@@ -60,10 +62,18 @@ RECIPES: dict[str, dict[str, Any]] = {
     "larger": LARGER,
     "doubtful": LARGER | {"label_confidence": "confidence"},
     "mixed": LARGER | {"epochs": 20, "mixing": 0.4},
+    "together": LARGER | {"networks": 3},
     # A third of fine-tuning's learning rate, chosen on validation images of seeds 3 and 4.
     "probe_then_tune": LARGER | {"strategy": "probe_then_tune", "lr": 3e-4},
 }
-BOUNDS = {"fine_tuning": 0.885, "larger": 0.90, "doubtful": 0.90, "mixed": 0.90, "probe_then_tune": 0.90}
+BOUNDS = {
+    "fine_tuning": 0.885,
+    "larger": 0.90,
+    "doubtful": 0.90,
+    "mixed": 0.90,
+    "together": 0.90,
+    "probe_then_tune": 0.90,
+}
 FRACTIONS = (0.65, 0.10, 0.25)  # the epoch, or the regularisation, is chosen on the 10 %
 
 
@@ -76,8 +86,10 @@ def with_confidence(manifest: Manifest) -> Manifest:
     return replace(manifest, rows=rows)
 
 
-def run(library: Library, manifest: Manifest, split: Split, wishes: dict[str, Any]) -> tuple[Setup, Row]:
-    """Train once; return the setup with the chosen weights, and validation and test accuracy."""
+def run(
+    library: Library, manifest: Manifest, split: Split, wishes: dict[str, Any], folder: Path
+) -> tuple[Setup, Row]:
+    """Train once, or go on in the folder; return the setup with the chosen weights, and validation and test accuracy."""
     spec = make_spec(manifest, split, wishes | {"device": "cpu"})
     setup = make_setup(spec, library, ActivationCache(library.home / "cache", budget=20_000_000_000))
     ends: list[EpochEnded] = []
@@ -87,9 +99,8 @@ def run(library: Library, manifest: Manifest, split: Split, wishes: dict[str, An
             ends.append(event)
             print(f"  epoch {event.epoch}: {event.val}", file=sys.stderr, flush=True)
 
-    with tempfile.TemporaryDirectory() as folder:
-        best = Loop(setup, Path(folder), emit, lambda: False).run().best
-        setup.model.load_trained(load_best(Path(folder), best))
+    best = make_loop(setup, folder, emit, lambda: False).run().best
+    setup.model.load_trained(load_best(folder, best))
     images = split.part("test")
     with setup.activations(spec.cut) as activations:
         activations.fill(images, spec.seen_views)
@@ -150,15 +161,18 @@ def main() -> None:
             continue
         split = library.add_split(make_split(manifest, rule, fractions=FRACTIONS, seed=seed))
 
-        def measure(rule: str = rule, seed: int = seed, split: Split = split) -> Row:
-            setup, row = run(library, manifest, split, wishes | {"seed": seed})
+        spec = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"})
+        key = f"{spec.id}-{code_version(get_strategy(spec.strategy))}"
+        folder = library.home / "accuracy" / key  # stays until the row is written: a run may span sittings
+
+        def measure(rule: str = rule, seed: int = seed, split: Split = split, folder: Path = folder) -> Row:
+            setup, row = run(library, manifest, split, wishes | {"seed": seed}, folder)
             if probe:
                 row["sklearn"] = sklearn_accuracy(setup, split)
             return {"rule": rule, "seed": seed} | row
 
-        spec = make_spec(manifest, split, wishes | {"seed": seed, "device": "cpu"})
-        key = f"{spec.id}-{code_version(get_strategy(spec.strategy))}"
         rows.append(done.get(key, measure))
+        shutil.rmtree(folder, ignore_errors=True)
         print(rows[-1], flush=True)
     if options.only:
         return

@@ -22,7 +22,7 @@ from transfer_core.cli_prepare import prepare
 from transfer_core.cli_results import verdict_line, verdict_object
 from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
-from transfer_core.evaluation.footnotes import footnotes
+from transfer_core.evaluation.footnotes import footnotes, tell_choice
 from transfer_core.runs.caveats import caveats
 from transfer_core.runs.lab import Lab, run_object
 
@@ -136,7 +136,7 @@ def _run_answer(lab: Lab, run: str) -> Answer:
             f"  {each['class']}: recall {each['recall']:.3f}, precision {each['precision']:.3f}, n {each['support']}"
             for each in test["per_class"]
         ]
-        lines.append(f"epoch {data['best_epoch']} of {data['epoch']} chosen by {data['selection_rule']}")
+        lines.append(f"chosen by {tell_choice(data, found.spec.to_json())}")
     if found.result:
         split = lab.library.get_split(found.manifest, found.spec.split)
         data["caveats"] = caveats(found, split)

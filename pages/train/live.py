@@ -49,12 +49,16 @@ def curves(found: Run) -> None:
             key=f"accuracy-{found.id}", colours=[BLUE, ORANGE], end=end, most=1.0, mark=best, format=".0%",
             y_title="accuracy",
         )  # fmt: skip
+    if found.spec.networks > 1:
+        st.caption("Each network begins anew; the last point is that of all together.")
     show_health(found, ends)
     if ends and best:
         chosen = next(each for each in ends if each.epoch == best)
         word = "Kept" if found.is_over else "Best so far"
+        together = found.spec.networks > 1 and best == end
+        what = f"all {found.spec.networks} networks together" if together else f"epoch {best}"
         st.caption(
-            f"{word}: epoch {best}, validation accuracy {percent(chosen.val['accuracy'])} "
+            f"{word}: {what}, validation accuracy {percent(chosen.val['accuracy'])} "
             f"({RULES[found.spec.select]})."
         )
 

@@ -13,7 +13,7 @@ from transfer_core.runs.lab import default_name
 from transfer_core.runs.run import Run
 from transfer_core.strategies import TARGET, UNLABELLED, get_strategy
 from transfer_core.training.events import EpochEnded
-from transfer_core.training.health import called, check_health, list_parts
+from transfer_core.training.health import called, check_health, list_parts, of_latest_network
 
 FEWEST = 6  # groups: of five all may differ in one direction by chance, in 1 of 16 cases
 SIGNALS = {  # validators -> in words
@@ -32,6 +32,7 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
     needs = get_strategy(run.spec.strategy).needs
     adapts = run.spec.strategy != "source_only" and bool({TARGET, UNLABELLED} & set(needs))
     shares = {} if split.new_classes else {name: count / total for name, count in counts.items()}
+    ends = of_latest_network(ends, run.spec.networks)
     found = check_health(ends, shares, adapts=adapts)
     if not found:
         return

@@ -14,7 +14,7 @@ from pages.ui.text import escape, interval, percent, plural
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.evaluation.chance import no_better_than_guessing
-from transfer_core.evaluation.footnotes import footnotes
+from transfer_core.evaluation.footnotes import footnotes, tell_choice
 from transfer_core.runs.caveats import on_both_sides
 from transfer_core.runs.run import Run
 
@@ -46,8 +46,8 @@ def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> Non
     units = split.units(manifest, test["groups"]) if grouped else "single images"
     lack = split.ungrouped(manifest)
     st.markdown(
-        f"Held out: {kinds[split.rule]}. {lack and lack + ' '}Model chosen by {escape(run.result['selection_rule'])} "
-        f"(epoch {run.result['best_epoch']} of {run.result['epoch']}). Intervals treat {units} as independent."
+        f"Held out: {kinds[split.rule]}. {lack and lack + ' '}Model chosen by "
+        f"{escape(tell_choice(run.result, run.spec.to_json()))}. Intervals treat {units} as independent."
     )
     if grouped and test["groups"] < FEW_GROUPS:
         are = "is" if test["groups"] == 1 else "are"

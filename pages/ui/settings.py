@@ -91,6 +91,8 @@ def _common_knobs(usual: RunSpec, manifest: Manifest, split: Split) -> list[Knob
         hidden.add("select")
     if get_strategy(usual.strategy).freezes != "chosen":
         hidden |= {"lr", "batch_size"}
+    if get_strategy(usual.strategy).freezes == "all":
+        hidden.add("networks")
     if not get_strategy(usual.strategy).mixes_at_cut:
         hidden.add("mixing")
     doubtful = confidence_columns(manifest) if get_strategy(usual.strategy).heeds_confidence else []

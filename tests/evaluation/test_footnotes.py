@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transfer_core.evaluation.footnotes import footnotes
+from transfer_core.evaluation.footnotes import footnotes, tell_choice
 
 ORACLE = {
     "best_epoch": 3,
@@ -24,6 +24,16 @@ def test_an_oracle_is_called_one_and_the_transductive_figure_by_its_name() -> No
     assert "On all labelled images" in whole
     assert "75.5 % (transductive, n 2,000)" in whole
     assert "On all other labelled images" in footnotes(ORACLE | {"target_labels_used": 4}, {})[-1]
+
+
+def test_an_ensemble_says_so_and_has_no_single_epoch() -> None:
+    result = {"selection_rule": "lowest validation loss", "best_epoch": 3, "epoch": 7}
+    assert tell_choice(result, {}) == "lowest validation loss (epoch 3 of 7)"
+    assert tell_choice(result, {"networks": 2}) == "lowest validation loss, in each network"
+    whole, several = footnotes({"test_transductive": ORACLE["test_transductive"]}, {"networks": 2})
+    assert "75.5 % (transductive" in whole
+    assert "the mean of 2 networks" in several
+    assert len(footnotes({"test_transductive": {"n": 0}}, {"networks": 2})) == 1
 
 
 def test_labels_that_were_used_are_counted() -> None:

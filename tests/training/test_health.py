@@ -7,7 +7,7 @@ import pytest
 from tests.strategies.test_contract import FACTS, TERMS
 from transfer_core.strategies import STRATEGIES
 from transfer_core.training.events import EpochEnded
-from transfer_core.training.health import check_health, list_parts
+from transfer_core.training.health import check_health, list_parts, of_latest_network
 
 SHARES = {"sound": 0.7, "broken": 0.3}
 
@@ -62,3 +62,11 @@ def test_every_part_of_an_adaptations_loss_is_told_with_what_it_means() -> None:
 def test_a_run_without_a_target_has_no_health() -> None:
     assert check_health([], SHARES) == []
     assert check_health([EpochEnded(1, 9, {}, {}, 0.1, 1.0, best=False)], SHARES) == []
+
+
+def test_of_several_networks_the_latest_is_looked_at() -> None:
+    """Two of three epochs each, and the seventh of both together."""
+    ends = [EpochEnded(n, 7, {}, {}, 0.1, 1.0, best=False) for n in range(1, 8)]
+    told = [[each.epoch for each in of_latest_network(ends[:n], 2)] for n in range(8)]
+    assert told == [[], [1], [1, 2], [1, 2, 3], [4], [4, 5], [4, 5, 6], [4, 5, 6]]
+    assert of_latest_network(ends, 1) == ends

@@ -16,7 +16,7 @@ from transfer_core.data.manifest import Row
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.chance import no_better_than_guessing
-from transfer_core.evaluation.footnotes import footnotes
+from transfer_core.evaluation.footnotes import footnotes, tell_choice
 from transfer_core.evaluation.shares import share_of
 from transfer_core.evaluation.words import percent
 
@@ -57,8 +57,8 @@ def _held_out(subject: Subject) -> str:
     grouped = test.get("resampled") == "groups"
     units = split.units(subject.manifest, test["groups"]) if grouped else "single images"
     rest = f" Intervals are 95 % and treat {units} as independent." if test["n"] else ""
-    rule, epoch = subject.result["selection_rule"], subject.result["best_epoch"]
-    return f"Held out: {kinds[split.rule]}. {lack and lack + ' '}Chosen by {rule} (epoch {epoch} of {subject.result['epoch']}).{rest}"
+    choice = tell_choice(subject.result, subject.spec)
+    return f"Held out: {kinds[split.rule]}. {lack and lack + ' '}Chosen by {choice}.{rest}"
 
 
 def _purpose(subject: Subject) -> list[Block]:

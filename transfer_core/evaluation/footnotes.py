@@ -8,6 +8,14 @@ from typing import Any
 from transfer_core.evaluation.words import percent
 
 
+def tell_choice(result: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    """Return by what a finished run's epoch was chosen, and which one it is; an ensemble has one for each network."""
+    rule: str = result["selection_rule"]
+    if spec.get("networks", 1) > 1:
+        return f"{rule}, in each network"
+    return f"{rule} (epoch {result['best_epoch']} of {result['epoch']})"
+
+
 def footnotes(
     result: Mapping[str, Any], spec: Mapping[str, Any], *, other_classes: bool = False
 ) -> list[str]:
@@ -34,10 +42,15 @@ def footnotes(
             f"{oracle['images']:,} images of its training part. An oracle that knew their labels would have taken "
             f"epoch {oracle['epoch']} ({percent(oracle['balanced_accuracy'])})."
         )
-        whole = result["test_transductive"]
+    networks, whole = int(spec.get("networks", 1)), result.get("test_transductive", {})
+    if whole.get("n") and ("oracle" in result or networks > 1) and not other_classes:
         told.append(
             f"On all {'other ' if used else ''}labelled images of the target, those of its training part too: balanced accuracy "
             f"{percent(whole['balanced_accuracy'])} (transductive, n {whole['n']:,})."
+        )
+    if networks > 1:
+        told.append(
+            f"What it says is the mean of {networks} networks, trained alike but for the order of the images (an ensemble)."
         )
     if shots := int(spec.get("knobs", {}).get("shots", 0)):
         told.append(

@@ -220,9 +220,8 @@ def _test(
 
         activations.fill(images, setup.spec.seen_views, progress=tell)
         seen = predict_domains(setup, activations, list(images), tell)
-    each = f", in each of {setup.spec.networks} networks" if setup.spec.networks > 1 else ""
     about = {
-        "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch{each}",
+        "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch",
         "best_epoch": ended.best,
         "epoch": ended.epoch,
         "epochs": setup.spec.epochs,

@@ -47,6 +47,15 @@ class Finding:
     text: str
 
 
+def of_latest_network(ends: Sequence[EpochEnded], networks: int) -> Sequence[EpochEnded]:
+    """Return the epochs of the network that trains, or trained last: each begins anew, and then comes that of all together."""
+    if networks == 1 or not ends:
+        return ends
+    each = (ends[0].epochs - 1) // networks
+    own = [end for end in ends if end.epoch <= networks * each]
+    return [end for end in own if (end.epoch - 1) // each == (own[-1].epoch - 1) // each]
+
+
 def check_health(
     ends: Sequence[EpochEnded], shares: Mapping[str, float], *, adapts: bool = True
 ) -> list[Finding]:
