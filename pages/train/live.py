@@ -56,7 +56,7 @@ def curves(found: Run) -> None:
         chosen = next(each for each in ends if each.epoch == best)
         word = "Kept" if found.is_over else "Best so far"
         together = found.spec.networks > 1 and best == end
-        what = f"all {found.spec.networks} networks together" if together else f"epoch {best}"
+        what = f"{found.spec.networks} networks together" if together else f"epoch {best}"
         st.caption(
             f"{word}: {what}, validation accuracy {percent(chosen.val['accuracy'])} "
             f"({RULES[found.spec.select]})."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -224,3 +226,22 @@ def test_prototypes_of_frozen_features_train_nothing(study: Study) -> None:
     where = {"data": study.manifest.id, "split": study.split(rule="image").id}
     at = show("train/new_run.py", {"strategy": "prototypical"}, **where)
     assert "Trains nothing: takes class means" in words(at)
+
+
+def test_several_networks_are_asked_for_where_they_would_differ(study: Study) -> None:
+    at = form(study)
+    assert "Networks" not in [each.label for each in at.number_input], (
+        "of feature extraction all are the same"
+    )
+    at.button(key="choose-fine_tuning").click().run()
+    before, *_ = re.findall(r"Trains \**([0-9,]+)\** of", words(at))
+    widget(at.number_input, "Networks").set_value(3).run()
+    after, *_ = re.findall(r"Trains \**([0-9,]+)\** of", words(at))
+    at.button(key="choose-feature_extraction").click().run()
+    assert "networks" not in words(at)
+    at.button(key="choose-fine_tuning").click().run()
+    assert int(after.replace(",", "")) == 3 * int(before.replace(",", ""))
+    button(at, "Start training").click().run()
+    (run,) = study.store.runs()
+    assert run.spec.networks == 3
+    assert run.name.endswith("3 networks")
