@@ -33,6 +33,9 @@ def test_an_ensemble_says_so_and_has_no_single_epoch() -> None:
     whole, several = footnotes({"test_transductive": ORACLE["test_transductive"]}, {"networks": 2})
     assert "75.5 % (transductive" in whole
     assert "the mean of 2 networks" in several
+    assert footnotes({"networks": 1}, {"networks": 3}) == [
+        "Only 1 of its 3 networks was trained; nothing else answers."
+    ]
     assert len(footnotes({"test_transductive": {"n": 0}}, {"networks": 2})) == 1
 
 

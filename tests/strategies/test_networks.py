@@ -19,7 +19,7 @@ from transfer_core.strategies.adversarial_self_training import AdversarialSelfTr
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.training import loop
 from transfer_core.training.domains import predict_domains
-from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Saving
+from transfer_core.training.events import Ended, EpochEnded, Event, Noted, PhaseStarted, Saving
 from transfer_core.training.networks import APART, count_done
 
 MARKS = (Saving, EpochEnded, Ended)
@@ -110,6 +110,9 @@ def test_stopped_early_what_was_trained_counts_and_it_can_go_on(lab: Lab, networ
     )  # fmt: skip
     assert stopped.ended.reason == "stopped"
     assert np.allclose(ask(lab, stopped).probabilities, alone.probabilities, atol=1e-6)
+    assert f"1 of {networks} networks were trained" in next(
+        each.text for each in events if isinstance(each, Noted)
+    )
     resumed = lab.train(spec, folder=folder)
     assert same_tensors(resumed.best, lab.train(spec).best)
 

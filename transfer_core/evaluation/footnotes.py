@@ -48,7 +48,12 @@ def footnotes(
             f"On all {'other ' if used else ''}labelled images of the target, those of its training part too: balanced accuracy "
             f"{percent(whole['balanced_accuracy'])} (transductive, n {whole['n']:,})."
         )
-    if networks > 1:
+    trained = int(result.get("networks", networks))
+    if trained < networks:
+        told.append(
+            f"Only {trained} of its {networks} networks {'was' if trained == 1 else 'were'} trained; nothing else answers."
+        )
+    elif networks > 1:
         told.append(
             f"What it says is the mean of {networks} networks, trained alike but for the order of the images (an ensemble)."
         )

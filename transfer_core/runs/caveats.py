@@ -15,6 +15,10 @@ def cut_short(run: Run) -> str | None:
     """Say that a run was ended before its time; None where it was not."""
     if run.state == "done" or not run.result:
         return None
+    if run.spec.networks > 1:
+        return (
+            f"Stopped before all {run.spec.networks} networks were trained; what there was of them is kept."
+        )
     return f"Stopped after {run.result['epoch']} of {run.result['epochs']} epochs; the best of them is kept."
 
 

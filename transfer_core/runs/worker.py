@@ -178,6 +178,8 @@ def _train_and_test(
     setup.model.load_trained(load_best(folder, ended.best))
     seconds = {"cache": loop.cache_seconds, "train": loop.standing.seconds}
     result = _test(setup, folder, ended, loop.standing, seconds, teller)
+    if run.spec.networks > 1:
+        result["networks"] = loop.trained
     result["seconds"] = {"total": time.monotonic() - started, **seconds}
     teller.flush()
     if ended.reason == "diverged":

@@ -61,6 +61,7 @@ class Loop:
         self.folder, self.emit, self.should_stop = folder, emit, should_stop
         self.standing = Standing()
         self.cache_seconds = 0.0
+        self.trained = 1  # networks
         self._best: dict[str, Tensor] | None = None  # not yet written
         self._average: WeightAverage | None = None
         self._saved_at, self._save_took = time.monotonic(), 0.0

@@ -31,6 +31,7 @@ class Networks:
         self.setup, self.folder, self.emit, self.should_stop = setup, folder, emit, should_stop
         self.standing = Standing()
         self.cache_seconds = 0.0
+        self.trained = 0  # networks that there is a model of
         self._each = _epochs_of_each(setup)
 
     def run(self) -> Ended:
@@ -51,6 +52,7 @@ class Networks:
             if ended.reason in ("stopped", "diverged"):
                 reason = ended.reason
                 break
+        self.trained = len(trained)
         if not trained:
             return self._end(Ended(reason, epoch, 0))
         self._fill_in(trained, epoch)
