@@ -17,12 +17,14 @@ from transfer_core.data.augment import make_view
 from transfer_core.data.images import Pixels
 from transfer_core.errors import UserError
 from transfer_core.evaluation.calibrate import apply_temperature
+from transfer_core.knobs import get_knobs
 from transfer_core.models.backbones import Backbone, get_backbone
 from transfer_core.models.ensemble import Ensemble
 from transfer_core.models.heads import PrototypeHead, SomeClasses, TwoHeads, add_scale_and_shift
 from transfer_core.models.loading import load_backbone, make_stages
 from transfer_core.models.model import MAIN, Classifier
 from transfer_core.models.statistics import measure_statistics
+from transfer_core.training.spec import RunSpec
 
 TEMPERATURE = 0.6
 
@@ -133,6 +135,11 @@ def test_an_ensemble_leaves_as_one_network_and_comes_back(
         assert torch.allclose(each, (alone[0] + alone[1]) / 2, atol=1e-5)
     with pytest.raises(UserError, match="does not hold the weights"):
         load_network(path, TINY, describe_head(portable.head), 3, "none", 1, 1.0, networks=3, cut=2)
+    (most,) = [each.high for each in get_knobs(RunSpec) if each.name == "networks"]
+    for networks, cut in ((most + 1, 2), (0, 2), (2, 5), (2, -1)):
+        with pytest.raises(UserError, match="which no run has"):
+            load_network(path, TINY, describe_head(portable.head), 3, "none", 1, 1.0, networks, cut)
+    assert most == network.MOST_NETWORKS
 
 
 def test_the_file_says_nothing_of_this_machine(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from transfer_core.models.heads import PrototypeHead, SomeClasses, TwoHeads, bak
 from transfer_core.models.loading import make_stages
 from transfer_core.models.model import MAIN, Classifier
 
+MOST_NETWORKS = 10  # that a run may have; a bundle from outside could name any number
 SMALLEST = 1e-30  # a probability below it counts as this, as in evaluation.calibrate
 HEAD = f"heads.{MAIN}."
 Turn = tuple[int, bool, bool]  # quarter turns, mirrored left and right, mirrored up and down
@@ -147,6 +148,10 @@ def load_network(
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if not (1 <= networks <= MOST_NETWORKS and 0 <= cut <= len(backbone.stages)):
+        raise UserError(
+            f"The bundle names {networks} networks above {cut} frozen stages, which no run has.", "bad-bundle"
+        )
     model = Classifier(make_stages(backbone), backbone.feature_dim, {})
     model.heads[MAIN] = _make_head(head, backbone.feature_dim, classes)
     if networks > 1:

@@ -24,9 +24,7 @@ def about_target(setup: Setup, folder: Path, ended: Ended) -> dict[str, Any]:
     unreached = [each.name for each in phases[len(reached) :] if each.selects == "anew"]
     if unreached:
         found["unreached"] = unreached[0]
-    if (
-        setup.spec.networks > 1
-    ):  # each network's epoch was chosen by itself: there is no one epoch to ask about
+    if setup.spec.networks > 1:  # each has an epoch of its own: there is no single one to ask about
         return found
     images = setup.images("unlabelled")
     truth = setup.targets(images).cpu().numpy()

@@ -48,9 +48,7 @@ class Setup:
     cache: ActivationCache | None
     weights: str  # fingerprint
     budget: int  # bytes that stored activations may take
-    order: (
-        int  # seed of the order in which training sees its images; which images those are is the spec's seed
-    )
+    order: int  # seed of the order of training images; which images those are, the spec's seed decides
 
     @cached_property
     def strategy(self) -> Strategy:
