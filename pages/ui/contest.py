@@ -37,6 +37,7 @@ CHANGED = (
     "patience",
     "class_weights",
     "precision",
+    "networks",
 )  # where they are not as usual
 
 
@@ -53,7 +54,7 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
         )  # fmt: skip
         st.caption(
             "Same images, backbone, augmentation, image size and seed, and where stages train what you changed of frozen stages, epochs, batch size, "
-            "patience, class weights and precision; everything else as each strategy's defaults are. "
+            "patience, class weights, precision and number of networks; everything else as each strategy's defaults are. "
             "Where one of them cannot learn with the augmentation above, all get *Another camera*."
         )
         label = f"Start {plural(len(picked), 'run')} and watch the race"

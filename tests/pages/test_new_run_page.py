@@ -202,6 +202,7 @@ def test_a_race_takes_what_was_changed_where_stages_train(study: Study) -> None:
     at = show("train/new_run.py", data=study.manifest.id, split=study.split(rule="image").id)
     next(each for each in at.button if each.key == "choose-fine_tuning").click().run()
     widget(at.number_input, "Epochs").set_value(3).run()
+    widget(at.number_input, "Networks").set_value(2).run()
     at.slider[0].set_value(2).run()
     widget(at.multiselect, "Strategies").set_value(
         ["feature_extraction", "fine_tuning", "from_scratch"]
@@ -209,9 +210,11 @@ def test_a_race_takes_what_was_changed_where_stages_train(study: Study) -> None:
     next(each for each in at.button if "watch the race" in each.label).click().run()
     assert not at.exception
     specs = {run.spec.strategy: run.spec for run in study.store.runs()}
-    assert (specs["fine_tuning"].epochs, specs["fine_tuning"].cut) == (3, 2)
-    assert (specs["from_scratch"].epochs, specs["from_scratch"].cut) == (3, 0)
+    changed = {name: (spec.epochs, spec.cut, spec.networks) for name, spec in specs.items()}
+    assert changed["fine_tuning"] == (3, 2, 2)
+    assert changed["from_scratch"] == (3, 0, 2)
     assert specs["feature_extraction"].epochs > 3
+    assert specs["feature_extraction"].networks == 1
 
 
 @pytest.mark.parametrize(("policy", "least"), [("mixup", 4), ("cutmix", 4), ("mirror", 2)])
@@ -238,7 +241,7 @@ def test_several_networks_are_asked_for_where_they_would_differ(study: Study) ->
     widget(at.number_input, "Networks").set_value(3).run()
     after, *_ = re.findall(r"Trains \**([0-9,]+)\** of", words(at))
     at.button(key="choose-feature_extraction").click().run()
-    assert "networks" not in words(at)
+    assert "Not as usual" not in words(at), "a number of networks is forgotten where it means nothing"
     at.button(key="choose-fine_tuning").click().run()
     assert int(after.replace(",", "")) == 3 * int(before.replace(",", ""))
     button(at, "Start training").click().run()
