@@ -1,11 +1,12 @@
 """Live: is it going well?"""
 
 import time
+from typing import Literal
 
 import streamlit as st
 
 from pages.ui.adaptation import show_health
-from pages.ui.live_curves import live_curves
+from pages.ui.live_curves import Series, live_curves, with_gaps
 from pages.ui.parts import missing, state_badge, title
 from pages.ui.run_progress import show_progress
 from pages.ui.state import current_run, get_lab, go, run_again
@@ -30,7 +31,12 @@ def curves(found: Run) -> None:
     ends = [each for each in events if isinstance(each, EpochEnded)]
     if found.is_over and not ends:
         return
-    x = [each.epoch for each in ends]
+    parts = [each.network(found.spec.networks) for each in ends]
+    x = with_gaps([each.epoch for each in ends], parts)
+
+    def curve(part: Literal["train", "val"], figure: str) -> Series:
+        return x, with_gaps([getattr(each, part)[figure] for each in ends], parts)
+
     best = max((each.epoch for each in ends if each.best), default=None)
     end = ends[-1].epochs if ends else found.spec.epochs
     with st.container(key="wrap-page"):
@@ -38,14 +44,13 @@ def curves(found: Run) -> None:
     with left:
         live_curves(
             "Loss: lower is better",
-            {"training": (x, [e.train["loss"] for e in ends]), "validation": (x, [e.val["loss"] for e in ends])},
+            {"training": curve("train", "loss"), "validation": curve("val", "loss")},
             key=f"loss-{found.id}", colours=[BLUE, ORANGE], end=end, mark=best, y_title="loss",
         )  # fmt: skip
     with right:
         live_curves(
             "Accuracy: higher is better",
-            {"training": (x, [e.train["accuracy"] for e in ends]),
-             "validation": (x, [e.val["accuracy"] for e in ends])},
+            {"training": curve("train", "accuracy"), "validation": curve("val", "accuracy")},
             key=f"accuracy-{found.id}", colours=[BLUE, ORANGE], end=end, most=1.0, mark=best, format=".0%",
             y_title="accuracy",
         )  # fmt: skip

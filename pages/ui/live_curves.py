@@ -6,7 +6,7 @@ chart that is there (`Plotly.react` with a constant `uirevision`). Plotly comes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -67,6 +67,8 @@ export default async function (component) {
 
 
 DASHES = ("solid", "dash", "dot", "dashdot")
+Values = Sequence[float | None]  # None: a gap
+Series = tuple[Values, Values]  # x, y
 
 
 @st.cache_resource(show_spinner=False)
@@ -76,7 +78,7 @@ def _component() -> Any:
 
 def live_curves(
     title: str,
-    series: dict[str, tuple[Sequence[float], Sequence[float | None]]],
+    series: Mapping[str, Series],
     *,
     key: str,
     colours: Sequence[str],
@@ -88,7 +90,7 @@ def live_curves(
     height: int = 300,
     x_title: str = "epoch",
     dashed: bool = True,
-    spreads: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+    spreads: Mapping[str, Series] | None = None,
     zoomed: bool = False,
 ) -> None:
     """Show curves (x, y >= 0) by name, over 0 to `end`; no axis goes beyond `most`.
@@ -134,15 +136,15 @@ def live_curves(
 
 
 def _shades(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float | None]]],
-    spreads: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    series: Mapping[str, Series],
+    spreads: Mapping[str, Series],
     colours: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Return a shaded area for each curve that has a spread, in the curve's colour."""
+    """Return a shaded area for each curve that has a spread, in the curve's colour; it goes on over a gap."""
     return [
         {
-            "x": [*series[name][0], *reversed(series[name][0])],
-            "y": [*spreads[name][1], *reversed(spreads[name][0])],
+            "x": _there_and_back(series[name][0], series[name][0]),
+            "y": _there_and_back(spreads[name][1], spreads[name][0]),
             "mode": "lines",
             "fill": "toself",
             "fillcolor": f"{colours[index % len(colours)]}2b",
@@ -153,3 +155,19 @@ def _shades(
         for index, name in enumerate(series)
         if name in spreads
     ]
+
+
+def _there_and_back(there: Values, back: Values) -> list[float]:
+    return [each for each in (*there, *reversed(back)) if each is not None]
+
+
+def with_gaps(values: Iterable[float], parts: Iterable[int]) -> list[float | None]:
+    """Return the values of a curve with a gap wherever another part begins; `parts` says of which part each value is."""
+    found: list[float | None] = []
+    before = None
+    for value, part in zip(values, parts, strict=True):
+        if before not in (None, part):
+            found.append(None)
+        found.append(value)
+        before = part
+    return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from statistics import mean
 
 import streamlit as st
 
-from pages.ui.live_curves import live_curves
+from pages.ui.live_curves import Series, Values, live_curves, with_gaps
 from pages.ui.parts import PALETTE
 from pages.ui.run_progress import show_progress
 from pages.ui.state import get_lab
@@ -19,7 +19,7 @@ from transfer_core.runs.run import Run
 from transfer_core.training.events import EpochEnded
 
 NAMED = 2  # curves that carry their names; more carry numbers
-Curve = tuple[list[float], list[list[float]]]  # x, and the seeds' values at each
+Curve = Callable[[Callable[[Iterable[float]], float]], Values]  # of one figure of the seeds
 
 
 @st.cache_data(max_entries=512, show_spinner="Looking at the splits")
@@ -56,16 +56,16 @@ def _race(recipes: Sequence[Recipe], *, ticking: bool, across: bool) -> None:
         st.rerun()
     _progress([run for run in waiting if not run.is_over])
     over = st.segmented_control("Over", ["epochs", "seconds"], default="epochs", required=True)
-    curves: dict[str, tuple[Sequence[float], Sequence[float | None]]] = {}
-    spreads: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
+    curves: dict[str, Series] = {}
+    spreads: dict[str, Series] = {}
     most = 1.0
     for number, recipe in enumerate(recipes, start=1):
-        x, values = _curve(recipe, str(over))
+        x, curve = _curve(recipe, str(over))
         name = f"{number} {recipe.name}" if len(recipes) <= NAMED else str(number)
-        curves[name] = (x, [mean(each) for each in values])
+        curves[name] = (x, curve(mean))
         if len(recipe.runs) > 1:
-            spreads[name] = ([min(each) for each in values], [max(each) for each in values])
-        most = max([most, *x])
+            spreads[name] = (curve(min), curve(max))
+        most = max([most, *(each for each in x if each is not None)])
     live_curves(
         "Accuracy on validation images" + (" of the source" if across else ""), curves,
         key=f"race-{over}-{'-'.join(each.id for each in recipes)}"[:400], colours=PALETTE, end=round(most), most=1.0,
@@ -88,8 +88,11 @@ def _progress(waiting: Sequence[Run]) -> None:
         st.caption(f":material/schedule: {plural(len(queued), 'run')} waiting; each starts by itself.")
 
 
-def _curve(recipe: Recipe, over: str) -> Curve:
-    """Return validation accuracy of all seeds over epochs or seconds, as far as all of them got."""
+def _curve(recipe: Recipe, over: str) -> tuple[Values, Curve]:
+    """Return epochs or seconds, and what gives a figure of all seeds' validation accuracy there, as far as all of them got.
+
+    Where there are several networks, each begins anew after a gap.
+    """
     told = []
     for run in recipe.runs:
         events = [each for _, _, each in get_lab().store.events(run.id, kinds=["EpochEnded"])]
@@ -98,4 +101,9 @@ def _curve(recipe: Recipe, over: str) -> Curve:
             told.append(ends)
     steps = list(zip(*told, strict=False))
     x = [float(step[0].epoch) if over == "epochs" else mean(each.seconds for each in step) for step in steps]
-    return x, [[each.val["accuracy"] for each in step] for step in steps]
+    parts = [step[0].network(recipe.spec.networks) for step in steps]
+
+    def curve(figure: Callable[[Iterable[float]], float]) -> Values:
+        return with_gaps([figure(each.val["accuracy"] for each in step) for step in steps], parts)
+
+    return with_gaps(x, parts), curve

@@ -247,6 +247,15 @@ def words(at: AppTest) -> str:
     return "\n".join(found)
 
 
+def curves(at: AppTest) -> list[dict[str, tuple[list[float | None], list[float | None]]]]:
+    """Of every chart that grows, its curves by name: x and y."""
+    charts = [json.loads(each.proto.json) for each in at.get("bidi_component") if each.proto.json]
+    return [
+        {each["name"]: (each["x"], each["y"]) for each in chart["lines"] if "markers" in each["mode"]}
+        for chart in charts
+    ]
+
+
 def marked_up(at: AppTest) -> str:
     """Everything that the browser takes for markdown or HTML, as it is sent."""
     return "\n".join(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from sample_data.shapes import draw_shapes
-from tests.pages.screens import CALLS_OUT, Study, bring, button, follow, labels, link_of, show, words
+from tests.pages.screens import CALLS_OUT, Study, bring, button, curves, follow, labels, link_of, show, words
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.run import Run
 from transfer_core.training.events import EpochEnded
@@ -178,21 +177,25 @@ def test_results_come_to_the_page_when_a_run_ends_that_is_watched(
     assert len(looks) > 2, "the page was drawn anew"
 
 
-def curves(at: AppTest) -> dict[str, tuple[list[float], list[float]]]:
-    """Every curve of the race by its name: x and y."""
-    (chart,) = [json.loads(each.proto.json) for each in at.get("bidi_component") if each.proto.json]
-    return {each["name"]: (each["x"], each["y"]) for each in chart["lines"] if "markers" in each["mode"]}
-
-
 def test_the_race_draws_what_each_run_told_and_grows(study: Study) -> None:
     study.ended(name="probe", epochs=3)
     run = study.running(name="on its way", strategy="fine_tuning", cut=2, epochs=1)
     at = show(PAGE)
     wanted = {"2 probe": ([1.0, 2.0, 3.0], [0.5, 0.75, 1 - 0.5 / 3]), "1 on its way": ([1.0], [0.5])}
-    assert curves(at) == wanted
+    assert curves(at) == [wanted]
     figures = {"loss": 0.2, "accuracy": 0.9}
     study.store.add_events(run.id, run.attempt, [EpochEnded(2, 4, figures, figures, 1e-3, 4.0, best=True)])
-    assert curves(at.run()) == wanted | {"1 on its way": ([1.0, 2.0], [0.5, 0.9])}
+    assert curves(at.run()) == [wanted | {"1 on its way": ([1.0, 2.0], [0.5, 0.9])}]
+
+
+def test_each_network_of_a_run_begins_anew_in_the_race(study: Study) -> None:
+    study.ended(name="three", strategy="fine_tuning", cut=2, networks=3, epochs=4)
+    study.ended(name="probe")
+    (chart,) = curves(show(PAGE))
+    assert chart["2 three"] == (
+        [1, None, 2, None, 3, None, 4],
+        [0.5, None, 0.75, None, 1 - 0.5 / 3, None, 0.875],
+    )
 
 
 def test_thirty_runs_stay_one_page(study: Study) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.screens import Study, button, labels, show, words
+from tests.pages.screens import Study, button, curves, labels, show, words
 
 
 def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
@@ -19,6 +19,17 @@ def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
     assert study.store.get(run.id).state == "stopping"
     assert "Stop and keep the best" not in labels(at)
     assert "the best epoch is kept" in words(at)
+
+
+def test_each_network_of_a_run_begins_anew(study: Study) -> None:
+    run = study.running(strategy="fine_tuning", cut=2, networks=3, epochs=4)
+    at = show("train/live.py", run=run.id)
+    for chart in curves(at):
+        assert set(chart) == {"training", "validation"}
+        for x, y in chart.values():
+            assert x == [1, None, 2, None, 3, None, 4]
+            assert [each is None for each in y] == [each is None for each in x]
+    assert "Best so far: 3 networks together" in words(at)
 
 
 def test_a_waiting_run_says_what_it_waits_for(study: Study) -> None:

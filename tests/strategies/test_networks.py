@@ -59,6 +59,8 @@ def test_every_strategy_trains_several_or_says_why_not(lab: Lab, strategy: type[
     assert outcome.log[-1].best
     assert outcome.log[-1].epoch == outcome.log[-1].epochs == outcome.ended.best
     assert [each.epoch for each in outcome.log] == list(range(1, outcome.ended.epoch + 1))
+    alone = len(outcome.log) // 2
+    assert [each.network(2) for each in outcome.log] == [0] * alone + [1] * alone + [2]
     first, second = setup.model.members
     if strategy.name != "prototypical":  # whose plain form knows no order
         assert not same_tensors(first.trained_state(setup.spec.cut), second.trained_state(setup.spec.cut))
@@ -109,6 +111,7 @@ def test_stopped_early_what_was_trained_counts_and_it_can_go_on(lab: Lab, networ
         should_stop=lambda: any(isinstance(each, PhaseStarted) and each.number == 2 for each in events),
     )  # fmt: skip
     assert stopped.ended.reason == "stopped"
+    assert [each.network(networks) for each in stopped.log] == [0, 0, 0, networks]
     assert np.allclose(ask(lab, stopped).probabilities, alone.probabilities, atol=1e-6)
     assert f"1 of {networks} networks were trained" in next(
         each.text for each in events if isinstance(each, Noted)
@@ -124,6 +127,7 @@ def test_stopped_before_there_is_anything_it_keeps_nothing(lab: Lab) -> None:
 
 def test_one_network_is_what_it_always_was(lab: Lab) -> None:
     plain = lab.spec("fine_tuning", cut=2)
+    assert {each.network(1) for each in lab.train(plain).log} == {0}
     assert "networks" not in plain.to_json()
     assert plain.id == lab.spec("fine_tuning", cut=2, networks=1).id != lab.spec(networks=2, cut=2).id
 

@@ -57,6 +57,13 @@ class EpochEnded:
     )  # what can be told of target images without labels
     facts: Mapping[str, float] = field(default_factory=dict)  # such as how often a discriminator is right
 
+    def network(self, networks: int) -> int:
+        """Return of which of a run's networks it was, from 0; `networks` where all answered together."""
+        if networks == 1:
+            return 0
+        each = (self.epochs - 1) // networks
+        return networks if self.epoch == self.epochs else (self.epoch - 1) // each
+
 
 @dataclass(frozen=True)
 class Noted:
