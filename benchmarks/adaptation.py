@@ -2,11 +2,12 @@
 
     uv run python benchmarks/adaptation.py              the recommended strategy and its twin, both ways, 3 seeds
     uv run python benchmarks/adaptation.py --seeds 6    the same with seeds 1 to 6: a surer answer
+    uv run python benchmarks/adaptation.py --networks 3 the same, each with three networks (hours on 2 cores)
     uv run python benchmarks/adaptation.py --all        and every other adaptation, one seed
     uv run python benchmarks/adaptation.py --longer     source only, also for twice the epochs, or chosen by the source: is the twin done?
 
 Every finished run is one line of `results/adaptation.jsonl`, under a key of the experiment and the code
-version of its strategy; what is there is not run again, so the matrix may be interrupted. The strategy, its
+version of its strategy; what is there is not run again, so the matrix may be interrupted, as may a run. The strategy, its
 knobs and the rule that chooses the epoch were fixed on mono -> poly, seed 0; reported are the seeds from 1 on.
 
 A target-test is a handful of modules, so what can be reached differs from split to split. Beside each stands therefore what
@@ -16,6 +17,7 @@ the target's own labels bring: a linear probe on frozen features, trained on tar
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import sys
 import tempfile
@@ -40,7 +42,7 @@ from transfer_core.models.backbones import get_backbone
 from transfer_core.models.cache import ActivationCache
 from transfer_core.strategies import get_strategy
 from transfer_core.training.checkpoint import load_best
-from transfer_core.training.loop import Loop
+from transfer_core.training.networks import make_loop
 from transfer_core.training.rules import make_spec, twin_spec
 from transfer_core.training.setup import make_setup
 from transfer_core.training.spec import RunSpec
@@ -80,15 +82,17 @@ class Matrix:
     def run(self, spec: RunSpec) -> Row:
         """Return the row of a spec, trained now if it is not there."""
         key = f"{spec.id}-{code_version(get_strategy(spec.strategy))}"
-        return self.rows.get(key, lambda: self._train(spec))
+        folder = self.library.home / "adaptation" / key  # stays until the row is written
+        row = self.rows.get(key, lambda: self._train(spec, folder))
+        shutil.rmtree(folder, ignore_errors=True)
+        return row
 
-    def _train(self, spec: RunSpec) -> Row:
+    def _train(self, spec: RunSpec, folder: Path) -> Row:
         home = self.library.home
         setup = make_setup(spec, self.library, ActivationCache(home / "cache", budget=20_000_000_000))
-        with tempfile.TemporaryDirectory() as folder:
-            loop = Loop(setup, Path(folder), lambda _: None, lambda: False)
-            ended = loop.run()
-            setup.model.load_trained(load_best(Path(folder), ended.best))
+        loop = make_loop(setup, folder, lambda _: None, lambda: False)
+        ended = loop.run()
+        setup.model.load_trained(load_best(folder, ended.best))
         images = setup.split.part("test")
         with setup.activations(spec.cut) as activations:
             activations.fill(images, spec.seen_views)
@@ -171,6 +175,7 @@ def main() -> None:
         "--only", help="run what starts from this domain and end, so that two may run side by side"
     )
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, counted from 1")
+    parser.add_argument("--networks", type=int, default=1, help="how many networks answer together")
     parser.add_argument("--longer", action="store_true", help="nothing but source only, other ways")
     options = parser.parse_args()
     matrix = Matrix(options.home)
@@ -185,7 +190,8 @@ def main() -> None:
                 print(f"{way[0]}->{way[1]}: source only, {wishes or 'the twin'}: {mean:.3f}", flush=True)
         return
     for way in ways if not options.others else ():
-        row, gap = matrix.compared([matrix.spec(*way, seed, RECOMMENDED) for seed in seeds])
+        wishes = RECOMMENDED | {"networks": options.networks}
+        row, gap = matrix.compared([matrix.spec(*way, seed, wishes) for seed in seeds])
         print(row, flush=True)
         rows.append(row)
         gaps.append(gap)
@@ -204,7 +210,8 @@ def main() -> None:
         Check("gain over source only, mean of both ways", statistics.mean(gap.value for gap in gaps), 0.08),
         Check("lower end of the gain's interval, the surer way", max(gap.interval[0] for gap in gaps), 0.0),
     ]
-    finish("adaptation" if options.seeds == 3 else f"adaptation-{options.seeds}-seeds", rows, checks)
+    name = "adaptation" if options.seeds == 3 else f"adaptation-{options.seeds}-seeds"
+    finish(f"{name}-{options.networks}-networks" if options.networks > 1 else name, rows, checks)
 
 
 if __name__ == "__main__":
