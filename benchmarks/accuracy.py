@@ -22,6 +22,7 @@ import statistics
 import sys
 import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +78,27 @@ BOUNDS = {
 FRACTIONS = (0.65, 0.10, 0.25)  # the epoch, or the regularisation, is chosen on the 10 %
 
 
-def with_confidence(manifest: Manifest) -> Manifest:
-    """Return the solar cells with how sure their experts were, 1 or 2/3, as a further label; all else is the same."""
+@cache
+def confidence() -> dict[str, float]:
+    """Return how sure its experts were of each solar cell's label, 1 or 2/3, by file name."""
     with (Path(__file__).parents[1] / "sample_data" / "solar_cells.csv").open(encoding="utf-8") as lines:
         defective = {row["image"]: float(row["probability"]) for row in csv.DictReader(lines)}
-    sure = {name: f"{max(each, 1 - each):.4f}" for name, each in defective.items()}
-    rows = tuple(replace(row, extra={"confidence": sure[row.path]}) for row in manifest.rows)
+    return {name: max(each, 1 - each) for name, each in defective.items()}
+
+
+def with_confidence(manifest: Manifest) -> Manifest:
+    """Return the solar cells with how sure their experts were as a further label; all else is the same."""
+    rows = tuple(replace(row, extra={"confidence": f"{confidence()[row.path]:.4f}"}) for row in manifest.rows)
     return replace(manifest, rows=rows)
 
 
 def run(
     library: Library, manifest: Manifest, split: Split, wishes: dict[str, Any], folder: Path
 ) -> tuple[Setup, Row]:
-    """Train once, or go on in the folder; return the setup with the chosen weights, and validation and test accuracy."""
+    """Train once, or go on in the folder; return the setup with the chosen weights, and validation and test accuracy.
+
+    "sure" and "doubtful" are the accuracy on test cells of whose label the experts were sure, and on the others.
+    """
     spec = make_spec(manifest, split, wishes | {"device": "cpu"})
     setup = make_setup(spec, library, ActivationCache(library.home / "cache", budget=20_000_000_000))
     ends: list[EpochEnded] = []
@@ -108,11 +117,14 @@ def run(
             setup.model, activations, images, spec.cut, views=spec.seen_views
         ).probabilities.argmax(1)
     truth = setup.targets(images).numpy()
+    sure = np.array([confidence()[setup.manifest.by_image[image].path] == 1 for image in images])
     recalls = [float(np.mean(said[truth == each] == each)) for each in set(truth.tolist())]
     val = next(each.val["accuracy"] for each in ends if each.epoch == best)
     row = {
         "accuracy": float(np.mean(said == truth)),
         "balanced": float(np.mean(recalls)),
+        "sure": float(np.mean((said == truth)[sure])),
+        "doubtful": float(np.mean((said == truth)[~sure])),
         "val": val,
         "best": best,
     }
