@@ -65,7 +65,8 @@ def test_resumed_equals_uninterrupted(
     """Killed at any event: the same end, weights and history as if nothing had happened."""
     monkeypatch.setattr(loop, "SAVE_SHARE", share)
     knobs: dict[str, Any] = {"lr": 0.1} if strategy.freezes != "all" else {}
-    spec = lab.spec(strategy.name, **cuts(strategy), **knobs, epochs=5, patience=patience)
+    epochs = 5 if patience else 3
+    spec = lab.spec(strategy.name, **cuts(strategy), **knobs, epochs=epochs, patience=patience)
     whole = lab.train(spec)
     if patience and strategy.name not in ONE_SHOT:
         assert whole.ended.reason == "early"
