@@ -68,7 +68,7 @@ class RunSpec:
     networks: int = knob(
         1,
         "Networks",
-        "So many are trained one after the other, each with the images in another order, and the mean of their probabilities counts (an ensemble): usually more accurate than one alone, and that many times slower.",
+        "So many are trained one after the other, each with the images in another order, and the mean of their probabilities counts (an ensemble): steadier and often a little more accurate than one alone, and that many times slower.",
         low=1,
         high=10,
     )
