@@ -12,8 +12,8 @@ from transfer_core.strategies import Strategy
 CORE = Path(__file__).parents[1] / "transfer_core"
 SHARED = (
     *(f"strategies/{name}" for name in ("base", "tuning", "adaptation")),
-    *(f"models/{name}" for name in ("model", "heads", "statistics", "prefix", "stages", "activations", "cache")),
-    *(f"training/{name}" for name in ("loop", "feed", "judge", "choice", "optimise", "average", "setup", "domains", "labels", "places")),
+    *(f"models/{name}" for name in ("model", "heads", "statistics", "prefix", "stages", "activations", "cache", "ensemble")),
+    *(f"training/{name}" for name in ("loop", "feed", "judge", "choice", "optimise", "average", "setup", "domains", "labels", "places", "networks")),
     *("data/augment", "data/views", "data/batches", "data/images", "evaluation/validators", "evaluation/metrics", "evaluation/predict"),
 )  # fmt: skip
 

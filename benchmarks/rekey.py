@@ -2,7 +2,7 @@
 
     uv run python benchmarks/rekey.py OLD      OLD: a checkout of the code whose versions the rows' keys bear
 
-Every strategy is trained shortly by either code, on a small backbone with turned views; where the last weights are equal
+Every strategy is trained shortly by either code, one network and two, on a small backbone with turned views; where the weights are equal
 bit for bit, rows of the old code's version get this code's. `measured_with` keeps the key of the day they were measured.
 Rows of times are left alone: the same weights may come faster or slower.
 """
@@ -50,10 +50,13 @@ def fingerprints() -> dict[str, tuple[str, str]]:
             lab = lab.with_many_classes() if strategy.name == "meta_transfer" else lab
             lab = lab.across_domains() if {TARGET, UNLABELLED} & set(strategy.needs) else lab
             wishes: dict[str, Any] = {"cut": 2} if strategy.freezes == "chosen" else {}
-            outcome = lab.train(lab.spec(strategy.name, epochs=2, augment="turns", **wishes))
             weights = hashlib.sha256()
-            for name, value in sorted(outcome.last.items()):
-                weights.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+            for networks in (1,) if strategy.freezes == "all" else (1, 2):
+                spec = lab.spec(strategy.name, epochs=2, augment="turns", networks=networks, **wishes)
+                outcome = lab.train(spec)
+                values = outcome.last if networks == 1 else outcome.best
+                for name, value in sorted(values.items()):
+                    weights.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
             found[strategy.name] = code_version(strategy), weights.hexdigest()[:16]
     return found
 
