@@ -101,14 +101,13 @@ def run(
     """
     spec = make_spec(manifest, split, wishes | {"device": "cpu"})
     setup = make_setup(spec, library, ActivationCache(library.home / "cache", budget=20_000_000_000))
-    ends: list[EpochEnded] = []
 
     def emit(event: Event) -> None:
         if isinstance(event, EpochEnded):
-            ends.append(event)
             print(f"  epoch {event.epoch}: {event.val}", file=sys.stderr, flush=True)
 
-    best = make_loop(setup, folder, emit, lambda: False).run().best
+    loop = make_loop(setup, folder, emit, lambda: False)
+    best = loop.run().best
     setup.model.load_trained(load_best(folder, best))
     images = split.part("test")
     with setup.activations(spec.cut) as activations:
@@ -119,13 +118,12 @@ def run(
     truth = setup.targets(images).numpy()
     sure = np.array([confidence()[setup.manifest.by_image[image].path] == 1 for image in images])
     recalls = [float(np.mean(said[truth == each] == each)) for each in set(truth.tolist())]
-    val = next(each.val["accuracy"] for each in ends if each.epoch == best)
     row = {
         "accuracy": float(np.mean(said == truth)),
         "balanced": float(np.mean(recalls)),
         "sure": float(np.mean((said == truth)[sure])),
         "doubtful": float(np.mean((said == truth)[~sure])),
-        "val": val,
+        "val": loop.standing.best_val["accuracy"],
         "best": best,
     }
     return setup, row

@@ -83,11 +83,12 @@ class Matrix:
         """Return the row of a spec, trained now if it is not there."""
         key = f"{spec.id}-{code_version(get_strategy(spec.strategy))}"
         folder = self.library.home / "adaptation" / key  # stays until the row is written
-        row = self.rows.get(key, lambda: self._train(spec, folder))
+        row = self.rows.get(key, lambda: self.train(spec, folder))
         shutil.rmtree(folder, ignore_errors=True)
         return row
 
-    def _train(self, spec: RunSpec, folder: Path) -> Row:
+    def train(self, spec: RunSpec, folder: Path) -> Row:
+        """Return the row of a spec, trained in a folder, where it goes on if it was cut off."""
         home = self.library.home
         setup = make_setup(spec, self.library, ActivationCache(home / "cache", budget=20_000_000_000))
         loop = make_loop(setup, folder, lambda _: None, lambda: False)

@@ -65,7 +65,8 @@ def with_labels(manifest: Manifest, seed: int, per_class: int) -> Manifest:
 
 def measure(library: Library, manifest: Manifest, split: Split, wishes: dict[str, Any]) -> Row:
     """Train once; return the figures, and how many images were learnt from, looked at and tested."""
-    setup, row = run(library, manifest, split, wishes)
+    with tempfile.TemporaryDirectory() as folder:
+        setup, row = run(library, manifest, split, wishes, Path(folder))
     sizes = {part: len(setup.images(part)) for part in ("train", "unlabelled", "test")}
     about = {"strategy": wishes["strategy"], "seed": wishes["seed"]}
     return about | sizes | row

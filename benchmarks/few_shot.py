@@ -82,7 +82,9 @@ def fitted(setup: Setup) -> Guess:
     start = setup.model.extras["episode"]
 
     def guess(support: Tensor, y: Tensor, queries: Tensor, classes: int) -> Tensor:
-        weight, bias = start.weight.detach()[:classes], start.bias.detach()[:classes]  # type: ignore[index]
+        weight, bias = (
+            each.detach()[:classes] for each in (start.get_parameter("weight"), start.get_parameter("bias"))
+        )
         w, b = fit_linear(support, y, weight, bias, steps=strategy.inner_steps, lr=strategy.inner_lr)
         return (queries @ w.T + b).argmax(1)
 
@@ -103,14 +105,14 @@ def fitted_as_a_run(setup: Setup) -> Guess:
         weights = torch.tensor(class_weights(counts, classes, "balanced"))
         optimiser, _ = make_optimiser(phase, setup.model)
         for epoch in range(phase.epochs):
-            order = torch.randperm(len(y)).split(size)
+            order = torch.split(torch.randperm(len(y)), size)
             for step, rows in enumerate(order):
                 progress = (epoch + step / len(order)) / phase.epochs
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(phase, progress, progress) * group["factor"]
                 optimiser.zero_grad()
                 with torch.enable_grad():
-                    weighted_cross_entropy(head(support[rows]), y[rows], weights).backward()
+                    torch.autograd.backward(weighted_cross_entropy(head(support[rows]), y[rows], weights))
                 optimiser.step()
         with torch.no_grad():
             said: Tensor = head(queries).argmax(1)
@@ -244,6 +246,9 @@ def drawn_rows(library: Library, cache: ActivationCache, done: Rows) -> list[Row
 
         return draw
 
+    def draw_together(method: str, shots: int, rng: np.random.Generator) -> float:
+        return in_one_set(method)(shots, rng)  # asked for only where a row is missing: it trains
+
     alone, together = (
         f"drawn, {len(new)} new classes",
         f"drawn, {len(new)} of {len(manifest.classes)} classes with few images",
@@ -262,7 +267,7 @@ def drawn_rows(library: Library, cache: ActivationCache, done: Rows) -> list[Row
             shots,
             method,
             spec,
-            lambda rng, m=method, n=shots: in_one_set(m)(n, rng),
+            partial(draw_together, method, shots),
         )
         for shots in SHOTS
         for method in methods

@@ -81,7 +81,7 @@ def note_headline() -> list[float]:
         show(*of)
         shown.append(time.perf_counter())
 
-    headline.show_headline = noted
+    headline.show_headline = noted  # type: ignore[assignment]
     return shown
 
 

@@ -113,7 +113,7 @@ def tutorial(folder: Path, stages: nn.Sequential, cut: int, epochs: int, lr: flo
         model.train()
         for x, y in train:
             optimiser.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()
+            torch.autograd.backward(nn.functional.cross_entropy(model(x), y))
             optimiser.step()
         model.eval()
         with torch.no_grad():

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,6 +28,7 @@ from common import Row, Rows, finish
 from torch import nn
 
 from transfer_core.strategies import get_strategy
+from transfer_core.training.spec import RunSpec
 
 STRATEGIES = ("adversarial_self_training", "dann")
 KNOBS: dict[str, dict[str, Any]] = {
@@ -62,6 +64,12 @@ def without(variant: str) -> Iterator[None]:
         yield
 
 
+def measure(matrix: Matrix, spec: RunSpec, variant: str) -> Row:
+    """Return the row of a variant, trained anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {"variant": variant} | matrix.train(spec, Path(folder))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=1, help="how many, counted from 0")
@@ -79,9 +87,7 @@ def main() -> None:
                     row = matrix.run(spec)  # it is a row of adaptation.py
                 else:
                     with without(variant):
-                        row = done.get(
-                            key, lambda spec=spec, variant=variant: {"variant": variant} | matrix._train(spec)
-                        )  # type: ignore[misc]
+                        row = done.get(key, partial(measure, matrix, spec, variant))
                 found.setdefault((name, variant), []).append(row)
                 print(name, variant, seed, round(row["balanced"], 3), flush=True)
     rows = []

@@ -96,7 +96,12 @@ def main() -> None:
     ]  # fmt: skip
     rows.append({"what": "transfer-lab runs (whole process)", "server up s": 0.0, "first page s": runs})
     checks = [
-        Check("first page after a warm server start, s", rows[0]["first page s"], 2.5, at_least=False),
+        Check(
+            "first page after a warm server start, s",
+            statistics.median(each[1] for each in ours[1:]),
+            2.5,
+            at_least=False,
+        ),
         Check("transfer-lab runs, s", runs, 0.7, at_least=False),
     ]
     finish("start", rows, checks)

@@ -77,7 +77,7 @@ class Frozen:
             finally:
                 watch.seconds += time.perf_counter() - started
 
-        Activations._stored = timed  # type: ignore[method-assign]
+        Activations._stored = timed  # type: ignore[method-assign, assignment]
         return self
 
     def __exit__(self, *_: object) -> None:

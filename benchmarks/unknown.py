@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import Check, finish
@@ -94,7 +95,7 @@ def features_of(predictor: Predictor, images: list[Image.Image]) -> np.ndarray:
     return np.concatenate([predictor.to_compare(part, predictor.look(part)) for part in parts])
 
 
-def measure(lab: Lab, run: Run) -> list[dict[str, object]]:
+def measure(lab: Lab, run: Run) -> list[dict[str, Any]]:
     """The rows of one run."""
     report = lab.report(run)
     features: np.ndarray = load_features(lab.store.folder(run.id))
@@ -107,7 +108,7 @@ def measure(lab: Lab, run: Run) -> list[dict[str, object]]:
     sets += [(what, features_of(predictor, images)) for what, images in unlike(lab, run)]
     rows = []
     for what, seen in sets:
-        row: dict[str, object] = {"run": run.name, "images": what, "n": len(seen)}
+        row: dict[str, Any] = {"run": run.name, "images": what, "n": len(seen)}
         for k in OTHERS:
             own = np.sort(nearest_distances(familiar.reference, np.asarray(features[parts == "val"]), k))
             other = Familiar(familiar.reference, own, k)

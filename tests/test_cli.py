@@ -140,7 +140,7 @@ def test_adaptation_brings_its_twin_and_a_verdict(home, capsys, pictures):
         "--epochs", "2", "--device", "cpu",
     )  # fmt: skip
     assert (code, run["state"]) == (0, "done")
-    assert "shares of the classes said of the target" in run["selection_rule"]
+    assert "calling the classes about as often on the target" in run["selection_rule"]
     assert run["test_transductive"]["n"] == 24
     assert run["oracle"]["epoch"] in (1, 2)
     assert run["verdict"]["verdict"] in ("better", "cannot tell", "worse")

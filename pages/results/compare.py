@@ -8,7 +8,8 @@ from pages.ui.race import describe, show_race, test_images
 from pages.ui.side_by_side import show_classes, show_cost, show_depth, show_forest, show_table
 from pages.ui.state import choose, chosen, get_lab, get_manifest, go
 from pages.ui.sweep import show_sweep, wishes_of
-from pages.ui.text import escape, percent
+from pages.ui.text import escape, right_on
+from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.runs.comparison import MOST, Comparison, compare
 from transfer_core.runs.recipes import group_runs
 from transfer_core.strategies import get_strategy
@@ -81,8 +82,12 @@ if found and len(found.entries) > 1:
     show_depth(found)
     show_verdicts(found, numbers)
     leader = found.entries[found.leader]
-    label = f"Take home: {escape(leader.best_run.name)} ({percent(leader.val)} of validation images right)"
-    if comparable and st.button(label, type="primary", icon=":material/inventory_2:"):
+    doubt = next(filter(None, map(no_better_than_guessing, leader.tests)), "")
+    if doubt:
+        st.warning(f"{numbers[leader.recipe.id]} leads, but: {escape(doubt)}", icon=":material/warning:")
+    label = f"Take home: {escape(leader.best_run.name)} ({right_on(lab.tested(leader.best_run))} of unseen images right)"
+    kind = "secondary" if doubt else "primary"
+    if comparable and st.button(label, type=kind, icon=":material/inventory_2:"):
         choose(run=leader.best_run.id)
         go("results/take_home.py")
     show_pairs(found, numbers)

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.adaptation import show_verdict
+from pages.ui.adaptation import show_alarms, show_verdict
 from pages.ui.by_part import show_parts
 from pages.ui.cells import MOST, confusion_buttons
 from pages.ui.charts import show_chart
@@ -88,6 +88,7 @@ with st.container(horizontal=True):
 
 
 show_verdict(run)
+show_alarms(run)
 show_notes(run, split)
 adapts = split.rule == "transfer" and not split.new_classes
 show_cards(run, test, adapts=adapts)

@@ -7,6 +7,7 @@ from pages.ui.state import choose, get_lab, go, run_again
 from pages.ui.text import ago, duration, escape, percent, plural, right_on, size
 from transfer_core.errors import UserError
 from transfer_core.runs.housekeeping import delete_run
+from transfer_core.runs.recipes import name_apart
 from transfer_core.strategies import get_strategy
 
 lab = get_lab()
@@ -30,9 +31,10 @@ shown = [
     and data in ("all", run.manifest)
     and state in ("all", run.state)
 ]
+apart = name_apart(shown)
 table = [
     {
-        "Run": run.name,
+        "Run": apart[run.id],
         "State": STATES[run.state][2],
         "Data": names.get(run.manifest, "deleted"),
         "Strategy": get_strategy(run.spec.strategy).title,

@@ -1,6 +1,7 @@
 """Live: is it going well?"""
 
 import time
+from collections.abc import Sequence
 from typing import Literal
 
 import streamlit as st
@@ -25,17 +26,32 @@ if run is None:
     st.stop()
 
 
+def _figure(end: EpochEnded, part: Literal["train", "val"], figure: str) -> float | None:
+    """Return what a curve shows of an epoch: of training the mistakes alone, or it could not stand beside validation."""
+    if part == "train" and figure == "loss":
+        return end.train.get("cross-entropy", end.train["loss"])
+    # Where no labelled image was learnt from, nothing classifies yet.
+    return getattr(end, part)[figure] if "accuracy" in end.train else None
+
+
 def curves(found: Run) -> None:
     """Show loss and accuracy of every epoch so far."""
-    events = [each for _, _, each in lab.store.events(found.id, kinds=["EpochEnded"])]
-    ends = [each for each in events if isinstance(each, EpochEnded)]
+    ends: list[EpochEnded] = []
+    phases: list[int] = []  # of each epoch
+    phase = PhaseStarted("", 0, 0, 0, 0, 0)
+    for _, _, event in lab.store.events(found.id, kinds=["EpochEnded", "PhaseStarted"]):
+        if isinstance(event, PhaseStarted):
+            phase = event
+        elif isinstance(event, EpochEnded):
+            ends.append(event)
+            phases.append(phase.number)
     if found.is_over and not ends:
         return
-    parts = [each.network(found.spec.networks) for each in ends]
+    parts = list(zip((each.network(found.spec.networks) for each in ends), phases, strict=True))
     x = with_gaps([each.epoch for each in ends], parts)
 
     def curve(part: Literal["train", "val"], figure: str) -> Series:
-        return x, with_gaps([getattr(each, part)[figure] for each in ends], parts)
+        return x, with_gaps([_figure(each, part, figure) for each in ends], parts)
 
     best = max((each.epoch for each in ends if each.best), default=None)
     end = ends[-1].epochs if ends else found.spec.epochs
@@ -56,6 +72,8 @@ def curves(found: Run) -> None:
         )  # fmt: skip
     if found.spec.networks > 1:
         st.caption("Each network begins anew; the last point is that of all together.")
+    elif len(set(phases)) > 1:
+        st.caption("A gap parts the phases; what each of them minimises is not the same.")
     show_health(found, ends)
     if ends and best:
         chosen = next(each for each in ends if each.epoch == best)
@@ -63,8 +81,8 @@ def curves(found: Run) -> None:
         together = found.spec.networks > 1 and best == end
         what = f"{found.spec.networks} networks together" if together else f"epoch {best}"
         st.caption(
-            f"{word}: {what}, validation accuracy {percent(chosen.val['accuracy'])} "
-            f"({RULES[found.spec.select]})."
+            f"{word}: {what}, with a validation accuracy of {percent(chosen.val['accuracy'])}. "
+            f"Chosen by {RULES[found.spec.select]}."
         )
 
 
@@ -92,6 +110,15 @@ def numbers(found: Run) -> None:
         )
 
 
+def cancel(found: Sequence[Run]) -> None:
+    """Take runs that wait out of the queue."""
+    for each in found:
+        lab.stop(each)
+    st.session_state["receipt"] = (
+        f"Cancelled {plural(len(found), 'run')}; they stay under Runs, to be started again."
+    )
+
+
 def active(found: Run) -> None:
     """Show a run that waits or works."""
     if found.state == "queued":
@@ -106,7 +133,9 @@ def active(found: Run) -> None:
     elif found.state == "queued":
         st.button("Cancel", icon=":material/close:", on_click=lab.stop, args=(found,))
     elif not now["doing"].startswith(("Testing", "Predicting")):
-        st.button("Stop and keep the best", icon=":material/stop:",
+        ends = [each for _, _, each in lab.store.events(found.id, kinds=["EpochEnded"])]
+        kept = any(isinstance(each, EpochEnded) and each.best for each in ends)
+        st.button("Stop and keep the best" if kept else "Stop", key="stop", icon=":material/stop:",
                   on_click=lab.stop, args=(found,))  # fmt: skip
 
 
@@ -166,4 +195,10 @@ waiting = [each for each in lab.store.runs(states=("queued",)) if each.id != run
 if waiting and not run.is_over:  # nothing ticks on the page of a run that is over
     st.markdown("#### Waiting")
     for each in reversed(waiting):
-        st.markdown(f"- {escape(each.name)}, {ago(each.created)}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{escape(each.name)}, {ago(each.created)}", width="stretch")
+            st.button(
+                "Cancel", key=f"cancel-{each.id}", icon=":material/close:", on_click=lab.stop, args=(each,)
+            )
+    if len(waiting) > 1:
+        st.button("Cancel all that wait", icon=":material/clear_all:", on_click=cancel, args=(waiting,))

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui.choices import pick_backbone, pick_strategy
 from pages.ui.contest import contest
+from pages.ui.form_memory import recall_form, remember_form
 from pages.ui.parts import missing, title
 from pages.ui.settings import ask_settings
 from pages.ui.stages import stage_strip
@@ -14,6 +15,7 @@ from pages.ui.views import preview
 from transfer_core.data.augment import AUGMENTATIONS, get_augmentation
 from transfer_core.errors import UserError
 from transfer_core.models.weights import find_weights
+from transfer_core.training.labels import choose_auxiliary
 from transfer_core.training.rules import make_spec, twin_spec, unmet_need
 
 lab = get_lab()
@@ -28,6 +30,7 @@ if split is None:
     missing("It is not yet decided which images it is tested on.", "Choose the split", "study/split.py")
     st.stop()
 
+recall_form()
 # The run that is run again with changes; on another data set its settings mean nothing.
 before = next(
     (run for run in lab.store.runs(manifest=manifest.id) if run.id == st.session_state.get("again")), None
@@ -50,9 +53,11 @@ with left:
         same = first and (first.backbone, first.strategy) == (backbone.key, strategy.name)
         own = first.cut if first and same else guess.cut
         remembered = min(st.session_state.get("cut", own), stages)
-        # The key keeps the slider the same one, or every second move would be lost.
-        cut = st.slider("Freeze this many stages", 0, stages, remembered, key=f"cut-of-{backbone.key}-{split.id}",
-                        help="Frozen stages keep what they learnt on ImageNet and are computed once.")  # fmt: skip
+        # The key keeps the slider the same one, or every second move would be lost; another strategy has its own.
+        cut = st.slider(
+            "Freeze this many stages", 0, stages, remembered, key=f"cut-of-{backbone.key}-{strategy.name}-{split.id}",
+            help="Frozen stages keep what they learnt on ImageNet and are computed once.",
+        )  # fmt: skip
         st.session_state["cut"] = cut
     else:
         cut = guess.cut
@@ -77,6 +82,7 @@ with left:
 
     wishes = {"strategy": strategy.name, "backbone": backbone.key, "cut": cut, "augment": augment}
     wishes, unusual = ask_settings(manifest, split, wishes, first)
+    remember_form()
 
 try:
     spec = make_spec(manifest, split, wishes)
@@ -89,6 +95,7 @@ with left:
     show_sweep(manifest, split, wishes)
 plan = lab.plan(spec, manifest, split)
 n_train = sum(split.receipt.counts["train"].values())
+needed = unmet_need(spec.make_strategy(), manifest, split, backbone, spec.cut)
 with right, st.container(border=True, key="summary"):
     st.markdown("#### Summary")
     trained = (
@@ -122,10 +129,15 @@ with right, st.container(border=True, key="summary"):
         )
     if unusual:
         st.markdown(f"Not as usual: {escape(', '.join(unusual))}.")
+    own = spec.make_strategy()
+    if not needed and hasattr(own, "auxiliary") and not split.new_classes:
+        st.markdown(f"Second question: **{escape(choose_auxiliary(manifest, own.auxiliary))}**.")
     if twin_spec(spec, split):
-        st.markdown("The same run **without adaptation** is trained as well, to see whether it helps.")
+        what = "adaptation" if split.rule == "transfer" else "the unlabelled images"
+        st.markdown(
+            f"The same run **without {what}** is trained as well, to see whether it helps; that takes time of its own."
+        )
     name = st.text_input("Name of the run", placeholder="optional")
-    needed = unmet_need(spec.make_strategy(), manifest, split, backbone, spec.cut)
     if needed:
         st.warning(escape(needed), icon=":material/warning:")
     ready = find_weights(backbone, lab.home) is not None and not needed

@@ -9,13 +9,15 @@ import streamlit as st
 
 from pages.ui.state import choose, get_lab, go
 from pages.ui.text import escape, percent, plural
+from transfer_core.evaluation.compare import too_few
 from transfer_core.runs.lab import default_name
 from transfer_core.runs.run import Run
 from transfer_core.strategies import TARGET, UNLABELLED, get_strategy
 from transfer_core.training.events import EpochEnded
-from transfer_core.training.health import called, check_health, list_parts, of_latest_network
+from transfer_core.training.health import Finding, called, check_health, list_parts, of_latest_network
 
-FEWEST = 6  # groups: of five all may differ in one direction by chance, in 1 of 16 cases
+FEWEST = 6  # groups or images: of five all may differ in one direction by chance, in 1 of 16 cases
+ONCE = "Both were trained once: how another seed would do is not known."
 SIGNALS = {  # validators -> in words
     "information_maximisation": "Sure and even predictions (information maximisation)",
     "soft_neighbourhood_density": "Similar images, same answer (neighbourhood density)",
@@ -25,22 +27,18 @@ ICONS = {"good": ":material/check_circle:", "note": ":material/info:", "warning"
 
 
 def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
-    """Show in words how an adaptation does; nothing for other runs."""
-    split = get_lab().library.get_split(run.manifest, run.spec.split)
-    counts = split.receipt.counts["train"]
-    total = max(1, sum(counts.values()))
-    needs = get_strategy(run.spec.strategy).needs
-    adapts = run.spec.strategy != "source_only" and bool({TARGET, UNLABELLED} & set(needs))
-    shares = {} if split.new_classes else {name: count / total for name, count in counts.items()}
-    ends = of_latest_network(ends, run.spec.networks)
-    found = check_health(ends, shares, adapts=adapts)
+    """Show in words how an adaptation does, of a run that is over at the epoch that was kept; nothing for other runs."""
+    found, ends, shares = _look(run, ends)
     if not found:
         return
+    adapts = _adapts(run)
     with st.container(border=True):
-        st.markdown(f"**{'Health of the adaptation' if adapts else 'What it says of the target'}**")
+        what = _name_of(run) if adapts else "What it says of the target"
+        kept = run.is_over and run.spec.networks == 1 and any(each.best for each in ends)
+        when = f", at epoch {ends[-1].epoch}, which was kept" if kept else ""
+        st.markdown(f"**{what}{when}**")
         for each in found:
-            colour = ":orange[{}]" if each.level == "warning" else "{}"
-            st.markdown(f"{ICONS[each.level]} {colour.format(escape(each.text))}")
+            _say(each)
         _called(ends[-1], shares)
         with st.expander("What the loss is made of", icon=":material/functions:"):
             parts = list_parts(ends)
@@ -51,6 +49,44 @@ def show_health(run: Run, ends: Sequence[EpochEnded]) -> None:
                 "What it means": [each.meaning for each in parts],
             }
             st.table(table, border="horizontal", hide_index=True)
+
+
+def show_alarms(run: Run) -> None:
+    """Say of a finished adaptation what its health panel warns of; nothing where it is well."""
+    events = [each for _, _, each in get_lab().store.events(run.id, kinds=["EpochEnded"])]
+    for each in _look(run, [each for each in events if isinstance(each, EpochEnded)])[0]:
+        if each.level == "warning":
+            _say(each)
+
+
+def _say(found: Finding) -> None:
+    colour = ":orange[{}]" if found.level == "warning" else "{}"
+    st.markdown(f"{ICONS[found.level]} {colour.format(escape(found.text))}")
+
+
+def _adapts(run: Run) -> bool:
+    needs = get_strategy(run.spec.strategy).needs
+    return run.spec.strategy != "source_only" and bool({TARGET, UNLABELLED} & set(needs))
+
+
+def _name_of(run: Run) -> str:
+    """Return what the panel is headed by: without a target domain nothing is adapted."""
+    return "Health of the adaptation" if run.spec.target else "Health of the learning from unlabelled images"
+
+
+def _look(
+    run: Run, ends: Sequence[EpochEnded]
+) -> tuple[list[Finding], Sequence[EpochEnded], dict[str, float]]:
+    """Return what there is to say of a run, the epochs it is said by, and the shares of the source's classes."""
+    split = get_lab().library.get_split(run.manifest, run.spec.split)
+    counts = split.receipt.counts["train"]
+    total = max(1, sum(counts.values()))
+    shares = {} if split.new_classes else {name: count / total for name, count in counts.items()}
+    ends = of_latest_network(ends, run.spec.networks)
+    best = max((each.epoch for each in ends if each.best), default=None)
+    if run.is_over and best and run.spec.networks == 1:
+        ends = [each for each in ends if each.epoch <= best]  # the model that is there, not the last one seen
+    return check_health(ends, shares, adapts=_adapts(run)), ends, shares
 
 
 def _called(last: EpochEnded, shares: dict[str, float]) -> None:
@@ -84,9 +120,10 @@ def show_verdict(run: Run) -> None:
     if twin is None and missing is None:
         return
     with st.container(border=True):
-        st.markdown("#### Did adaptation help?")
+        what = "adaptation" if run.spec.target else "the unlabelled images"
+        st.markdown(f"#### Did {what} help?")
         if missing:
-            st.markdown("Not known: the same run without adaptation is missing or was cut short.")
+            st.markdown(f"Not known: the same run without {what} is missing or was cut short.")
             if st.button("Train it now", icon=":material/play_arrow:"):
                 started = lab.start(missing, name=f"{default_name(missing)}, for comparison", parent=run.id)
                 choose(run=started.id)
@@ -101,29 +138,30 @@ def show_verdict(run: Run) -> None:
         else:
             low, high = (100 * each for each in difference.interval)
             figure = (
-                f"Balanced accuracy {100 * difference.value:+.1f} points beside the same run without adaptation "
+                f"Balanced accuracy {100 * difference.value:+.1f} points beside the same run without {what} "
                 f"(95 % interval {low:+.1f} to {high:+.1f}, {plural(difference.n, 'labelled test image')}, "
                 f"{difference.resampled} resampled)."
             )
             if difference.verdict == "better":
-                st.success(f"**Better.** {figure}", icon=":material/trending_up:")
+                st.success(f"**Better.** {figure} {ONCE}", icon=":material/trending_up:")
             elif difference.is_harmful:
-                word = "Worse." if difference.verdict == "worse" else "It looks worse."
+                sure = difference.verdict == "worse"
+                word = "Worse." if sure else "It looks worse, which is not proven."
+                advice = f"{ONCE} Use" if sure else "Harm is flagged before it is proven: to be safe, use"
                 st.error(
-                    f"**{word}** {figure} Use the run without adaptation.", icon=":material/trending_down:"
+                    f"**{word}** {figure} {advice} the run without {what}.", icon=":material/trending_down:"
                 )
             else:
-                few = difference.units < FEWEST and difference.resampled == "groups"
                 told = (
-                    f"Only {plural(difference.units, 'group')} are held out: {FEWEST} are the least that can tell."
-                    if few
-                    else ("More labelled test images may tell.")
+                    f"Too few {difference.resampled}: at least {FEWEST} with labels have to hold each class, and the two runs to differ on as many."
+                    if too_few(difference.units)
+                    else f"More {'groups with labels' if difference.resampled == 'groups' else 'labelled test images'} may tell."
                 )
                 st.info(
                     f"**Cannot tell.** {figure} {told}",
                     icon=":material/balance:",
                 )
-        if twin.result and st.button("See the run without adaptation", icon=":material/open_in_new:"):
+        if twin.result and st.button(f"See the run without {what}", icon=":material/open_in_new:"):
             choose(run=twin.id)
             go("results/report.py")
 

@@ -117,7 +117,7 @@ def pick_strategy(
 
 
 def _strategy_card(each: type[Strategy], chosen: type[Strategy], missing: str | None, *, first: bool) -> None:
-    with card(each.name, each is chosen):
+    with card(each.name, each is chosen, closed=missing is not None):
         name = each.title if missing is None else f":gray[{each.title}]"
         st.markdown(f"**{name}**" + (" :blue-badge[start here]" if first else ""))
         st.caption(each.about)
@@ -125,7 +125,7 @@ def _strategy_card(each: type[Strategy], chosen: type[Strategy], missing: str | 
             f":material/checklist: Needs {each.in_need_of()}  \n:material/timer: {each.costs()[0].upper()}{each.costs()[1:]}"
         )
         if missing:
-            st.caption(f":material/block: {escape(missing)}")
+            st.markdown(f":small[:material/block: {escape(missing)}]")
         elif _choose_button(each.name, each is chosen):
             st.session_state["strategy"] = each.name
             st.session_state.pop("cut", None)

@@ -53,8 +53,8 @@ def contest(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> None
             format_func=lambda name: get_strategy(name).title,
         )  # fmt: skip
         st.caption(
-            "Same images, backbone, augmentation, image size and seed, and where stages train what you changed of frozen stages, epochs, batch size, "
-            "patience, class weights, precision and number of networks; everything else as each strategy's defaults are. "
+            "All get the same images, backbone, augmentation, image size and seed. What you changed above of frozen stages, epochs, batch size, patience, "
+            "class weights, precision or networks holds for all that train stages; everything else is as usual for each strategy. "
             "Where one of them cannot learn with the augmentation above, all get *Another camera*."
         )
         label = f"Start {plural(len(picked), 'run')} and watch the race"

@@ -6,7 +6,7 @@ chart that is there (`Plotly.react` with a constant `uirevision`). Plotly comes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -56,8 +56,8 @@ export default async function (component) {
       ...(empty ? { range: [0, 1], showticklabels: false } : { autorange: true, autorangeoptions: data.bounds }) },
     shapes: data.mark ? [{ type: 'line', x0: data.mark, x1: data.mark, yref: 'paper', y0: 0, y1: 1,
       line: { color: text, width: 1, dash: 'dot' } }] : [],
-    annotations: data.mark ? [{ x: data.mark, yref: 'paper', y: 1.0, text: 'best', showarrow: false,
-      xanchor: 'left', yanchor: 'top', font: { size: 12 } }] : [],
+    annotations: data.mark ? [{ x: data.mark, yref: 'paper', y: 0.02, text: 'best', showarrow: false,
+      xanchor: 'left', yanchor: 'bottom', font: { size: 12 } }] : [],
   };
   window.Plotly.react(box, data.lines, layout, {
     displaylogo: false, responsive: true, modeBarButtonsToRemove: ['sendChartToCloud', 'lasso2d', 'select2d'],
@@ -161,10 +161,10 @@ def _there_and_back(there: Values, back: Values) -> list[float]:
     return [each for each in (*there, *reversed(back)) if each is not None]
 
 
-def with_gaps(values: Iterable[float], parts: Iterable[int]) -> list[float | None]:
+def with_gaps(values: Iterable[float | None], parts: Iterable[Hashable]) -> list[float | None]:
     """Return the values of a curve with a gap wherever another part begins; `parts` says of which part each value is."""
     found: list[float | None] = []
-    before = None
+    before: Hashable = None
     for value, part in zip(values, parts, strict=True):
         if before not in (None, part):
             found.append(None)

@@ -51,6 +51,7 @@ def show_optimism(manifest: Manifest) -> None:
 def _ask(manifest: Manifest) -> None:
     if not st.button("How much would a random split flatter?", icon=":material/query_stats:",
                      help="Trains six quick linear probes: three random splits, three that keep groups together."):  # fmt: skip
+        st.caption("Trains six quick linear probes, one after the other; each can be cancelled.")
         return
     specs = {(rule, seed): _spec(manifest, rule, seed) for rule in RULES for seed in SEEDS}
     for (rule, seed), spec in specs.items():

@@ -70,8 +70,11 @@ def state_badge(run: Run) -> None:
     st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
 
 
-def card(key: str, is_chosen: bool) -> DeltaGenerator:
-    """Return a bordered container for one of several choices; the chosen one carries the accent colour."""
+def card(key: str, is_chosen: bool, *, closed: bool = False) -> DeltaGenerator:
+    """Return a bordered container for one of several choices; the chosen one carries the accent colour, a closed one is grey."""
+    if closed:
+        grey = "color-mix(in srgb, var(--lab-line) 30%, transparent)"
+        st.html(f"<style>.st-key-card-{key}{{border-style:dashed;background:{grey}}}</style>")
     if is_chosen:
         colour = "var(--lab-accent)"
         box = f"border-color:{colour};box-shadow:inset 0 0 0 1px {colour}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from statistics import mean
 
@@ -12,7 +12,7 @@ from pages.ui.live_curves import Series, Values, live_curves, with_gaps
 from pages.ui.parts import PALETTE
 from pages.ui.run_progress import show_progress
 from pages.ui.state import get_lab
-from pages.ui.text import plural
+from pages.ui.text import escape, plural
 from transfer_core.runs.comparison import tested_key
 from transfer_core.runs.recipes import Recipe
 from transfer_core.runs.run import Run
@@ -72,10 +72,22 @@ def _race(recipes: Sequence[Recipe], *, ticking: bool, across: bool) -> None:
         format=".0%", x_title=str(over), y_title="accuracy", dashed=False, height=400, spreads=spreads,
         zoomed=True,
     )  # fmt: skip
+    for names in _same(curves):
+        names = [escape(name) for name in names]
+        st.caption(f"{', '.join(names[:-1])} and {names[-1]} draw the same curve.")
     if spreads:
         st.caption(
             "Lines: mean over a recipe's runs, as far as all of them got. Shaded: from the lowest to the highest."
         )
+
+
+def _same(curves: Mapping[str, Series]) -> list[list[str]]:
+    """Return the names of curves that are drawn over each other."""
+    found: dict[str, list[str]] = {}
+    for name, (x, y) in curves.items():
+        if y:
+            found.setdefault(str((list(x), list(y))), []).append(name)
+    return [names for names in found.values() if len(names) > 1]
 
 
 def _progress(waiting: Sequence[Run]) -> None:

@@ -18,7 +18,7 @@ def show_progress(store: RunStore, run: Run, *, name: str = "") -> dict[str, Any
     training = now["doing"].startswith("Epoch")
     inner = now["done"] / now["total"] if now["total"] else 0.0
     share = (now["epoch"] + inner * training) / max(now["epochs"], 1) if now["epoch"] or training else inner
-    count = f" ({now['done']} of {now['total']})" if now["total"] > 1 else ""
+    count = f" ({now['done']:,} of {now['total']:,})" if now["total"] > 1 else ""
     known = run.state != "stopping" and now["left"] is not None
     rest = f" · about {duration(now['left'])} left" if known else ""
     title = f"{escape(name)}: " if name else ""

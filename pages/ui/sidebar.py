@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui.parts import STATES
 from pages.ui.state import choose, chosen, chosen_runs, get_intake, get_lab, go, known_data, link_params
 from pages.ui.text import distinct, escape, right_on
+from transfer_core.runs.recipes import name_apart
 from transfer_core.runs.run import Run
 
 
@@ -65,14 +66,15 @@ def _pick_data() -> None:
 def _pick_run() -> None:
     # First what trains, then what has a report: the first is chosen where nobody chose.
     runs = sorted(chosen_runs(known_data()), key=lambda run: (run.is_over, not run.result))
-    _pick("run", "Run", {run.id: _label(run) for run in runs})
+    names = name_apart(runs)
+    _pick("run", "Run", {run.id: f"{names[run.id]}{_outcome(run)}" for run in runs})
 
 
-def _label(run: Run) -> str:
-    """Return a run's name and outcome; what still changes is not said here, where nothing ticks."""
+def _outcome(run: Run) -> str:
+    """Return what came of a run; what still changes is not said here, where nothing ticks."""
     if run.result:
-        return f"{run.name} ({right_on(run.result['test'])})"
-    return f"{run.name} ({STATES[run.state][2].lower()})" if run.is_over else run.name
+        return f" ({right_on(run.result['test'])})"
+    return f" ({STATES[run.state][2].lower()})" if run.is_over else ""
 
 
 def _pick(key: str, label: str, names: Mapping[str, str]) -> None:

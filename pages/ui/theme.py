@@ -28,6 +28,9 @@ _STYLE = """
   :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock]{flex-wrap:wrap}
   :is([class*=st-key-wrap],[class*=st-key-wrap] > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:210px}
   [class*=st-key-wrap-gallery] [data-testid=stColumn]{min-width:110px!important}
+  :is(.st-key-wrap-strategies,.st-key-wrap-backbones,.st-key-wrap-more){display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));align-items:stretch}
+  :is(.st-key-wrap-strategies,.st-key-wrap-backbones,.st-key-wrap-more) > div,:is(.st-key-wrap-strategies,.st-key-wrap-backbones,.st-key-wrap-more) > div > [data-testid=stHorizontalBlock]{display:contents}
+  :is(.st-key-wrap-strategies,.st-key-wrap-backbones,.st-key-wrap-more) > div > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{width:auto;max-width:none}
   :is([class*=st-key-wrap-page],[class*=st-key-wrap-page] > div) > [data-testid=stHorizontalBlock] > [data-testid=stColumn]{min-width:100%}
 }
 """

@@ -109,6 +109,7 @@ export default function (component) {
   };
   const brokeOff = async left => {   // an upload that was not finished: how far it is, and what to do about it
     const { files, begun } = await about(left.token);
+    if (!localStorage.getItem(memory)) return;   // forgotten while the server was asked
     const age = Date.now() - left.at;
     if (!Object.keys(files).length && !begun && age > 3600e3) { before = null; remember(null); return; }   // cleared away since
     const n = Object.keys(files).length, bytes = Object.values(files).reduce((sum, size) => sum + size, 0) + begun;

@@ -39,6 +39,15 @@ def arrived(page: Any) -> int:
     return int(re.match(r"([\d,]+) of", words).group(1).replace(",", ""))  # type: ignore[union-attr]
 
 
+def settle(page: Any) -> None:
+    """Wait until the place to choose files is no longer drawn anew: a page that has just been loaded is drawn twice."""
+    for _ in range(60):
+        place = page.locator(".drop").first.element_handle()
+        page.wait_for_timeout(700)
+        if place.evaluate("each => each.isConnected"):
+            return
+
+
 def test_two_thousand_files_with_a_reload_in_the_middle(server: Server, page: Any, folder: Path) -> None:
     page.goto(server.address)
     page.locator("input.dir").set_input_files(str(folder))
@@ -131,6 +140,7 @@ def test_whoever_leaves_in_the_middle_is_asked_and_may_forget_it(
     assert asked == ["beforeunload"]
     page.get_by_text("scans.zip broke off at 33 %: choose it again").wait_for()  # visible, unfolded
     assert list((server.home / "uploads").glob("*/*"))
+    settle(page)
     page.get_by_role("button", name="Forget it").click()
     page.get_by_text("broke off").wait_for(state="hidden")
     page.wait_for_timeout(500)
@@ -145,6 +155,7 @@ def test_whoever_leaves_in_the_middle_is_asked_and_may_forget_it(
 def test_of_a_folder_without_files_something_is_said(server: Server, page: Any) -> None:
     """A browser tells the page of it as of a dialog that was closed."""
     page.goto(server.address)
+    settle(page)
     page.locator("input.dir").dispatch_event("cancel")
     page.get_by_text("a folder without files counts as none").wait_for()
     page.locator(".drop").evaluate(

@@ -55,3 +55,8 @@ def test_few_examples_and_a_phase_that_was_never_reached_are_told() -> None:
     few, short = footnotes({"unreached": "measuring"}, {"knobs": {"shots": 1}})
     assert "at most 1 image per class" in few
     assert "Stopped before “measuring”" in short
+
+
+def test_a_second_question_is_named() -> None:
+    (told,) = footnotes({"second_question": {"site": 3}}, {})
+    assert "“site” (3 answers)" in told

@@ -177,3 +177,12 @@ def test_the_inner_loop_follows_the_gradient_that_autograd_finds() -> None:
     found = fit_linear(x, y, weight, bias, steps=7, lr=0.1)
     assert torch.allclose(found[0], w, atol=1e-5)
     assert torch.allclose(found[1], b, atol=1e-5)
+
+
+@pytest.mark.parametrize("gap", [5.0, 14.5, 40.0])
+def test_the_pull_back_from_a_collapse_does_not_vanish_with_the_class(gap: float) -> None:
+    logits = torch.tensor([[gap, 0.0]] * 3, requires_grad=True)
+    loss = share_divergence(logits, torch.tensor([0.5, 0.5]))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.5 * (gap + 2 * np.log1p(np.exp(-gap))) - np.log(2), rel=1e-4)
+    assert logits.grad.abs().sum().item() == pytest.approx(1.0, rel=0.02)

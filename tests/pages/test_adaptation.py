@@ -11,6 +11,7 @@ from sample_data.shapes import draw_shapes
 from tests.pages.screens import PAGES, Study, bring, button, link_of, show, widget, words
 from transfer_core.knobs import get_knobs
 from transfer_core.strategies import FURTHER_LABEL, STRATEGIES, TARGET, UNLABELLED, Strategy
+from transfer_core.training.events import EpochEnded
 
 
 def across(study: Study) -> Study:
@@ -61,7 +62,7 @@ def test_so_few_groups_cannot_tell(study: Study) -> None:
     run = across(study).ended(strategy="mcc", name="mine", wrong=0)
     study.ended(strategy="source_only", wrong=9)
     at = show("results/report.py", run=run.id)
-    assert "6 are the least that can tell" in words(at)
+    assert "at least 6 with labels have to hold each class" in words(at)
     assert not at.success
 
 
@@ -84,6 +85,27 @@ def test_a_live_adaptation_tells_its_health(study: Study) -> None:
     assert told == {
         "cross-entropy": ("1.000", "0.500"), "domain": ("0.300", "0.600"), "lambda": ("0.400", "0.800"),
     }  # fmt: skip
+
+
+def test_the_health_of_a_finished_run_is_that_of_the_epoch_that_was_kept(study: Study) -> None:
+    waiting = across(study).queued(strategy="mcc")
+    run = study.store.claim(waiting.id)
+    assert run is not None
+    kept, gone = study.manifest.classes[0], study.manifest.classes[1]
+    shares = {f"share {name}": 1 / 3 for name in study.manifest.classes}
+    figures = {"loss": 1.0, "accuracy": 0.5, "cross-entropy": 1.0}
+    collapsed = EpochEnded(
+        1, 2, figures, figures, 1e-3, 1.0, best=True, target=shares | {f"share {gone}": 0.0}
+    )
+    healthy = EpochEnded(
+        2, 2, figures, figures, 1e-3, 2.0, best=False, target=shares | {f"share {kept}": 0.9}
+    )
+    study.store.add_events(run.id, run.attempt, [collapsed, healthy])
+    assert "a collapse" not in words(show("train/live.py", run=run.id))
+    study.store.finish(run.id, run.attempt, "done", best=0.5, result=study.report(run, 3))
+    for page in ("train/live.py", "results/report.py"):
+        assert "a collapse" in words(show(page, run=run.id)), page
+    assert "at epoch 1, which was kept" in words(show("train/live.py", run=run.id))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each.name)

@@ -54,8 +54,17 @@ def test_the_lead_is_taken_from_validation_images_not_from_test_images(study: St
     assert sorted(at.dataframe[0].value["Run"]) == ["probe", "tuned"]
     assert charts(at) == 3
     assert not at.warning
-    button(at, "Take home: probe (90.0 % of validation images right)").click().run()
+    button(at, "Take home: probe (60.0 % of unseen images right)").click().run()
     assert link_of(at, "run") == probe.id
+
+
+def test_a_leader_no_better_than_guessing_is_not_pressed_upon_anybody(study: Study) -> None:
+    study.ended(name="other", wrong=8, val=0.6)
+    leader = study.ended(name="leader", wrong=12, val=0.9, strategy="fine_tuning")
+    at = show(PAGE, run=leader.id)
+    assert "better than guessing" in at.warning[0].value
+    (taken,) = [each for each in at.button if each.label.startswith("Take home")]
+    assert taken.proto.type == "secondary"
 
 
 def test_what_cannot_be_told_apart_is_said_so_with_the_images_needed(study: Study) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.pages.screens import Study, button, curves, labels, show, words
+from transfer_core.training.events import EpochEnded, PhaseStarted
 
 
 def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
@@ -30,6 +31,40 @@ def test_each_network_of_a_run_begins_anew(study: Study) -> None:
             assert x == [1, None, 2, None, 3, None, 4]
             assert [each is None for each in y] == [each is None for each in x]
     assert "Best so far: 3 networks together" in words(at)
+
+
+def test_phases_are_parted_and_what_does_not_classify_has_no_accuracy(study: Study) -> None:
+    run = study.store.claim(study.queued(strategy="autoencoder").id)
+    assert run is not None
+    val = {"loss": 0.7, "accuracy": 0.5}
+    tuned = {"loss": 0.9, "cross-entropy": 0.6, "accuracy": 0.8}
+    events = [
+        PhaseStarted("pretraining", 1, 2, 6, 10, 0),
+        EpochEnded(1, 3, {"loss": 1.5, "reconstruction": 1.5}, val, 1e-3, 1.0, best=False),
+        PhaseStarted("fine-tuning", 2, 2, 6, 10, 1),
+        EpochEnded(2, 3, tuned, val, 1e-3, 2.0, best=True),
+        EpochEnded(3, 3, tuned, val, 1e-3, 3.0, best=False),
+    ]
+    study.store.add_events(run.id, run.attempt, events)
+    at = show("train/live.py", run=run.id)
+    loss, accuracy = curves(at)
+    assert loss["training"] == ([1, None, 2, 3], [1.5, None, 0.6, 0.6]), (
+        "of mistakes alone where there are others"
+    )
+    assert loss["validation"][1] == [None, None, 0.7, 0.7]
+    assert accuracy["training"][1] == [None, None, 0.8, 0.8]
+    assert "A gap parts the phases" in words(at)
+
+
+def test_all_that_wait_can_be_cancelled_at_once(study: Study) -> None:
+    run = study.running("first")
+    waiting = [study.queued(f"waits {number}") for number in range(3)]
+    at = show("train/live.py", run=run.id)
+    at.button(key=f"cancel-{waiting[0].id}").click().run()
+    assert [study.store.get(each.id).state for each in waiting] == ["stopped", "queued", "queued"]
+    button(at, "Cancel all that wait").click().run()
+    assert {study.store.get(each.id).state for each in waiting} == {"stopped"}
+    assert study.store.get(run.id).state == "running"
 
 
 def test_a_waiting_run_says_what_it_waits_for(study: Study) -> None:

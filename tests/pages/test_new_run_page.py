@@ -95,6 +95,34 @@ def test_the_freeze_slider_keeps_every_move(study: Study) -> None:
     assert study.store.runs()[0].spec.cut == 4
 
 
+def test_each_strategy_begins_with_its_own_frozen_stages(study: Study) -> None:
+    at = form(study)
+    widget(at.button_group, "Which kind").set_value("few labels").run()
+    at.button(key="choose-prototypical").click().run()
+    assert at.slider[0].value == 9
+    widget(at.button_group, "Which kind").set_value("supervised").run()
+    at.button(key="choose-fine_tuning").click().run()
+    assert at.slider[0].value == 6
+    assert "Trains **2,562** of" not in words(at)
+
+
+def test_a_reload_keeps_what_was_set(study: Study) -> None:
+    at = form(study)
+    at.button(key="choose-fine_tuning").click().run()
+    at.slider[0].set_value(4).run()
+    widget(at.number_input, "Epochs").set_value(7).run()
+    link = {name: link_of(at, name) for name in ("data", "split", "form")}
+    button(
+        show("train/new_run.py", **link), "Start training"
+    ).click().run()  # another session at the same address
+    spec = study.store.runs()[0].spec
+    assert (spec.strategy, spec.cut, spec.epochs) == ("fine_tuning", 4, 7)
+    other = show("train/new_run.py", data=link["data"], split=link["split"])
+    assert other.session_state["strategy"] == "feature_extraction", (
+        "whoever comes without that address begins anew"
+    )
+
+
 def test_a_word_for_a_number_is_told(study: Study) -> None:
     at = form(study)
     at.button(key="choose-fine_tuning").click().run()

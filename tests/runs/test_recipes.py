@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from transfer_core.runs.recipes import group_runs, recipe_key
+from transfer_core.runs.recipes import group_runs, name_apart, recipe_key
 from transfer_core.runs.run import Run
 from transfer_core.training.spec import RunSpec
 
@@ -73,3 +73,12 @@ def test_names_are_what_seeds_share_and_tell_recipes_apart() -> None:
     assert [each.name for each in again] == ["x (run1)", "x (run2)"]
     apart = group_runs([run(1, name="x"), run(2, name="x", split="other")], by_split)
     assert [each.name for each in apart] == ["x", "x"], "what was tested on other images is never beside it"
+
+
+def test_runs_of_one_name_are_told_apart_by_what_differs() -> None:
+    runs = [run(1, name="x"), run(2, name="x", seed=3), run(3, name="y"), run(4, name="x", manifest="other")]
+    assert name_apart(runs) == {"run1": "x (seed 0)", "run2": "x (seed 3)", "run3": "y", "run4": "x"}
+    assert list(name_apart([run(1), run(2)]).values()) == [
+        "Fine-tuning, EfficientNet-Lite0, 6 of 9 frozen (run1)",
+        "Fine-tuning, EfficientNet-Lite0, 6 of 9 frozen (run2)",
+    ]

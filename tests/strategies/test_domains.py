@@ -182,3 +182,13 @@ def test_a_run_that_was_stopped_still_has_its_oracle(lab: Lab, strategy: str, ke
     assert found["oracle"]["epoch"] in range(1, kept + 1)
     assert 0 <= found["oracle"]["chosen"] <= found["oracle"]["balanced_accuracy"] <= 1
     assert found.get("unreached", "") == ("measuring batch-norm on the target" if strategy == "adabn" else "")
+
+
+def test_adabn_leaves_the_source_as_it_was_learnt(lab: Lab) -> None:
+    """Measuring the target changes nothing of what is said of the source, from which decisions are fitted."""
+    lab = lab.across_domains()
+    log = lab.train(lab.spec("adabn", cut=2, epochs=3, patience=0)).log
+    *learning, measured = log
+    start = min(learning, key=lambda each: -each.best * each.epoch)  # the last that was best
+    assert measured.val["loss"] == pytest.approx(start.val["loss"], abs=1e-6)
+    assert measured.target != start.target

@@ -13,7 +13,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from transfer_core.evaluation.draws import Interval, draw_sums, interval_of_groups, interval_of_images
+from transfer_core.evaluation.draws import (
+    Interval,
+    count_units,
+    draw_sums,
+    interval_of_groups,
+    interval_of_images,
+)
 
 Classes = npt.NDArray[np.int64]  # [n] class numbers
 LEVEL = 0.05
@@ -29,15 +35,17 @@ class Difference:
     interval: Interval
     n: int
     resampled: str  # "images" or "groups"
-    units: int = 1_000_000  # how many of them
+    units: int = (
+        1_000_000  # of those that hold the class fewest hold, or on which the models differ: the fewer
+    )
 
     @property
     def verdict(self) -> Literal["better", "cannot tell", "worse"]:
         """Better or worse only where the whole interval is on one side of 0.
 
-        And only where there are units enough: that all of five groups differ in one direction happens by chance in 1 of 16 cases.
+        And only where there are units enough: that all of five differ in one direction happens by chance in 1 of 16 cases.
         """
-        if 2.0 ** (1 - self.units) >= LEVEL:
+        if too_few(self.units):
             return "cannot tell"
         low, high = self.interval
         return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
@@ -46,6 +54,11 @@ class Difference:
     def is_harmful(self) -> bool:
         """Whether to warn: surely worse, or worse by 3 points as it looks."""
         return self.verdict == "worse" or self.value <= HARM
+
+
+def too_few(units: int) -> bool:
+    """Tell whether so many units could all differ in one direction by chance."""
+    return 2.0 ** (1 - units) >= LEVEL
 
 
 def paired_difference(
@@ -60,18 +73,23 @@ def paired_difference(
 
     `truth`, `first`, `second` [n]: class numbers. With `groups` [n] whole groups are drawn.
     A seeded bootstrap of 2,000 resamples; a class that a resample lacks is left out of it. Percentiles for images; for
-    groups, of which there are mostly few, see `draws.interval_of_groups`.
+    groups, of which there are mostly few, see `draws.interval_of_groups`. Where draws of too few units are all alike, the
+    interval is all there can be.
     """
     alone = np.arange(len(truth))
     units = alone if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     told = np.stack([np.ones(len(truth)), first == truth, second == truth], axis=1)
     value, drawn = _draw(truth, told, classes, units, seed)
-    number = int(units.max()) + 1
+    # A mean over classes is no surer than the class that fewest units hold.
+    least = min((count_units(units, truth == label) for label in np.unique(truth)), default=0)
     if groups is None:
         interval = interval_of_images(drawn, ENDS)
     else:
         both = drawn, _draw(truth, told, classes, alone, seed)[1]
-        interval = interval_of_groups(value, both, number, ENDS)
+        interval = interval_of_groups(value, both, least, ENDS)
+    number = min(least, count_units(units, first != second))
+    if value and too_few(number) and interval[0] == interval[1]:
+        interval = ENDS  # so few that draws of them are all alike tell nothing of others
     return Difference(
         value=value,
         interval=interval,

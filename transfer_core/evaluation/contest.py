@@ -171,7 +171,9 @@ class Contest:
 
     def _duel(self, first: int, second: int, pairs: int) -> Pair:
         seen = self._spread("accuracy", (), (first, second), self.units)
-        balanced = self._spread("balanced_accuracy", (), (first, second), self.units)
+        # A mean over classes is no surer than the class that fewest units hold.
+        least = min((units for units in self._holding if units), default=0)
+        balanced = self._spread("balanced_accuracy", (), (first, second), least)
         one, other = (self._right[:, self._own[each]] for each in (first, second))
         single = one.shape[1] == other.shape[1] == 1
         only = (int((one > other).sum()), int((other > one).sum())) if single else (None, None)

@@ -57,6 +57,19 @@ def footnotes(
         told.append(
             f"What it says is the mean of {networks} networks, trained alike but for the order of the images (an ensemble)."
         )
+    told += _of_learning(result, spec)
+    if unreached := result.get("unreached"):
+        told.append(f"Stopped before “{unreached}”: the model is that of before.")
+    return told
+
+
+def _of_learning(result: Mapping[str, Any], spec: Mapping[str, Any]) -> list[str]:
+    """Return from what else than labels, or from how few or how sure ones, it was learnt."""
+    told = []
+    for name, answers in result.get("second_question", {}).items():
+        told.append(
+            f"Learnt beside it, from the same images, as a second question: the further label “{name}” ({answers:,} answers)."
+        )
     if shots := int(spec.get("knobs", {}).get("shots", 0)):
         told.append(
             f"Learnt from at most {shots:,} image{'' if shots == 1 else 's'} per class of the training part."
@@ -65,6 +78,4 @@ def footnotes(
         told.append(
             f"Learnt as sure of each label as the further label “{name}” says; validation and test take all labels as certain."
         )
-    if unreached := result.get("unreached"):
-        told.append(f"Stopped before “{unreached}”: the model is that of before.")
     return told

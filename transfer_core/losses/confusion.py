@@ -6,6 +6,9 @@ Classifier Discrepancy for Unsupervised Domain Adaptation".
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor
 
 from transfer_core.losses.adversarial import entropy
@@ -30,8 +33,11 @@ def share_divergence(logits: Tensor, shares: Tensor) -> Tensor:
 
     KL(shares || mean): large where a class that should be there is hardly said any more.
     """
-    mean = logits.softmax(1).mean(0).clamp_min(1e-6)
-    return (shares * (shares.clamp_min(1e-6).log() - mean.log())).sum()
+    mean = logits.softmax(1).mean(0)
+    # A share too small for softmax still has a logarithm, and a gradient: a full collapse is where the pull is needed.
+    exact = logits.log_softmax(1).logsumexp(0) - math.log(len(logits))
+    said = torch.where(mean > 1e-6, mean.clamp_min(1e-6).log(), exact)
+    return (shares * (shares.clamp_min(1e-6).log() - said)).sum()
 
 
 def discrepancy(first: Tensor, second: Tensor) -> Tensor:

@@ -27,7 +27,12 @@ from transfer_core.models.prefix import ENGINE, MICRO_BATCH, Prefix
 
 Rows = npt.NDArray[np.generic]
 WRITE_EVERY = 2.0  # seconds
-ON_THE_FLY = -1  # as a view: a fresh random draw, never stored
+ON_THE_FLY = -1  # as a view: a fresh random draw, never stored; so is every number below
+
+
+def on_the_fly(turn: int) -> int:
+    """Return the view of an image that comes once more in the same epoch: another fresh draw for each turn, from 0."""
+    return ON_THE_FLY - turn
 
 
 class Activations:
@@ -123,7 +128,7 @@ class Activations:
         parts: dict[int, Rows] = {}
         for view in set(views):
             own = [image for image, each in zip(images, views, strict=True) if each == view]
-            if self._cache is not None and view != ON_THE_FLY:
+            if self._cache is not None and view > ON_THE_FLY:
                 parts[view] = self._shelf(view).read(own)
             else:
                 parts[view] = self._compute(own, view, draw)
@@ -157,9 +162,10 @@ class Activations:
 
     def _one(self, image: str, view: int, draw: int) -> Pixels:
         pixels = self._whole(image)
-        if view == ON_THE_FLY:
-            # Past every stored view; which one differs from epoch to epoch and image to image.
-            rng = np.random.default_rng([self._seed, draw, int(image[:12], 16)])
+        if view <= ON_THE_FLY:
+            # Past every stored view; which one differs from epoch to epoch, image to image and turn to turn.
+            turn = [] if view == ON_THE_FLY else [ON_THE_FLY - view]
+            rng = np.random.default_rng([self._seed, draw, int(image[:12], 16), *turn])
             view = int(rng.integers(1 << 20))
         own = self._partners.get(image)
         mixture = draw_mixture(self._augment, view, image, self._seed, own) if own else None

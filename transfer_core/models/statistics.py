@@ -94,11 +94,16 @@ def digest_statistics(stages: nn.Module) -> str:
 class OtherStatistics(nn.Module):
     """A second set of running statistics for the batch-norms of some stages: each domain has its own.
 
-    Chang et al. 2019, "Domain-Specific Batch Normalization". They are kept with the weights.
+    Chang et al. 2019, "Domain-Specific Batch Normalization". They are kept with the weights. `below`: only those of the
+    stages before that one differ, until `keep_all`.
     """
 
-    def __init__(self, stages: nn.Module) -> None:
+    reach: Tensor | None  # how many of the batch-norms differ; None: all
+
+    def __init__(self, stages: nn.Sequential, below: int | None = None) -> None:
         super().__init__()
+        reach = None if below is None else torch.tensor(len(_batch_norms(stages[:below])))
+        self.register_buffer("reach", reach)
         for number, norm in enumerate(_batch_norms(stages)):
             for name in STATISTICS:
                 self.register_buffer(f"{name}_{number}", getattr(norm, name).clone())
@@ -112,8 +117,19 @@ class OtherStatistics(nn.Module):
         finally:
             self._swap(stages)
 
+    @torch.no_grad()
+    def keep_all(self, stages: nn.Module) -> None:
+        """Take the statistics that the stages have now for those that did not differ so far; from now on all may."""
+        assert self.reach is not None
+        norms = _batch_norms(stages)
+        for number in range(int(self.reach), len(norms)):
+            for name in STATISTICS:
+                getattr(self, f"{name}_{number}").copy_(getattr(norms[number], name))
+        self.reach.fill_(len(norms))
+
     def _swap(self, stages: nn.Module) -> None:
-        for number, norm in enumerate(_batch_norms(stages)):
+        reach = None if self.reach is None else int(self.reach)
+        for number, norm in enumerate(_batch_norms(stages)[:reach]):
             for name in STATISTICS:
                 own, other = getattr(norm, name), getattr(self, f"{name}_{number}")
                 setattr(norm, name, other)

@@ -35,7 +35,7 @@ class Entry:
 
     recipe: Recipe
     tests: tuple[dict[str, Any], ...]  # figures on the unseen images, one for each run
-    seconds: float  # of a run, on average
+    seconds: float  # of training above what is frozen, of a run, on average
     trained: int  # parameters that train
     megabytes: float  # of the weights taken home
     val: float  # accuracy on validation images
@@ -204,7 +204,7 @@ def _make_entry(lab: Lab, recipe: Recipe, reports: dict[str, Report]) -> Entry:
     return Entry(
         recipe=recipe,
         tests=tuple(lab.tested(run) for run in recipe.runs),
-        seconds=mean(float((run.result or {})["seconds"]["total"]) for run in recipe.runs),
+        seconds=mean(float((run.result or {})["seconds"]["train"]) for run in recipe.runs),
         trained=spec.networks * max(plan, default=above + head),
         megabytes=BYTES * weights / 1e6,
         val=val,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Any
 
 from transfer_core.runs.lab import default_name
 from transfer_core.runs.run import Run
@@ -70,18 +71,36 @@ def _shared_name(runs: Sequence[Run]) -> str:
     return shared if len(shared) >= LEAST_NAME or len(set(names)) == 1 else default_name(runs[0].spec)
 
 
+def name_apart(runs: Sequence[Run]) -> dict[str, str]:
+    """Return a name for each run of a list, by its id: what tells it from others of its name stands behind it."""
+    facts = [{**run.spec.settings(), "seed": run.spec.seed, "split": run.spec.split[:6]} for run in runs]
+    names = [run.name or default_name(run.spec) for run in runs]
+    # Runs of different data sets may be called the same: wherever they stand together, so does the data set.
+    found = _apart(
+        [(f"{run.manifest} {name}", each, run.id) for run, name, each in zip(runs, names, facts, strict=True)]
+    )
+    return {run.id: f"{name}{after}" for run, name, after in zip(runs, names, found, strict=True)}
+
+
 def _tell_apart(recipes: list[Recipe]) -> list[Recipe]:
     """Return recipes whose equal names are followed by the settings they differ in, or by their first run's id."""
-    same: dict[str, list[Recipe]] = {}
-    for each in recipes:
-        same.setdefault(each.name, []).append(each)
+    found = _apart([(each.name, each.spec.settings(), each.id) for each in recipes])
+    return [replace(each, name=each.name + after) for each, after in zip(recipes, found, strict=True)]
+
+
+def _apart(items: Sequence[tuple[str, Mapping[str, Any], str]]) -> list[str]:
+    """Return what to write behind each name, given with facts and an id: how it differs from others of that name."""
+    same: dict[str, list[Mapping[str, Any]]] = {}
+    for name, facts, _ in items:
+        same.setdefault(name, []).append(facts)
     told = []
-    for recipe in recipes:
-        twins = [each.spec.settings() for each in same[recipe.name]]
-        own = recipe.spec.settings()
-        differing = [name for name in own if len({str(each.get(name)) for each in twins}) > 1]
-        words = ", ".join(f"{name} {'none' if own[name] is None else own[name]}" for name in differing[:3])
-        unique = len({tuple(str(each.get(name)) for name in differing[:3]) for each in twins}) == len(twins)
-        after = words if words and unique else ", ".join(filter(None, (words, recipe.id[:6])))
-        told.append(recipe if len(twins) == 1 else replace(recipe, name=f"{recipe.name} ({after})"))
+    for name, own, key in items:
+        others = same[name]
+        differing = [each for each in own if len({str(other.get(each)) for other in others}) > 1]
+        words = ", ".join(f"{each} {'none' if own[each] is None else own[each]}" for each in differing[:3])
+        unique = len({tuple(str(other.get(each)) for each in differing[:3]) for other in others}) == len(
+            others
+        )
+        after = words if words and unique else ", ".join(filter(None, (words, key[:6])))
+        told.append(f" ({after})" if len(others) > 1 else "")
     return told

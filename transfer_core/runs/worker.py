@@ -240,6 +240,8 @@ def _test(
             "threads": torch.get_num_threads(),
         },
     }
+    if setup.task.tasks and not setup.asked:
+        about["second_question"] = dict(setup.task.tasks)
     if setup.asked:
         about["asked"] = [setup.manifest.classes[number] for number in setup.asked]
     if setup.has_target:
@@ -250,8 +252,7 @@ def _test(
         setup.manifest, images, parts, seen.probabilities, setup.split.keeps_groups(setup.manifest), about
     )
     report.save(folder, seen.features)
-    if not setup.strategy.cost:  # others cost more an image than what is estimated from them
-        remember(setup, seconds)
+    remember(setup, seconds)
     result = {**about, "test": report.metrics().to_json()}
     if setup.has_target:
         unused = replace(report, parts=tuple(

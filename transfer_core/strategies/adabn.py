@@ -38,7 +38,10 @@ class AdaBN(Tuning):
     measure_frozen: bool = measure_frozen_knob(True)
 
     def prepare(self, model: Classifier, task: Task) -> None:
-        """Refuse a network that has no batch-norm to measure; keep the frozen stages' statistics of the source apart."""
+        """Refuse a network that has no batch-norm to measure; keep the statistics of the source apart.
+
+        Those of the frozen stages from the beginning, the others once they are learnt.
+        """
         from transfer_core.models.statistics import OtherStatistics, has_batch_norm
 
         if not has_batch_norm(model.stages[task.cut :]):
@@ -46,21 +49,18 @@ class AdaBN(Tuning):
                 "This backbone has no batch-norm above the frozen stages: choose another strategy, or freeze fewer stages.",
                 "unmet-need",
             )
-        if self.measures_domains(task):
-            model.extras["source_statistics"] = OtherStatistics(model.stages[: task.cut])
+        model.extras["source_statistics"] = OtherStatistics(model.stages, below=task.cut)
 
     def measures_domains(self, task: Task) -> bool:
         """Tell whether there are frozen stages whose statistics are to be each domain's own."""
         return self.measure_frozen and task.has_target and task.cut > 0
 
     def looking_at_source(self, model: Classifier, task: Task) -> AbstractContextManager[None]:
-        """Return the context in which images of the source are looked at: with statistics of their own below the cut."""
-        return source_statistics(model, task.cut)
+        """Return the context in which images of the source are looked at: with statistics of their own."""
+        return source_statistics(model)
 
     def phases(self, task: Task) -> list[Phase]:
         """Return source-only training, then one epoch of measuring, whose outcome is the model."""
-        from transfer_core.models.statistics import forget_statistics
-
         measured = Phase(
             name="measuring batch-norm on the target",
             epochs=1,
@@ -72,9 +72,19 @@ class AdaBN(Tuning):
             optimiser="none",
             selects="anew",
             starts_from="best",
-            before=forget_statistics,
+            before=_begin_anew,
         )
         return [self.phase(task, "training on the source"), measured]
+
+
+def _begin_anew(model: Classifier) -> None:
+    """Keep what was learnt of the source for the source, and let the statistics above the cut begin anew."""
+    from transfer_core.models.statistics import OtherStatistics, forget_statistics
+
+    source = model.extras["source_statistics"]
+    assert isinstance(source, OtherStatistics)
+    source.keep_all(model.stages)
+    forget_statistics(model)
 
 
 def _measure(model: Classifier, batch: Batch, _progress: float, *, cut: int) -> StepLoss:

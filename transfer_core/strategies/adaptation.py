@@ -36,12 +36,12 @@ def match_shares_knob(default: float) -> Any:
     )  # fmt: skip
 
 
-def source_statistics(model: Classifier, below: int | None = None) -> AbstractContextManager[None]:
-    """Return the context in which the model has the source's statistics, where it keeps them; `below` a stage or in all."""
+def source_statistics(model: Classifier) -> AbstractContextManager[None]:
+    """Return the context in which the model has the source's statistics, where it keeps them."""
     if "source_statistics" not in model.extras:
         return nullcontext()
     statistics: OtherStatistics = model.extras["source_statistics"]  # type: ignore[assignment]
-    return statistics.applied(model.stages[:below])
+    return statistics.applied(model.stages)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Adaptation(Tuning):
     batch_norm: str = knob(
         "target", "Batch-norm statistics",
         "target: each domain has its own, and the target's are used for testing. separate: each domain by its own in "
-        "training, their mean in testing. shared: both domains in one batch.",
+        "training, a running mean of both in testing. shared: both domains in one batch.",
         choices=("shared", "separate", "target"),
     )  # fmt: skip
 

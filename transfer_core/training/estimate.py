@@ -78,10 +78,18 @@ def remember(setup: Setup, seconds: dict[str, float]) -> None:
     frozen, trained = _work(backbone, spec, rows, n_train, stored)
     timings = _read(setup.library.home)
     known = timings.setdefault(f"{spec.device}/{spec.backbone}", {})
+    # What costs more an image than fine-tuning says nothing of the others, and what looks at further images stores
+    # more than was counted: better than nothing where nothing is known yet.
+    usual = not setup.strategy.cost
     # A cache that was mostly full already says nothing about computing it.
-    if stored and frozen and seconds["cache"] / frozen > 0.5 * known.get("frozen", 0.004):
+    if (
+        stored
+        and frozen
+        and (usual or "frozen" not in known)
+        and seconds["cache"] / frozen > 0.5 * known.get("frozen", 0.004)
+    ):
         known["frozen"] = _blend(known.get("frozen"), seconds["cache"] / frozen)
-    if spec.cut < len(backbone.stages) and trained:
+    if spec.cut < len(backbone.stages) and trained and usual:
         known["trained"] = _blend(known.get("trained"), seconds["train"] / trained)
     write_json(_path(setup.library.home), timings)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from transfer_core.data.augment import draw_mixture, get_augmentation
 from transfer_core.data.batches import Plan, make_batches
 from transfer_core.errors import UserError
-from transfer_core.models.activations import ON_THE_FLY, Activations
+from transfer_core.models.activations import ON_THE_FLY, Activations, on_the_fly
 from transfer_core.strategies import Batch, Episodes, Phase
 from transfer_core.training.labels import soften
 from transfer_core.training.setup import Setup
@@ -76,22 +76,23 @@ class Feed:
         rng = np.random.default_rng([self._seed, 90, epoch])
         others: list[Iterator[Tensor]] = []
         if phase.target != "none":
-            plain = self._beside(plan, epoch)
+            plain = beside = self._beside(plan, epoch)
             if phase.target == "pair" and not (self._symmetric and self.spec.views):
-                plain = [(images, [0] * len(images)) for images, _ in plain]
+                plain = [(images, [0] * len(images)) for images, _ in beside]
             others.append(activations.batches(plain, epoch))
             if phase.target == "pair":
-                others.append(activations.batches(self._other_views(plain, epoch), epoch))
+                strong = self._other_views(plain, epoch) if self.spec.views else beside
+                others.append(activations.batches(strong, epoch))
         for (images, views), x in zip(plan, activations.batches(plan, epoch), strict=True):
             rows = [self._row[image] for image in images]
-            beside = [next(each) for each in others]
+            further = [next(each) for each in others]
             x, soft = self._blended(x, self._soft_labels(images, views), rng)
             yield Batch(
                 x,
                 self._y[rows],
                 soft=soft,
-                x_target=beside[0] if beside else None,
-                x_strong=beside[1] if len(beside) > 1 else None,
+                x_target=further[0] if further else None,
+                x_strong=further[1] if len(further) > 1 else None,
                 tasks={name: labels[rows] for name, labels in self._tasks.items()},
             )
 
@@ -134,7 +135,7 @@ class Feed:
             places = range(count, count + len(images))
             chosen = [self._nth(place) for place in places]
             seen = [
-                int(start[number] + place // size) % views if views else ON_THE_FLY
+                int(start[number] + place // size) % views if views else on_the_fly(place // size)
                 for number, place in zip(chosen, places, strict=True)
             ]
             out.append(([self.unlabelled[number] for number in chosen], seen))
@@ -155,9 +156,7 @@ class Feed:
         rng = np.random.default_rng([self._seed, 80, epoch])
 
         def other(view: int) -> int:
-            return (
-                (view + int(rng.integers(1, count))) % count if count > 1 else view if count else ON_THE_FLY
-            )
+            return (view + int(rng.integers(1, count))) % count if count > 1 else view
 
         return [(images, [other(view) for view in views]) for images, views in plan]
 

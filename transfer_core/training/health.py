@@ -12,13 +12,14 @@ from typing import Literal
 from transfer_core.training.events import EpochEnded
 
 WINS, BLIND = 0.97, 0.55  # domain accuracies: told apart entirely; hardly at all
+FEW = 0.1  # of the unlabelled images learnt from
 RARE = 0.1  # of a class's share in the source, below which it is called vanished
 
 
 PARTS = {  # of a loss, and what is watched beside it -> what it is, and where it should go
     "cross-entropy": "Mistakes on labelled images; should fall.",
-    "domain": "The discriminator's mistakes; 0.69 is guessing, and it should come near that.",
-    "lambda": "How strongly features are pulled together; grows from 0 to 1 by itself.",
+    "domain": "The discriminator's mistakes: 0.69 is guessing, and the nearer to that, the better the domains mix.",
+    "lambda": "How strongly features are pulled together; grows towards 1 by itself.",
     "distance": "How far apart the features of the two domains lie; should fall.",
     "confusion": "How undecided the answers on the target are; should fall.",
     "class shares": "How far the classes called on the target are from the source's shares; should stay near 0.",
@@ -123,9 +124,17 @@ def _pseudo_labels(last: EpochEnded) -> list[Finding]:
     if used is None:
         return []
     if used < 0.02:
-        text = f"Only {_percent(used, 1)} of the unlabelled images are sure enough to be learnt from: lower the threshold."
+        few = (
+            f"Only {_percent(used, 1)} of the unlabelled images are"
+            if used >= 0.0005
+            else "No unlabelled image is"
+        )
+        text = f"{few} sure enough to be learnt from: lower the threshold."
         return [Finding("warning", text)]
-    return [Finding("good", f"{_percent(used)} of the unlabelled images are sure enough to be learnt from.")]
+    text = f"{_percent(used)} of the unlabelled images are sure enough to be learnt from"
+    if used < FEW:
+        return [Finding("note", f"{text}: few as yet. The share should grow.")]
+    return [Finding("good", f"{text}.")]
 
 
 def _percent(share: float, digits: int = 0) -> str:

@@ -64,9 +64,13 @@ class Meter:
         return sum(self._mean_terms().values())
 
     def figures(self) -> dict[str, float]:
-        """Return loss, its terms and the accuracy on the training images, as seen while training."""
-        accuracy = float(self._hits) / max(float(self._seen), 1) if self._hits is not None else 0.0
-        return {"loss": self.mean_loss(), "accuracy": accuracy, **self._mean_terms()}
+        """Return loss, its terms and, where labelled ones were seen, the accuracy on the training images."""
+        right = (
+            {}
+            if self._hits is None or not self._seen
+            else {"accuracy": float(self._hits) / float(self._seen)}
+        )
+        return {"loss": self.mean_loss(), **right, **self._mean_terms()}
 
     def facts(self) -> dict[str, float]:
         """Return the means of the further numbers that a strategy watches."""

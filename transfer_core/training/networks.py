@@ -107,7 +107,8 @@ class Networks:
         seconds = self.standing.seconds
         self.standing = self.standing.after(epoch, seconds, found.score, found.val, found.target)
         told = [read_json(network_folder(self.folder, number) / TOLD) for number in range(trained)]
-        train = {name: mean(each["train"][name] for each in told) for name in told[0]["train"]}
+        shared = [name for name in told[0]["train"] if all(name in each["train"] for each in told)]
+        train = {name: mean(each["train"][name] for each in told) for name in shared}
         rate = told[-1]["lr"]
         self.emit(EpochEnded(epoch, epoch, train, found.val, rate, seconds, True, found.target))
         return Ended(reason, epoch, epoch)

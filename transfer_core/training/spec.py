@@ -19,7 +19,7 @@ from transfer_core.strategies import Strategy, get_strategy
 
 RULES = {  # by which the epoch is chosen -> in words
     "validation_loss": "lowest validation loss",
-    "combined": "balanced accuracy on the source's validation images, plus how far the shares of the classes said of the target agree with those learnt (up to 90 %)",
+    "combined": "doing well on the source's validation images and calling the classes about as often on the target as in the source (balanced accuracy plus agreement of the shares, up to 90 %)",
     "together": "the mean of balanced accuracy on the source's validation images, information maximisation and neighbourhood density",
     "information_maximisation": "information maximisation on the target",
     "soft_neighbourhood_density": "soft neighbourhood density on the target",
@@ -68,7 +68,7 @@ class RunSpec:
     networks: int = knob(
         1,
         "Networks",
-        "So many are trained one after the other, each with the images in another order, and the mean of their probabilities counts (an ensemble): steadier and often a little more accurate than one alone, and that many times slower.",
+        "So many are trained one after the other, each with the images in another order, and the mean of their probabilities counts (an ensemble): steadier than one alone, sometimes a little more accurate, and that many times slower.",
         low=1,
         high=10,
     )
