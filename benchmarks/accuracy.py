@@ -2,11 +2,11 @@
 
     uv run python benchmarks/accuracy.py probe              5 seeds, by image and by group, beside scikit-learn
     uv run python benchmarks/accuracy.py fine_tuning        3 seeds by image, 1 by group (hours on 2 cores)
-    uv run python benchmarks/accuracy.py larger             fine-tuning at 288 pixels, tested on all views
+    uv run python benchmarks/accuracy.py larger             fine-tuning at 288 pixels, tested on all views, 3 seeds each
     uv run python benchmarks/accuracy.py doubtful           the same, labels as sure as the experts were
     uv run python benchmarks/accuracy.py mixed              the same as `larger`, activations mixed, 20 epochs
     uv run python benchmarks/accuracy.py together           the same as `larger`, three networks in one run
-    uv run python benchmarks/accuracy.py probe_then_tune    the same recipe as `larger`, from a converged probe
+    uv run python benchmarks/accuracy.py probe_then_tune    the same as `larger`, from a converged probe, 3 seeds each
 
 Every finished run is one line of `results/accuracy-*.jsonl`, under a key of the experiment and the code version of its strategy;
 what is there is not run again, so a long matrix may be interrupted. Test part: 25 %. Published for a CNN on such a split: 0.8842
@@ -75,6 +75,7 @@ BOUNDS = {
     "together": 0.90,
     "probe_then_tune": 0.90,
 }
+BY_GROUP = {"probe": 5, "larger": 3, "probe_then_tune": 3}  # splits by group, of the others one
 FRACTIONS = (0.65, 0.10, 0.25)  # the epoch, or the regularisation, is chosen on the 10 %
 
 
@@ -163,7 +164,7 @@ def main() -> None:
     if "label_confidence" in wishes:
         manifest = library.add(with_confidence(manifest))
     matrix: list[tuple[Rule, int]] = [("image", seed) for seed in range(5 if probe else 3)]
-    matrix += [("group", seed) for seed in range(5 if probe else 1)]
+    matrix += [("group", seed) for seed in range(BY_GROUP.get(options.what, 1))]
     done = Rows(f"accuracy-{options.what}")
     rows = []
     for rule, seed in matrix:

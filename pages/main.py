@@ -9,6 +9,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])] if str(Path(__file__).parents[1]
 
 import streamlit as st  # noqa: E402
 
+from pages.ui.revive import revive  # noqa: E402
 from pages.ui.sidebar import show_sidebar  # noqa: E402
 from pages.ui.text import escape  # noqa: E402
 from pages.ui.theme import show_theme  # noqa: E402
@@ -43,6 +44,7 @@ PAGES = {
 }
 page = st.navigation(PAGES, position="hidden")
 show_sidebar(PAGES, page.title)
+revive()
 if receipt := st.session_state.pop("receipt", None):
     st.success(receipt, icon=":material/receipt_long:")
 try:

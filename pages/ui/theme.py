@@ -9,6 +9,7 @@ _LIGHT = {"accent": "#0b6e75", "line": "#d5dee0", "text": "#17262b"}
 _DARK = {"accent": "#3fb5bd", "line": "#2c3d42", "text": "#e6eef0"}
 
 _STYLE = """
+[data-testid=stLayoutWrapper]:has(>.st-key-revive){display:none}
 .stMainBlockContainer{padding-top:3rem}
 [class*=st-key-card-]>:last-child{margin-top:auto}
 [data-testid=stSidebarHeader]{height:2.5rem}

@@ -197,6 +197,15 @@ def test_a_cold_link_then_zoom_and_legend_stay(server: Server, page: Any) -> Non
     assert complaints(page) == []
 
 
+def test_a_page_that_broke_in_the_browser_is_opened_again(server: Server, page: Any) -> None:
+    page.goto(f"{server.address}/runs")
+    page.locator("h1").wait_for()
+    page.wait_for_function("window.__revive")
+    page.evaluate("document.getElementById('root').replaceChildren()")
+    page.locator("h1").wait_for()
+    assert page.url.endswith("/runs")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_a_run_and_its_tab_outlive_the_server(server: Server, page: Any) -> None:
     bring(server.home, draw_shapes(60, seed=3, size=48, classes=THREE))
