@@ -87,21 +87,28 @@ def _turn(gap: Gap) -> Gap:
 
 @dataclass(frozen=True)
 class _Spread:
-    """A difference, its variance from the images and from the seeds, and the degrees of freedom of their sum."""
+    """A figure of one model, or a difference of two; its variance from the images and from the seeds, with its freedom."""
 
     value: float
     images: float
     seeds: float
     df: float
+    units: int
+    ends: Interval  # between which it lies
 
     def gap(self, together: int) -> Gap:
-        """Return the difference with its intervals, one of so many shown together."""
-        width = (self.images + self.seeds) ** 0.5
-        near, far = (width * student_quantile(1 - ALPHA / 2 / each, self.df) for each in (1, together))
-        return Gap(self.value, self._within(near), self._within(far))
+        """Return it with its intervals, one of so many shown together."""
+        return Gap(self.value, self._interval(ALPHA), self._interval(ALPHA / together))
 
-    def _within(self, half: float) -> Interval:
-        return max(self.value - half, -1.0), min(self.value + half, 1.0)
+    def _interval(self, level: float) -> Interval:
+        low, high = self.ends
+        if width := (self.images + self.seeds) ** 0.5:
+            half = width * student_quantile(1 - level / 2, self.df)
+            return max(self.value - half, low), min(self.value + half, high)
+        # Units that are all alike vary in no draw. How many of others are alike has an exact bound (Clopper and Pearson
+        # 1934); the rest may lie anywhere.
+        alike = (level / 2) ** (1 / self.units)
+        return alike * self.value + (1 - alike) * low, alike * self.value + (1 - alike) * high
 
 
 class Contest:
@@ -165,9 +172,7 @@ class Contest:
 
     def accuracy(self, model: int) -> Gap:
         """Return the accuracy of one model, the mean over its seeds, with its interval."""
-        found = self._spread("accuracy", (), (model,), self.units).gap(1)
-        low, high = found.interval
-        return replace(found, interval=(max(low, 0.0), min(high, 1.0)))
+        return self._spread("accuracy", (), (model,), self.units).gap(1)
 
     def _duel(self, first: int, second: int, pairs: int) -> Pair:
         seen = self._spread("accuracy", (), (first, second), self.units)
@@ -236,8 +241,9 @@ class Contest:
         """Return a figure of one model, or of the first less that of the second; `place`: the class, for recall."""
         own = [getattr(self._figures, figure)[(*place, self._own[each])] for each in models]
         value = float(own[0].mean() - (own[1].mean() if own[1:] else 0.0))
+        ends = (-1.0 if own[1:] else 0.0), 1.0
         if units < 2:
-            return _Spread(value, 1.0, 0.0, 1.0)  # one group tells nothing of others
+            return _Spread(value, 1.0, 0.0, 1.0, units, ends)  # one group tells nothing of others
         scale = units / (units - 1)  # what resampling n units leaves out of the variance
         drawn = [getattr(self._drawn, figure)[(slice(None), *place, self._own[each])] for each in models]
         images = self._variance(figure, place, models, scale)
@@ -249,4 +255,4 @@ class Contest:
                 parts.append((max(0.0, between), seeds - 1))
         total = sum(each for each, _ in parts)
         df = total**2 / sum(each**2 / free for each, free in parts) if total else units - 1.0
-        return _Spread(value, images, total - images, df)
+        return _Spread(value, images, total - images, df, units, ends)
