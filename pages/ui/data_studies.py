@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui.charts import show_chart
 from pages.ui.feature_map import fill_pretrained
 from pages.ui.images import label_table
+from pages.ui.patience import patiently
 from pages.ui.state import get_helper, get_lab, get_manifest
 from pages.ui.text import escape, percent, plural
 from transfer_core.errors import UserError
@@ -46,7 +47,7 @@ def _study(run: Run, what: str, about: str, label: str) -> dict[str, Any] | None
             try:
                 fill_pretrained(run, [row.image for row in get_manifest(run.manifest).labelled])
                 with st.spinner("Fitting probes", show_time=True):
-                    get_helper().study(run.id, what)
+                    patiently(get_helper().study, run.id, what)
                 st.rerun()
             except UserError as error:
                 st.error(escape(error), icon=":material/error:")

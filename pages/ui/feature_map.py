@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.parts import class_colours
+from pages.ui.patience import patiently
 from pages.ui.scatter import scatter
 from pages.ui.state import get_helper, get_lab
 from pages.ui.text import escape, percent, plural
@@ -85,7 +86,7 @@ def _get_map(run: Run, report: Report, method: str, features_of: str) -> Feature
         if not helper.is_warm:
             words = f"Starting the helper, then {words[0].lower()}{words[1:]}"
         with st.spinner(words, show_time=True):
-            helper.lay_out(run.id, method, features_of)
+            patiently(helper.lay_out, run.id, method, features_of)
     return load_map(path)
 
 
@@ -93,7 +94,7 @@ def fill_pretrained(run: Run, images: Sequence[str]) -> None:
     """Have the features before training of images computed, with a bar; what is kept already takes no time."""
     bar = st.progress(0.0, "Features before training")
     for at in range(0, len(images), AT_ONCE):
-        get_helper().fill_pretrained(run.id, images[at : at + AT_ONCE])
+        patiently(get_helper().fill_pretrained, run.id, images[at : at + AT_ONCE])
         done = min(at + AT_ONCE, len(images))
         bar.progress(
             done / len(images), f"Features before training: {done:,} of {plural(len(images), 'image')}"

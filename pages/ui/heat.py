@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 from PIL import Image
 
+from pages.ui.patience import patiently
 from pages.ui.state import get_helper, get_lab, get_manifest
 from pages.ui.text import plural
 from transfer_core.data.images import decode
@@ -44,7 +45,7 @@ def explained(run: Run, wanted: Mapping[str, str]) -> dict[str, Heat]:
         with st.spinner(words, show_time=True):
             for at in range(0, len(missing), AT_ONCE):
                 part = {image: wanted[image] for image in missing[at : at + AT_ONCE]}
-                found = helper.explain(run.id, part)
+                found = patiently(helper.explain, run.id, part)
                 if len(kept) > MOST_KEPT:
                     kept.clear()
                 kept |= {(run.id, run.attempt, image, part[image]): heat for image, heat in found.items()}

@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.parts import class_colours, figure_card
+from pages.ui.patience import patiently
 from pages.ui.state import get_helper, get_lab, get_predictions
 from pages.ui.text import escape, percent, plural
 from transfer_core.errors import UserError
@@ -194,7 +195,7 @@ def _offer_heat_map(run: Run, answer: Answer, label: str, picture: bytes, key: s
         return
     try:
         with st.spinner("Looking again", show_time=True):
-            found = explain(run.id, answer.file, picture, label)
+            found = patiently(explain, run.id, answer.file, picture, label)
     except UserError as error:
         st.error(escape(error), icon=":material/error:")
         return
