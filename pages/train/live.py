@@ -37,14 +37,14 @@ def _figure(end: EpochEnded, part: Literal["train", "val"], figure: str) -> floa
 def curves(found: Run) -> None:
     """Show loss and accuracy of every epoch so far."""
     ends: list[EpochEnded] = []
-    phases: list[int] = []  # of each epoch
-    phase = PhaseStarted("", 0, 0, 0, 0, 0)
+    phases: list[int] = []  # of each epoch, one number where a phase continues the one before
+    phase = 0
     for _, _, event in lab.store.events(found.id, kinds=["EpochEnded", "PhaseStarted"]):
         if isinstance(event, PhaseStarted):
-            phase = event
+            phase = phase if event.continues else event.number
         elif isinstance(event, EpochEnded):
             ends.append(event)
-            phases.append(phase.number)
+            phases.append(phase)
     if found.is_over and not ends:
         return
     parts = list(zip((each.network(found.spec.networks) for each in ends), phases, strict=True))

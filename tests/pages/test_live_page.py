@@ -39,10 +39,11 @@ def test_phases_are_parted_and_what_does_not_classify_has_no_accuracy(study: Stu
     val = {"loss": 0.7, "accuracy": 0.5}
     tuned = {"loss": 0.9, "cross-entropy": 0.6, "accuracy": 0.8}
     events = [
-        PhaseStarted("pretraining", 1, 2, 6, 10, 0),
+        PhaseStarted("pretraining", 1, 3, 6, 10, 0),
         EpochEnded(1, 3, {"loss": 1.5, "reconstruction": 1.5}, val, 1e-3, 1.0, best=False),
-        PhaseStarted("fine-tuning", 2, 2, 6, 10, 1),
+        PhaseStarted("fine-tuning, upper stages", 2, 3, 6, 10, 1),
         EpochEnded(2, 3, tuned, val, 1e-3, 2.0, best=True),
+        PhaseStarted("fine-tuning, all stages", 3, 3, 6, 10, 1, continues=True),
         EpochEnded(3, 3, tuned, val, 1e-3, 3.0, best=False),
     ]
     study.store.add_events(run.id, run.attempt, events)

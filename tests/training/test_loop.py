@@ -208,6 +208,15 @@ def test_phases_hand_over_what_they_trained(lab: Lab, monkeypatch: pytest.Monkey
         assert same_tensors(resumed.last, whole.last)
 
 
+def test_a_search_says_that_it_goes_on_from_phase_to_phase(lab: Lab) -> None:
+    outcome = lab.train(lab.spec(strategy="probe_then_tune", cut=2, epochs=5))
+    starts = [each for each in outcome.events if isinstance(each, PhaseStarted)]
+    *probe, tuning = [each.continues for each in starts]
+    assert probe == [False] + [True] * (len(probe) - 1)
+    assert len(probe) > 1
+    assert not tuning
+
+
 def test_images_may_enter_at_another_size(lab: Lab) -> None:
     outcome = lab.train(lab.spec(cut=2, size=64, augment="flips"))
     setup = outcome.setup

@@ -27,6 +27,7 @@ class PhaseStarted:
     cut: int
     parameters: int  # that train in this phase
     epoch: int
+    continues: bool = False  # what the phase before searched for: see `strategies.base.Phase`
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,11 @@ class Loop:
             if self._average:
                 self._average.load(checkpoint.average)
         count = sum(each.numel() for each in parameters)
-        self.emit(PhaseStarted(phase.name, place.number, place.phases, phase.cut, count, self.standing.epoch))
+        self.emit(
+            PhaseStarted(
+                phase.name, place.number, place.phases, phase.cut, count, self.standing.epoch, phase.continues
+            )
+        )
         with self.setup.activations(phase.cut) as activations:
             self._fill(phase, activations)
             for epoch in range(max(place.first, self.standing.epoch) + 1, place.last + 1):
