@@ -84,7 +84,8 @@ if found and len(found.entries) > 1:
     leader = found.entries[found.leader]
     doubt = next(filter(None, map(no_better_than_guessing, leader.tests)), "")
     if doubt:
-        st.warning(f"{numbers[leader.recipe.id]} leads, but: {escape(doubt)}", icon=":material/warning:")
+        what = "leads" if found.contest else "has the best figure"
+        st.warning(f"{numbers[leader.recipe.id]} {what}, but: {escape(doubt)}", icon=":material/warning:")
     label = f"Take home: {escape(leader.best_run.name)} ({right_on(lab.tested(leader.best_run))} of unseen images right)"
     kind = "secondary" if doubt else "primary"
     if comparable and st.button(label, type=kind, icon=":material/inventory_2:"):

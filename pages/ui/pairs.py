@@ -39,7 +39,13 @@ def show_lead(found: Comparison, numbers: Mapping[str, int]) -> None:
     leader = found.entries[found.leader]
     right = f"{percent(leader.val)} of {plural(leader.val_n, 'validation image')}"
     figure = f": {right}" if found.by_accuracy else f". On the source it is right on {right}"
-    st.markdown(f"### {_name(found, found.leader, numbers)} leads  \nby {escape(found.chosen_by)}{figure}.")
+    name, by = _name(found, found.leader, numbers), f"by {escape(found.chosen_by)}{figure}."
+    if found.contest:
+        st.markdown(f"### {name} leads  \n{by}")
+    else:
+        st.markdown(
+            f"### {name} has the best figure  \n{by} Others have validation images of their own, so this is no lead."
+        )
     for each in found.caveats:
         st.info(escape(each), icon=":material/info:")
 
