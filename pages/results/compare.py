@@ -84,7 +84,7 @@ if found and len(found.entries) > 1:
     leader = found.entries[found.leader]
     doubt = next(filter(None, map(no_better_than_guessing, leader.tests)), "")
     if doubt:
-        what = "leads" if found.contest else "has the best figure"
+        what = "leads" if found.has_lead else "has the best figure"
         st.warning(f"{numbers[leader.recipe.id]} {what}, but: {escape(doubt)}", icon=":material/warning:")
     label = f"Take home: {escape(leader.best_run.name)} ({right_on(lab.tested(leader.best_run))} of unseen images right)"
     kind = "secondary" if doubt else "primary"

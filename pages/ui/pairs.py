@@ -40,7 +40,7 @@ def show_lead(found: Comparison, numbers: Mapping[str, int]) -> None:
     right = f"{percent(leader.val)} of {plural(leader.val_n, 'validation image')}"
     figure = f": {right}" if found.by_accuracy else f". On the source it is right on {right}"
     name, by = _name(found, found.leader, numbers), f"by {escape(found.chosen_by)}{figure}."
-    if found.contest:
+    if found.has_lead:
         st.markdown(f"### {name} leads  \n{by}")
     else:
         st.markdown(

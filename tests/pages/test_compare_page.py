@@ -127,6 +127,8 @@ def test_other_splits_are_shown_as_spread_and_not_tested(study: Study) -> None:
     assert list(at.dataframe[0].value["Runs"]) == [2, 2]
     assert not any(label.startswith("Take home") for label in labels(at))
     assert "McNemar" not in words(at)
+    assert " leads " in words(at), "each recipe has validation images of both splits"
+    at = show(PAGE, race=",".join((every[0], every[-1])))
     assert "this is no lead" in words(at)
     assert " leads " not in words(at)
 

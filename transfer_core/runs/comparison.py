@@ -97,6 +97,12 @@ class Comparison:
         """Whether these went from one domain to another."""
         return any(run.spec.target for entry in self.entries for run in entry.recipe.runs)
 
+    @property
+    def has_lead(self) -> bool:
+        """Whether all were trained on the same splits, so that their figures on validation images stand side by side."""
+        splits = {frozenset(run.spec.split for run in each.recipe.runs) for each in self.entries}
+        return self.contest is not None or len(splits) == 1
+
     @cached_property
     def pairs(self) -> list[Pair]:
         """Every pair once; none where they cannot be compared."""
