@@ -63,6 +63,14 @@ def test_it_tells_nobody() -> None:
     assert CONFIG["client"]["toolbarMode"] == "minimal"
 
 
+def test_no_table_has_a_download_of_its_own() -> None:
+    """It would write a name such as =HYPERLINK() as a formula; the app's own CSV does not."""
+    assert CONFIG["client"]["disableDataExport"] is True
+    from streamlit import config
+
+    assert "client.disableDataExport" in config.get_config_options()  # an unknown name would be ignored
+
+
 def test_the_icon_is_local() -> None:
     assert (ROOT / "pages" / "static" / "icon.png").read_bytes().startswith(b"\x89PNG")
     assert 'page_icon=str(HERE / "static" / "icon.png")' in (ROOT / "pages" / "main.py").read_text()

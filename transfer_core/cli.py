@@ -25,6 +25,7 @@ from transfer_core.errors import UserError
 from transfer_core.evaluation.footnotes import footnotes, tell_choice
 from transfer_core.runs.caveats import caveats
 from transfer_core.runs.lab import Lab, run_object
+from transfer_core.terminal import shown, tell, tell_json
 
 NOBODY_READS = 141  # as a shell says of a program ended by SIGPIPE
 
@@ -41,9 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno != errno.ENOSPC:
             raise
         _close_stdout()
-        print(
-            "The disk is full, or that to which the answer goes: make room and run it again.", file=sys.stderr
-        )
+        tell("The disk is full, or that to which the answer goes: make room and run it again.", sys.stderr)
         return 1
     return code
 
@@ -68,15 +67,18 @@ def _run(argv: Sequence[str] | None) -> int:
             raise
         message = f"{error.filename}: {(error.strerror or str(error)).lower()}. Name another place, or get the right to use this one."
         return _fail("no-access", message, 2, as_json)
-    print(json.dumps(data, ensure_ascii=False, allow_nan=False) if as_json else text)
+    if as_json:
+        tell_json(json.dumps(data, ensure_ascii=False, allow_nan=False))
+    else:
+        tell(text)
     return int(code)
 
 
 def _fail(kind: str, message: str, code: int, as_json: bool) -> int:
     if as_json:
-        print(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False))
+        tell_json(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False))
     else:
-        print(message, file=sys.stderr)
+        tell(message, sys.stderr)
     return code
 
 
@@ -113,7 +115,7 @@ def _follow(lab: Lab, run: str, options: argparse.Namespace) -> Answer:
 def _run_answer(lab: Lab, run: str) -> Answer:
     found = lab.store.get(run)
     data = run_object(lab.store, found)
-    lines = [f"run {found.id}  {found.state}  {found.name}"]
+    lines = [f"run {found.id}  {found.state}  {shown(found.name)}"]
     if found.error:
         lines.append(found.error)
     if twin := lab.twin(found):
@@ -133,7 +135,7 @@ def _run_answer(lab: Lab, run: str) -> Answer:
         lines.append(f"right on {test['accuracy']:.1%} of {test['n']} unseen images ({spread})")
         lines.append(f"balanced accuracy {test['balanced_accuracy']:.3f}, macro-F1 {test['macro_f1']:.3f}")
         lines += [
-            f"  {each['class']}: recall {each['recall']:.3f}, precision {each['precision']:.3f}, n {each['support']}"
+            f"  {shown(each['class'])}: recall {each['recall']:.3f}, precision {each['precision']:.3f}, n {each['support']}"
             for each in test["per_class"]
         ]
         lines.append(f"chosen by {tell_choice(data, found.spec.to_json())}")
@@ -156,7 +158,7 @@ def _runs(options: argparse.Namespace) -> Answer:
     for run in found:
         measured = run.result and run.result["test"]["n"]
         accuracy = f"{run.result['test']['accuracy']:7.1%}" if run.result and measured else "      -"
-        lines.append(f"{run.id}  {run.state:<8} {accuracy}  {run.name}")
+        lines.append(f"{run.id}  {run.state:<8} {accuracy}  {shown(run.name)}")
     return {"runs": [run_object(lab.store, run) for run in found]}, "\n".join(lines) or "No runs yet.", 0
 
 
@@ -167,8 +169,9 @@ def _show(options: argparse.Namespace) -> Answer:
     if options.predictions:
         from transfer_core.evaluation.report import write_csv
 
+        told = lab.report(run)  # first: without one, what the file held so far stays
         with Path(options.predictions).open("w", newline="", encoding="utf-8") as out:
-            write_csv(lab.report(run), out)
+            write_csv(told, out)
     if options.weights:
         from transfer_core.runs.predictor import export_run
 

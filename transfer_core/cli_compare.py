@@ -12,6 +12,7 @@ from transfer_core.cli_prepare import prepare
 from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import Lab, run_object
+from transfer_core.terminal import shown, tell
 
 if TYPE_CHECKING:
     from transfer_core.runs.comparison import Comparison
@@ -61,7 +62,7 @@ def _lines(found: Comparison) -> list[str]:
             *found.caveats,
             several if len(found.entries) > 1 else "One recipe alone: there is nothing to compare it with.",
         ]
-    names = [f"{number}. {entry.name}" for number, entry in enumerate(found.entries, start=1)]
+    names = [f"{number}. {shown(entry.name)}" for number, entry in enumerate(found.entries, start=1)]
     lines.append(f"Leads by {found.chosen_by}: {names[found.leader]}")
     lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in found.against_leader()]
     others = [pair for pair in found.pairs if found.leader not in (pair.first, pair.second)]
@@ -80,7 +81,7 @@ def _table(found: Comparison) -> list[str]:
         seeds = f", {entry.seeds} runs" if entry.seeds > 1 else ""
         how = "lowest to highest" if entry.seeds > 1 and not found.contest else "95 %"
         lines.append(
-            f"{index + 1}. {entry.name}{seeds}: right on {entry.figure('accuracy'):.1%} of {entry.n} "
+            f"{index + 1}. {shown(entry.name)}{seeds}: right on {entry.figure('accuracy'):.1%} of {entry.n} "
             f"({how} {low:.1%} to {high:.1%}), balanced {entry.figure('balanced_accuracy'):.3f}, "
             f"macro-F1 {entry.figure('macro_f1'):.3f}; validation {entry.val:.1%}; {entry.seconds:.0f} s, "
             f"{entry.trained:,} parameters trained, {entry.megabytes:.1f} MB"
@@ -108,7 +109,7 @@ def sweep(options: argparse.Namespace) -> Answer:
             found = lab.store.get(run)
             if found.is_over:
                 continue
-            print(f"{number} of {len(runs)}: {found.spec.cut} frozen", file=sys.stderr)
+            tell(f"{number} of {len(runs)}: {found.spec.cut} frozen", sys.stderr)
             if not watch(lab, run):
                 data, text = _sweep_answer(lab, runs)
                 return data, f"{text}\nThe runs go on by themselves.", 130

@@ -13,6 +13,7 @@ from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_watch import ProgressBar
 from transfer_core.errors import UserError
 from transfer_core.files import plain_words
+from transfer_core.terminal import shown, tell
 
 if TYPE_CHECKING:
     from transfer_core.data.ingest import Candidate
@@ -116,7 +117,7 @@ def _hint_at_tables(path: Path, problems: list[Problem]) -> list[Problem]:
         if each.kind == "table":
             there = f" {shlex.quote(str(path / each.file))}" if path.is_dir() else ", once unpacked"
             each = replace(each, message=f"a table that was not used; if it names classes: --labels{there}")
-            print(f"{each.file}: {each.message}", file=sys.stderr)
+            tell(f"{shown(each.file)}: {shown(each.message)}", sys.stderr)
         found.append(each)
     return found
 

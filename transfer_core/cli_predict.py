@@ -11,6 +11,7 @@ from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_watch import ProgressBar
 from transfer_core.errors import UserError
 from transfer_core.files import atomic_path
+from transfer_core.terminal import shown
 
 
 def predict(options: argparse.Namespace) -> Answer:
@@ -62,7 +63,7 @@ def predict(options: argparse.Namespace) -> Answer:
     words = rule_words(decision.wishes)
     lines = [f"Decision in use: {words}."] if words else []
     lines += [_line(verdicts, row) for row in range(len(verdicts.answers))]
-    lines += [f"{each.file}: {each.problem}" for each in problems_found]
+    lines += [f"{shown(each.file)}: {each.problem}" for each in problems_found]
     if silent:
         lines.append(f"Images unlike the training images are not told: {silent}")
     if decision.shifted:
@@ -74,9 +75,9 @@ def predict(options: argparse.Namespace) -> Answer:
 
 def _line(verdicts: Any, row: int) -> str:
     told = verdicts.to_json(row)
-    line = f"{told['file']}: {told['class']} ({told['calibrated'][told['class']]:.1%})"
+    line = f"{shown(told['file'])}: {shown(told['class'])} ({told['calibrated'][told['class']]:.1%})"
     if len(told["set"]) > 1:
-        line += f", could be {' or '.join(told['set'])}"
+        line += f", could be {' or '.join(map(shown, told['set']))}"
     if told["unknown"]:
         return f"{line}; unlike the training images, so show it to a person"
     return f"{line}; show it to a person" if told["refer"] else line

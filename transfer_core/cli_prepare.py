@@ -14,6 +14,7 @@ from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import Lab
+from transfer_core.terminal import tell
 
 WISHES = (
     "backbone", "strategy", "cut", "epochs", "batch_size", "lr", "augment", "views", "test_views", "size", "geometry",
@@ -37,7 +38,7 @@ def prepare(lab: Lab, options: argparse.Namespace, strategy: str) -> tuple[Manif
     usual, why = usual_rule(manifest)
     rule: Rule = options.split_by or (across if options.target else usual)
     if not options.split_by and not options.target:
-        print(f"Split by {rule}: {why}. --split-by takes another rule.", file=sys.stderr)
+        tell(f"Split by {rule}: {why}. --split-by takes another rule.", sys.stderr)
     with ProgressBar("Looking for look-alikes") as bar:
         get_alike(lab.library, manifest, bar.update)
     alike = get_held(lab.library, manifest)
@@ -54,9 +55,9 @@ def prepare(lab: Lab, options: argparse.Namespace, strategy: str) -> tuple[Manif
         )
     )
     if lack := split.ungrouped(manifest):
-        print(lack, file=sys.stderr)
+        tell(lack, sys.stderr)
     if lack := split.tell_absent():
-        print(lack, file=sys.stderr)
+        tell(lack, sys.stderr)
     wishes = {name: getattr(options, name) for name in WISHES} | {"knobs": _parse_settings(options.set)}
     return manifest, split, wishes | {"cache": not options.no_cache, "strategy": chosen.name}
 
@@ -69,7 +70,7 @@ def _find_data(lab: Lab, ref: str) -> Manifest:
             n = len(found.problems)
             what = f"1 problem in {ref}; `transfer-lab ingest` lists it."
             what = what if n == 1 else f"{n:,} problems in {ref}; `transfer-lab ingest` lists them."
-            print(what, file=sys.stderr)
+            tell(what, sys.stderr)
         return found.manifest
     return lab.library.get(lab.library.find(ref).id)
 

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.cli_house import Answer, get_lab
+from transfer_core.terminal import shown
 
 if TYPE_CHECKING:
     from transfer_core.evaluation.compare import Difference
@@ -26,7 +27,7 @@ def report(options: argparse.Namespace) -> Answer:
     in_use = measure(decision, make_cases(told), grouped=told.grouped)
     words = {"words": rule_words(decision.wishes)}
     found = summarise(told, decision) | {"in_use": words | in_use.to_json() if in_use else None}
-    lines = _lines(run.name, found)
+    lines = _lines(shown(run.name), found)
     if verdict := lab.verdict(run):
         found["verdict"] = verdict_object(verdict)
         lines.append(verdict_line(verdict))
@@ -77,16 +78,16 @@ def _lines(name: str, found: dict[str, Any]) -> list[str]:
         area = found["ranking"][each["class"]]["roc_area"]
         ranks = "" if area is None else f", ROC area {area:.3f}"
         lines.append(
-            f"  {each['class']}: recall {_figure(each, 'recall')}, precision {_figure(each, 'precision')}, "
+            f"  {shown(each['class'])}: recall {_figure(each, 'recall')}, precision {_figure(each, 'precision')}, "
             f"specificity {_figure(each, 'specificity')}, F1 {_figure(each, 'f1')}{ranks}, n {each['support']}"
         )
     lines += [
-        f"  domain {name}: {_figure(each, 'accuracy')}, n {each['n']}"
+        f"  domain {shown(name)}: {_figure(each, 'accuracy')}, n {each['n']}"
         for name, each in found["domains"].items()
     ]
     worse = [part["name"] for part in found["groups"] if part["is_worse"]]
     if worse:
-        lines.append(f"  groups that do worse than chance explains: {', '.join(worse)}")
+        lines.append(f"  groups that do worse than chance explains: {', '.join(map(shown, worse))}")
     told, sets = found["calibration"], found["sets"]
     lines.append(
         f"calibration error {told['error_before']:.3f}, with temperature {told['temperature']:.2f} {told['error_after']:.3f}"

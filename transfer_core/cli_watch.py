@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from transfer_core.runs.lab import Lab, standing
+from transfer_core.terminal import shown, tell
 from transfer_core.training.events import EpochEnded, Noted
 
 POLL = 0.25  # seconds
@@ -28,7 +29,7 @@ class ProgressBar:
         bar = "#" * filled + "." * (24 - filled)
         rest = f"  {_clock(left)} left" if left is not None else ""
         print(
-            f"\r\033[K{title or self._title}  [{bar}] {done}/{total}{rest}",
+            f"\r\033[K{shown(title or self._title)}  [{bar}] {done}/{total}{rest}",
             end="",
             file=sys.stderr,
             flush=True,
@@ -71,7 +72,7 @@ def watch(lab: Lab, run: str, *, stopping: bool = False) -> bool:
                 stopping = True
                 lab.stop(lab.store.get(run))
                 text = "Stopping; the best epoch is kept. Ctrl-C again leaves the run to end by itself."
-                print(text, file=sys.stderr)
+                tell(text, sys.stderr)
 
 
 def _tell_new(lab: Lab, run: str, seen: int, bar: ProgressBar) -> int:
@@ -79,9 +80,9 @@ def _tell_new(lab: Lab, run: str, seen: int, bar: ProgressBar) -> int:
         seen = seq
         bar.clear()
         if isinstance(event, EpochEnded):
-            print(_epoch_line(event), file=sys.stderr)
+            tell(_epoch_line(event), sys.stderr)
         elif isinstance(event, Noted):
-            print(event.text, file=sys.stderr)
+            tell(event.text, sys.stderr)
     now: dict[str, Any] = standing(lab.store, lab.store.get(run))
     bar.update(now["done"], now["total"], now["doing"], now["left"])
     return seen

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.ui.parts import STATES, missing, run_line, state_badge, title
 from pages.ui.state import choose, get_lab, go, run_again
-from pages.ui.text import ago, duration, escape, percent, plural, right_on, size
+from pages.ui.text import ago, duration, escape, percent, plural, right_on
 from transfer_core.errors import UserError
 from transfer_core.runs.housekeeping import delete_run
 from transfer_core.runs.recipes import name_apart
@@ -101,5 +101,5 @@ with st.container(border=True):
             st.session_state["runs-shown"] = (
                 st.session_state.get("runs-shown", 0) + 1
             )  # nothing is ticked now
-            st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {size(receipt.bytes)} freed."
+            st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {receipt}."
             st.rerun()

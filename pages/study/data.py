@@ -14,8 +14,8 @@ from pages.ui.looks import show_looks
 from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival, title
 from pages.ui.problems import show_problems, sort_problems
 from pages.ui.state import choose, current_data, get_intake, get_lab, go
-from pages.ui.text import escape, plural, size
-from transfer_core.runs.housekeeping import delete_dataset, dependents
+from pages.ui.text import escape
+from transfer_core.runs.housekeeping import delete_dataset, dependents, weigh_dataset
 
 lab = get_lab()
 settle_arrival()
@@ -91,25 +91,20 @@ with st.expander("Bring other images", icon=":material/add_photo_alternate:"):
         bring_files(parent=manifest.id, is_main=True)
     else:
         bring_cards()
-with st.expander("Rename or delete", icon=":material/more_horiz:"):
-    name = st.text_input("Name", about.name)
-    if st.button("Rename", disabled=name.strip() in ("", about.name)):
-        lab.library.rename(manifest.id, name)
-        st.rerun()
-    st.divider()
-    runs = dependents(lab.store, manifest.id)
-    what = (
-        f"{plural(len(manifest.rows), 'image')}, {plural(len(runs), 'run')} and what the cache holds of them"
-    )
-    st.markdown(f"Deleting removes for good: {what}.")
-    for run in runs:
-        st.markdown(f"- {escape(run.name)}")
-    sure = st.checkbox("I want to delete all of this")
-    if st.button("Delete the data set", icon=":material/delete:", disabled=not sure):
-        receipt = delete_dataset(lab.store, lab.library, manifest.id)
-        choose(data=None, split=None, run=None)
-        st.session_state["receipt"] = (
-            f"Deleted {escape(receipt.what)}: {plural(len(receipt.runs), 'run')}, "
-            f"{plural(receipt.images, 'image')}, {size(receipt.bytes)} freed."
-        )
-        st.rerun()
+box = st.expander("Rename or delete", icon=":material/more_horiz:", on_change="rerun", key="keep-house")
+if box.open:
+    with box:
+        name = st.text_input("Name", about.name)
+        if st.button("Rename", disabled=name.strip() in ("", about.name)):
+            lab.library.rename(manifest.id, name)
+            st.rerun()
+        st.divider()
+        st.markdown(f"Deleting removes for good: {weigh_dataset(lab.store, lab.library, manifest.id)}.")
+        for run in dependents(lab.store, manifest.id):
+            st.markdown(f"- {escape(run.name)}")
+        sure = st.checkbox("I want to delete all of this")
+        if st.button("Delete the data set", icon=":material/delete:", disabled=not sure):
+            receipt = delete_dataset(lab.store, lab.library, manifest.id)
+            choose(data=None, split=None, run=None)
+            st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {receipt}."
+            st.rerun()

@@ -62,6 +62,10 @@ class Study:
     def manifest(self) -> Manifest:
         return self.library.get(self.library.datasets()[0].id)
 
+    def images(self) -> set[str]:
+        """The names of the image files that are there."""
+        return {path.name for path in (self.home / "images").glob("*/*")}
+
     def split(self, **choices: Any) -> Split:
         """The split of the newest data set that these choices make, stored."""
         return self.library.add_split(make_split(self.manifest, **choices))

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import json
+import re
+
+import pytest
 
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import CALLS_OUT, Study, bring, button, show, widget, words
+from transfer_core.data.edit import set_groups
+
+OPEN = {"keep-house": True}
 
 
 def test_a_data_set_is_renamed(study: Study) -> None:
-    at = show("study/data.py")
+    at = show("study/data.py", OPEN)
     widget(at.text_input, "Name").set_value("Better").run()
     button(at, "Rename").click().run()
     assert at.title[0].value == "Better"
     assert study.library.datasets()[0].name == "Better"
 
 
-def test_a_data_set_is_deleted_with_its_runs_and_a_receipt(study: Study) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_page_and_the_receipt_say_what_goes(study: Study, shared: bool) -> None:
     run = study.ended(name="mine")
-    at = show("study/data.py", data=run.manifest, run=run.id)
-    assert "60 images, 1 run" in words(at)
+    if shared:  # another version has the same images
+        row = study.manifest.rows[0]
+        study.library.add_version(set_groups(study.manifest, {row.image: "one"}), "a group")
+    before = study.images()
+    at = show("study/data.py", OPEN, data=run.manifest, run=run.id)
+    (told,) = re.findall(r"removes for good: (.*)\.$", words(at), re.MULTILINE)
     widget(at.checkbox, "I want to delete all of this").check().run()
     button(at, "Delete the data set").click().run()
     assert not at.exception
-    assert "1 run, 60 images" in at.success[0].value
-    assert not study.library.datasets()
+    assert told in at.success[0].value  # letter by letter
+    assert f"1 run, {len(before - study.images())} images" in told
+    assert ("60 images stay" in told) == shared
+    assert len(study.images()) == 60 * shared
     assert not study.store.runs()
-    assert not [path for path in (study.home / "images").rglob("*") if path.is_file()]
 
 
 def test_a_data_set_in_use_is_not_deleted(study: Study) -> None:
     study.running()
-    at = show("study/data.py")
+    at = show("study/data.py", OPEN)
     widget(at.checkbox, "I want to delete all of this").check().run()
     button(at, "Delete the data set").click().run()
     assert "stop it first" in at.error[0].value

@@ -261,22 +261,34 @@ class Library:
     def _split_path(self, dataset: str, split: str) -> Path:
         return self.folder / dataset / "splits" / f"{split}.json"
 
+    def held(self, dataset: str) -> tuple[set[str], set[str]]:
+        """Return the images that only this data set has, and those that others have too."""
+        images = {row.image for row in self.get(dataset).rows}
+        elsewhere = {
+            row.image for each in self.datasets() if each.id != dataset for row in self.get(each.id).rows
+        }
+        return images - elsewhere, images & elsewhere
+
+    def weigh(self, dataset: str, images: Iterable[str]) -> int:
+        """Return the bytes of a data set's own folder, of these images and of their thumbnails."""
+        return folder_bytes(self.folder / dataset) + sum(
+            path.stat().st_size for image in images for path in self._files(image)
+        )
+
+    def _files(self, image: str) -> list[Path]:
+        return [path for path in (self.image_path(image), self.thumb_path(image)) if path.exists()]
+
     def delete(self, dataset: str) -> tuple[int, list[str]]:
-        """Remove a data set and the images only it holds; return freed bytes and those images."""
-        doomed = {row.image for row in self.get(dataset).rows}
-        for other in self.datasets():
-            if other.id != dataset:
-                doomed -= {row.image for row in self.get(other.id).rows}
+        """Remove a data set and the images only it holds; return freed bytes and the images that were there and went."""
+        own, _ = self.held(dataset)
+        freed = self.weigh(dataset, own)
         folder = self.folder / dataset
-        freed = folder_bytes(folder)
         (folder / "about.json").unlink()
         shutil.rmtree(folder)
-        for image in doomed:
-            for path in (self.image_path(image), self.thumb_path(image)):
-                if path.exists():
-                    freed += path.stat().st_size
-                    path.unlink()
-        return freed, sorted(doomed)
+        gone = sorted(image for image in own if self.image_path(image).exists())
+        for path in (path for image in own for path in self._files(image)):
+            path.unlink()
+        return freed, gone
 
     def sweep_orphans(self) -> int:
         """Remove images no data set knows, left by an ingest or a delete that was cut off; return bytes.

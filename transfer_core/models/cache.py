@@ -199,13 +199,23 @@ class ActivationCache:
         doomed = set(images)
         freed = 0
         with self._moving:
-            for folder in self._shelves():
-                names = folder / "images.txt"
-                if names.exists() and doomed.intersection(names.read_text().split("\n")):
-                    freed += self._evict(folder)
-                    if folder.exists():
-                        _blank(folder, doomed)
+            for folder in self._holding(doomed):
+                freed += self._evict(folder)
+                if folder.exists():
+                    _blank(folder, doomed)
         return freed
+
+    def weigh(self, images: Iterable[str]) -> int:
+        """Return the bytes that `forget` would free, where no run holds them."""
+        return sum(folder_bytes(folder) for folder in self._holding(set(images)))
+
+    def _holding(self, images: set[str]) -> list[Path]:
+        lists = [(folder, folder / "images.txt") for folder in self._shelves()]
+        return [
+            folder
+            for folder, names in lists
+            if names.exists() and images.intersection(names.read_text().split("\n"))
+        ]
 
     def _shelves(self) -> list[Path]:
         return [each.parent for each in self.folder.glob("*/key.json")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transfer_core.data.library import Library
 from transfer_core.errors import UserError
@@ -15,12 +15,36 @@ from transfer_core.runs.store import ACTIVE, Run, RunStore
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was removed. `images` are files that no other data set needed."""
+    """What would go, or went. `images` are files that no other data set needs; `shared` those that one does, which stay.
+
+    `predictions`: how often images were asked of the runs; those answers go too. `bytes` on the disk, of all of it.
+    """
 
     what: str
     runs: tuple[str, ...]
     images: int
     bytes: int
+    shared: int = 0
+    predictions: int = 0
+
+    def __str__(self) -> str:
+        """Say it in words, the same on a page and in a terminal."""
+        parts = [_count(len(self.runs), "run")] if self.runs else []
+        if not self.what.startswith("run "):
+            parts.append(_count(self.images, "image"))
+        if self.predictions:
+            parts.append(_count(self.predictions, "set") + " of predictions")
+        words = f"{', '.join(parts)}, {self.bytes / 1e6:.1f} MB"
+        stay = (
+            "stays, because another data set has it"
+            if self.shared == 1
+            else "stay, because other data sets have them"
+        )
+        return f"{words}; {_count(self.shared, 'image')} {stay}" if self.shared else words
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -44,30 +68,58 @@ def dependents(store: RunStore, dataset: str) -> list[Run]:
     return store.runs(manifest=dataset)
 
 
+def weigh_run(store: RunStore, run: Run) -> Receipt:
+    """Return what deleting a run would remove."""
+    jobs = PredictionJobs(store.home)
+    asked = jobs.jobs(run.id)
+    size = folder_bytes(store.folder(run.id)) + sum(jobs.size(job.id) for job in asked)
+    return Receipt(f"run {run.name or run.id}", (run.id,), 0, size, predictions=len(asked))
+
+
+def weigh_dataset(store: RunStore, library: Library, dataset: str) -> Receipt:
+    """Return what deleting a data set would remove."""
+    about = library.about(dataset)
+    runs = [weigh_run(store, run) for run in dependents(store, about.id)]
+    own, shared = library.held(about.id)
+    size = library.weigh(about.id, own) + ActivationCache(store.home / "cache").weigh(own)
+    there = sum(library.image_path(image).exists() for image in own)
+    return _with_runs(Receipt(f"data set {about.name}", (), there, size, len(shared)), runs)
+
+
 def delete_run(store: RunStore, run_id: str) -> Receipt:
-    """Remove a run's events, checkpoints, weights, predictions, and what was asked of it."""
+    """Remove a run's events, checkpoints, weights, predictions, and what was asked of it; return what went."""
     run = store.get(run_id)
     if run.state in ACTIVE:
         raise UserError(f"Run {run.id} is still {run.state}: stop it first.", "active")
     folder = store.folder(run.id)
-    size = folder_bytes(folder) if folder.exists() else 0
-    size += PredictionJobs(store.home).delete_of_run(run.id)
+    told = weigh_run(store, run)
+    PredictionJobs(store.home).delete_of_run(run.id)
     store.delete(run.id)
     shutil.rmtree(folder, ignore_errors=True)
-    return Receipt(f"run {run.name or run.id}", (run.id,), 0, size)
+    return replace(told, bytes=told.bytes - folder_bytes(folder))
 
 
 def delete_dataset(store: RunStore, library: Library, dataset: str) -> Receipt:
-    """Remove a data set with its runs, its images and thumbnails, and what the cache knows of them."""
+    """Remove a data set with its runs, its images and thumbnails, and what the cache knows of them; return what went."""
     about = library.about(dataset)
     runs = dependents(store, about.id)
     active = [run.id for run in runs if run.state in ACTIVE]
     if active:
         raise UserError(f"Run {active[0]} still trains on {about.name}: stop it first.", "active")
-    freed = sum(delete_run(store, run.id).bytes for run in runs)
+    own, shared = library.held(about.id)
+    gone = [delete_run(store, run.id) for run in runs]
     size, images = library.delete(about.id)
-    freed += size + ActivationCache(store.home / "cache").forget(images)
-    return Receipt(f"data set {about.name}", tuple(run.id for run in runs), len(images), freed)
+    size += ActivationCache(store.home / "cache").forget(own)
+    return _with_runs(Receipt(f"data set {about.name}", (), len(images), size, len(shared)), gone)
+
+
+def _with_runs(told: Receipt, runs: list[Receipt]) -> Receipt:
+    return replace(
+        told,
+        runs=tuple(name for each in runs for name in each.runs),
+        bytes=told.bytes + sum(each.bytes for each in runs),
+        predictions=sum(each.predictions for each in runs),
+    )
 
 
 def disk_use(store: RunStore) -> DiskUse:
