@@ -22,6 +22,7 @@ MAY_IMPORT = {  # part -> the parts of ours that it may import besides itself
     "errors": set(),
     "files": {"errors"},
     "knobs": {"errors"},
+    "terminal": set(),
     "losses": set(),
     "figures": set(),
     "figures_compare": {"figures"},
