@@ -23,6 +23,11 @@ def _ways(home: str, dataset: str) -> dict[str, list[str | None]]:
     return offer_ways(get_manifest(dataset))
 
 
+@st.cache_resource(max_entries=4, show_spinner="Looking at the names")
+def _own_way(home: str, dataset: str, pattern: str) -> list[str | None]:
+    return match_groups([row.path for row in get_manifest(dataset).rows], pattern)
+
+
 def ask_groups(manifest: Manifest) -> None:
     """Offer groups from file names or from a column of the table of labels, with a preview before anything changes."""
     has = f"{plural(len(manifest.groups), 'group')}" if manifest.groups else "none yet"
@@ -42,7 +47,7 @@ def ask_groups(manifest: Manifest) -> None:
         try:
             if way == OWN:
                 pattern = st.text_input("Regular expression; its first bracket is the group", r"(\d+)")
-                groups = match_groups([row.path for row in manifest.rows], pattern)
+                groups = _own_way(str(get_lab().home), manifest.id, pattern)
             else:
                 groups = ways[way]
         except UserError as error:

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from pages.ui import state
+from tests.data.test_grouping import WAITING
 from tests.pages.bringing import brought, opened, picture, png, wait
 from tests.pages.screens import Study, button, link_of, marked_up, show, widget, words
+from transfer_core.data import grouping
 from transfer_core.data.alike import get_alike
 from transfer_core.data.health import measure_all
 from transfer_core.data.ingest import Candidate, ingest
@@ -43,13 +45,19 @@ def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> Non
     assert at.radio[0].value == "group"
 
 
-def test_a_pattern_that_is_none_is_told(empty: Study, manifest: Manifest) -> None:
+def test_a_pattern_that_is_none_or_does_not_end_is_told(
+    empty: Study, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = show("study/data.py", data=manifest.id)
     at.session_state["groups"] = True
     at.run()
     widget(at.selectbox, "Told by").set_value("A pattern of your own").run()
     widget(at.text_input, "Regular expression; its first bracket is the group").set_value("(").run()
     assert "cannot be read at character 1" in marked_up(at)
+    monkeypatch.setattr(grouping, "MATCHER", WAITING)
+    monkeypatch.setattr(grouping, "LIMIT", 0.1)
+    widget(at.text_input, "Regular expression; its first bracket is the group").set_value(r"(\w+)").run()
+    assert "takes too long on these names" in marked_up(at)
     assert not at.exception
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from transfer_core.data.grouping import compile_pattern, group_of
+from transfer_core.data.grouping import match_each
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem
+from transfer_core.errors import UserError
 
 
 def fit_in(
@@ -22,10 +24,12 @@ def fit_in(
     pattern = library.about(parent.id).group_pattern
     found = list(candidates)
     if pattern:
-        compiled = compile_pattern(pattern)
+        groups: list[str | None] = []
+        with suppress(UserError):  # what has no group is told below, whatever the reason
+            groups = match_each([each.path for each in found], pattern)
         found = [
-            each if each.group or each.person else replace(each, group=group_of(each.path, compiled))
-            for each in found
+            each if each.group or each.person else replace(each, group=group)
+            for each, group in zip(found, groups or [None] * len(found), strict=True)
         ]
     problems = []
     n = sum(each.domain is None for each in found)

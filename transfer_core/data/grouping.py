@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Manifest
@@ -18,35 +22,43 @@ PATTERNS = {  # what names usually look like
 COLUMN = "The column "  # begins the name of a way by a column of the table of labels
 
 
+MATCHER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("matcher.py")))
+LIMIT = 10.0  # seconds for all paths; an ordinary pattern needs one for a million
+LONGEST = 1000  # characters of a pattern
+
+
 def match_groups(paths: Sequence[str], pattern: str) -> list[str | None]:
     """Return what the pattern's first bracket matches in each path (without a bracket, all of the match); None where nothing.
 
-    UserError where the pattern is none, or matches no path at all.
+    UserError where the pattern is none, takes too long, or matches no path at all.
     """
-    compiled = compile_pattern(pattern)
-    groups = [group_of(path, compiled) for path in paths]
+    groups = match_each(paths, pattern)
     if not any(groups):
-        example = f", as in {paths[0]}" if paths else ""
+        example = f", as in {paths[0][:100]}" if paths else ""
         raise UserError(f"The pattern {pattern!r} matches no path{example}.", "bad-pattern")
     return groups
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return a regular expression; UserError, with the place of the mistake, where the text is none."""
+def match_each(paths: Sequence[str], pattern: str) -> list[str | None]:
+    """Return the same, also where no path matches.
+
+    In a process beside this one, which is ended after `LIMIT` seconds: the server and its other users go on meanwhile.
+    """
+    if len(pattern) > LONGEST:
+        raise UserError(f"A pattern has at most {LONGEST:,} characters: make it shorter.", "bad-pattern")
+    request = json.dumps([pattern, list(paths)]).encode()
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        where = f" at character {error.pos + 1}" if error.pos is not None else ""
-        message = (
-            f"The pattern {pattern!r} cannot be read{where}: check brackets, backslashes and repetitions."
-        )
+        done = subprocess.run(MATCHER, input=request, capture_output=True, timeout=LIMIT, check=True)
+        answer = json.loads(done.stdout)
+    except (subprocess.SubprocessError, ValueError):
+        message = f"The pattern {pattern!r} takes too long on these names: make it simpler."
         raise UserError(message, "bad-pattern") from None
-
-
-def group_of(path: str, pattern: re.Pattern[str]) -> str | None:
-    """Return what the first bracket matches in a path (without a bracket, all of the match); None where nothing."""
-    match = pattern.search(path)
-    return (match.group(1 if pattern.groups else 0) or None) if match else None
+    if "groups" in answer:
+        groups: list[str | None] = answer["groups"]
+        return groups
+    where = f" at character {answer['at'] + 1}" if answer["at"] is not None else ""
+    message = f"The pattern {pattern!r} cannot be read{where}: check brackets, backslashes and repetitions."
+    raise UserError(message, "bad-pattern")
 
 
 def offer_ways(manifest: Manifest) -> dict[str, list[str | None]]:
@@ -56,9 +68,10 @@ def offer_ways(manifest: Manifest) -> dict[str, list[str | None]]:
     known, the class or the domain, and those in which no two images belong together or all do.
     """
     rows = manifest.rows
-    ways = {
-        name: [group_of(row.path, re.compile(pattern)) for row in rows] for name, pattern in PATTERNS.items()
-    }
+    ways: dict[str, list[str | None]] = {}
+    for name, pattern in PATTERNS.items():
+        with suppress(UserError):  # on endless names the usual patterns take too long, too
+            ways[name] = match_each([row.path for row in rows], pattern)
     for name in sorted({name for row in rows for name in row.extra}):
         ways[f"{COLUMN}{name}"] = [row.extra.get(name) for row in rows]
     known = [
