@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.ui.parts import STATES, missing, run_line, state_badge, title
+from pages.ui.picking import pick_row
 from pages.ui.state import choose, get_lab, go, run_again
 from pages.ui.text import ago, duration, escape, percent, plural, right_on
 from transfer_core.errors import UserError
@@ -46,14 +47,14 @@ table = [
     for run in shown
 ]
 config = {"Right on unseen": st.column_config.TextColumn(alignment="right")}
-chosen = st.dataframe(table, hide_index=True, column_config=config, on_select="rerun", selection_mode="single-row",
-                      key=f"runs-table{st.session_state.get('runs-shown', '')}", alt="The runs, newest first")  # fmt: skip
+picked = pick_row(
+    table, [run.id for run in shown], key="runs-table", alt="The runs, newest first", column_config=config
+)
 st.caption(f"{plural(len(shown), 'run')}. Tick one at its left to open, rename, repeat or delete it.")
-picked = chosen.selection.rows
-if not picked or picked[0] >= len(shown):
+if picked is None:
     st.stop()
 
-run = shown[picked[0]]
+run = next(each for each in shown if each.id == picked)
 with st.container(border=True):
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(run)
@@ -98,8 +99,5 @@ with st.container(border=True):
             st.error(escape(error), icon=":material/error:")
         else:
             choose(run=None)
-            st.session_state["runs-shown"] = (
-                st.session_state.get("runs-shown", 0) + 1
-            )  # nothing is ticked now
             st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {receipt}."
             st.rerun()

@@ -51,11 +51,13 @@ with st.container(border=True):
     images = st.toggle(
         f"Put {plural(count, 'test image')} in, for the self-test",
         value=is_sample,
+        key=f"images-{run.id}",
         help="They show that images are read right elsewhere too. They are images of your data set: leave them out where "
         "they must not leave. Without them the self-test uses drawn patterns.",
     )
     names = st.toggle(
         "Keep file and group names in the table of predictions",
+        key=f"names-{run.id}",
         help="Names of files can hold names of people. Without them images are named by a hash, and groups by numbers.",
     )
     int8 = st.toggle(

@@ -94,7 +94,7 @@ with st.expander("Bring other images", icon=":material/add_photo_alternate:"):
 box = st.expander("Rename or delete", icon=":material/more_horiz:", on_change="rerun", key="keep-house")
 if box.open:
     with box:
-        name = st.text_input("Name", about.name)
+        name = st.text_input("Name", about.name, key=f"name-{manifest.id}")
         if st.button("Rename", disabled=name.strip() in ("", about.name)):
             lab.library.rename(manifest.id, name)
             st.rerun()
@@ -102,8 +102,11 @@ if box.open:
         st.markdown(f"Deleting removes for good: {weigh_dataset(lab.store, lab.library, manifest.id)}.")
         for run in dependents(lab.store, manifest.id):
             st.markdown(f"- {escape(run.name)}")
-        sure = st.checkbox("I want to delete all of this")
-        if st.button("Delete the data set", icon=":material/delete:", disabled=not sure):
+        # The data set is in the keys: what was said of one is not said of another.
+        sure = st.checkbox("I want to delete all of this", key=f"sure-{manifest.id}")
+        if st.button(
+            "Delete the data set", key=f"delete-{manifest.id}", icon=":material/delete:", disabled=not sure
+        ):
             receipt = delete_dataset(lab.store, lab.library, manifest.id)
             choose(data=None, split=None, run=None)
             st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {receipt}."

@@ -138,7 +138,8 @@ def offer_deletion(job: Job) -> None:
     """Offer to remove what was kept of a job."""
     jobs = get_predictions()
     label = f"Delete these predictions and their pictures ({size(jobs.size(job.id))})"
-    if st.button(label, icon=":material/delete:", type="tertiary"):
+    # The job is in the key: where another window deleted it, the click must not delete the next one.
+    if st.button(label, key=f"delete-{job.id}", icon=":material/delete:", type="tertiary"):
         try:
             freed = jobs.delete(job.id)
         except UserError as error:

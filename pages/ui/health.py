@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.ui.parts import gallery
+from pages.ui.picking import fingerprint
 from pages.ui.state import choose, get_intake, get_lab, get_manifest
 from pages.ui.text import escape, plural
 from transfer_core.data.dismissed import get_dismissed
@@ -64,8 +65,8 @@ def show_health(manifest: Manifest) -> None:
         st.caption(
             ":material/check: Nothing: no doubles, no contradicting labels, none too small, dark or blurred."
         )
-    for number, finding in enumerate(found):
-        _show(manifest, finding, number)
+    for finding in found:
+        _show(manifest, finding)
     left = get_dismissed(library, manifest)
     if left and st.button(f"Show {plural(len(left), 'finding')} left as it is", type="tertiary"):
         for kind in left:
@@ -73,31 +74,33 @@ def show_health(manifest: Manifest) -> None:
         st.rerun()
 
 
-def _show(manifest: Manifest, finding: Finding, number: int) -> None:
+def _show(manifest: Manifest, finding: Finding) -> None:
+    # By its images: where another window left a finding as it is, a click must not act on the one that took its place.
+    key = f"{finding.kind}-{manifest.id[:8]}-{fingerprint(finding.images)}"
     icon = ":material/error:" if finding.kind in GRAVE else ":material/info:"
     title = TITLES[finding.kind]
     with st.expander(f"**{title}**: {escape(finding.message)}", icon=icon):
         if finding.clusters and len(finding.images) > len(finding.clusters):
-            _side_by_side(manifest, finding, number)
+            _side_by_side(manifest, finding, key)
         elif finding.images:
             rows = [manifest.by_image[image] for image in finding.images[:SHOWN]]
-            gallery(rows, [_caption(row) for row in rows], key=f"finding-{number}")
+            gallery(rows, [_caption(row) for row in rows], key=f"finding-{key}")
             if len(finding.images) > SHOWN:
                 st.caption(f"The first {SHOWN} of {plural(len(finding.images), 'image')}.")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             for remedy in finding.remedies:
-                _REMEDIES[remedy](manifest, finding, f"{remedy}-{number}")
+                _REMEDIES[remedy](manifest, finding, f"{remedy}-{key}")
 
 
-def _side_by_side(manifest: Manifest, finding: Finding, number: int) -> None:
+def _side_by_side(manifest: Manifest, finding: Finding, key: str) -> None:
     """Show what belongs together together: a box for each cluster, its images beside each other."""
     shown = finding.clusters[:CLUSTERS]
-    with st.container(key=f"wrap-clusters-{number}"):
+    with st.container(key=f"wrap-clusters-{key}"):
         places = [place for _ in range(0, len(shown), 2) for place in st.columns(2)]
     for index, (place, cluster) in enumerate(zip(places, shown, strict=False)):
         rows = [manifest.by_image[image] for image in cluster[:IN_A_BOX]]
         with place.container(border=True):
-            gallery(rows, [_caption(row) for row in rows], key=f"finding-{number}-{index}", columns=IN_A_BOX)
+            gallery(rows, [_caption(row) for row in rows], key=f"finding-{key}-{index}", columns=IN_A_BOX)
             if len(cluster) > IN_A_BOX:
                 st.caption(f"{IN_A_BOX} of {plural(len(cluster), 'image')} that belong together.")
     if len(finding.clusters) > CLUSTERS:

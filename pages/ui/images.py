@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui.health import TITLES, findings_of, save
 from pages.ui.parts import gallery
+from pages.ui.picking import fingerprint
 from pages.ui.state import current_split, get_lab
 from pages.ui.text import escape, plural
 from transfer_core.data.edit import exclude, relabel
@@ -114,6 +115,7 @@ def label_table(
         }
         for number, row in enumerate(rows)
     ]
+    key = f"{key}-{fingerprint([row.image for row in rows])}"  # what is changed in a row belongs to its image
     new = st.text_input(
         "A class that is not in the list yet",
         placeholder="name of the new class",
@@ -122,7 +124,7 @@ def label_table(
     ).strip()
     options = list(dict.fromkeys([*manifest.classes, NONE, *([new] if new else [])]))
     edited = st.data_editor(
-        table, hide_index=True, key=f"edit-{key}-{new}", row_height=72, disabled=["Image", "File", "Looks like", "Came as"],
+        table, hide_index=True, key=f"edit-{key}", row_height=72, disabled=["Image", "File", "Looks like", "Came as"],
         column_config={
             "Image": st.column_config.ImageColumn(width="small"),
             "Class": st.column_config.SelectboxColumn(options=options, required=True),

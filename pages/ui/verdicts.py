@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui.parts import class_colours, figure_card
 from pages.ui.patience import patiently
+from pages.ui.picking import fingerprint, pick_row
 from pages.ui.state import get_helper, get_lab, get_predictions
 from pages.ui.text import escape, percent, plural
 from transfer_core.errors import UserError
@@ -208,19 +209,21 @@ def _offer_heat_map(run: Run, answer: Answer, label: str, picture: bytes, key: s
 def _show_many(run: Run, job: Job, verdicts: Verdicts, places: Sequence[int]) -> None:
     rows = _choose(verdicts, job.id)
     pages = max(1, -(-len(rows) // PER_PAGE))
-    key = f"{job.id}-{len(rows)}-{hash(tuple(rows[:5]))}"
+    ids = [str(places[row]) for row in rows]  # of images in this job
+    key = f"verdicts-{job.id}-{fingerprint(ids)}"
     st.caption(f"{len(rows):,} of {plural(len(verdicts.answers), 'image')}. Tick one at its left to see it.")
     if not rows:
         return
-    number = st.pagination(pages, key=f"verdicts-{key}") if pages > 1 else 1
-    shown = rows[(number - 1) * PER_PAGE : number * PER_PAGE]
+    number = st.pagination(pages, key=key) if pages > 1 else 1
+    here = slice((number - 1) * PER_PAGE, number * PER_PAGE)
+    shown = rows[here]
     percents = st.column_config.NumberColumn(format="percent")
     table = [_line(verdicts, row) for row in shown]
-    ticked = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode="single-row", key=f"verdicts-table-{key}-{number}",
-        column_config={"Probability": percents}, alt="What the model says of each image",
-    ).selection.rows  # fmt: skip
-    row = shown[ticked[0]] if ticked and ticked[0] < len(shown) else shown[0]
+    ticked = pick_row(
+        table, ids[here], key=f"verdicts-table-{job.id}", alt="What the model says of each image",
+        column_config={"Probability": percents},
+    )  # fmt: skip
+    row = next((each for each in shown if str(places[each]) == ticked), shown[0])
     _show_one(run, job, verdicts, row, places[row])
 
 

@@ -281,6 +281,12 @@ def widget(kind: Any, label: str) -> Any:
     return found
 
 
+def tick(at: AppTest, row: int) -> AppTest:
+    """Tick a row of the first table, as a click on it does."""
+    at.session_state[at.dataframe[0].key] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    return at.run()
+
+
 def labels(at: AppTest) -> list[str]:
     """The labels of all buttons."""
     return [each.label for each in at.button]

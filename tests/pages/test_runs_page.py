@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tests.pages.screens import CALLS_OUT, Study, button, marked_up, show, widget
-
-FIRST = {"runs-table": {"selection": {"rows": [0]}}}
+from tests.pages.screens import CALLS_OUT, Study, button, marked_up, show, tick, widget
 
 
 def test_runs_are_filtered(study: Study) -> None:
@@ -22,7 +20,7 @@ def test_runs_are_filtered(study: Study) -> None:
 
 def test_a_run_gets_a_name_and_a_note(study: Study) -> None:
     run = study.ended(name="old")
-    at = show("results/runs.py", FIRST)
+    at = tick(show("results/runs.py"), 0)
     widget(at.text_input, "Name").set_value(" new ")
     at.text_area[0].set_value("for the talk")
     button(at, "Save name and note").click().run()
@@ -31,7 +29,7 @@ def test_a_run_gets_a_name_and_a_note(study: Study) -> None:
 
 def test_a_run_is_deleted_with_a_receipt(study: Study) -> None:
     kept, run = study.ended(name="kept"), study.ended(name=CALLS_OUT)
-    at = show("results/runs.py", FIRST, run=run.id)
+    at = tick(show("results/runs.py", run=run.id), 0)
     assert button(at, "Delete the run").disabled
     at.checkbox[0].check().run()
     button(at, "Delete the run").click().run()
@@ -44,7 +42,7 @@ def test_a_run_is_deleted_with_a_receipt(study: Study) -> None:
 
 def test_a_running_run_is_not_deleted(study: Study) -> None:
     run = study.running()
-    at = show("results/runs.py", FIRST)
+    at = tick(show("results/runs.py"), 0)
     assert at.checkbox[0].disabled
     assert "Stop it before" in at.checkbox[0].label
     assert button(at, "Delete the run").disabled
