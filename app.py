@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
+from pages.ui.gate import Gate
 from pages.ui.headers import SecurityHeaders
 from pages.ui.thumb_route import ROUTE as THUMBS
 from pages.ui.upload_route import ROUTE as UPLOADS
@@ -42,9 +43,11 @@ async def plotly_js(_request: Any) -> FileResponse:
     return FileResponse(path, headers={"Cache-Control": "max-age=604800"})
 
 
+ROUTES = [Route("/plotly.min.js", plotly_js), THUMBS, UPLOADS]
+MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Gate)]  # the first is the outermost
 app = st.App(
     "pages/main.py",
     lifespan=lifespan,
-    routes=[Route("/plotly.min.js", plotly_js), THUMBS, UPLOADS],
-    middleware=[Middleware(SecurityHeaders)],
+    routes=ROUTES,
+    middleware=MIDDLEWARE,
 )

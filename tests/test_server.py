@@ -10,22 +10,30 @@ from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from streamlit.config import get_option, set_option
 
 import app
-from pages.ui.headers import SecurityHeaders
+from pages.ui.gate import LOOPBACK
 
+OWN = "http://localhost:8501"
 ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    """The app's own routes behind the app's own headers; the whole server is in the browser's tests."""
-    routes = [Route("/plotly.min.js", app.plotly_js)]
-    with TestClient(Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)])) as found:
+    """The app's own routes, and a socket, behind what stands before them; the whole server is in the browser's tests."""
+
+    async def answer(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    behind = Starlette(routes=[*app.ROUTES, WebSocketRoute("/socket", answer)], middleware=app.MIDDLEWARE)
+    with TestClient(behind, base_url=OWN) as found:
         yield found
 
 
@@ -43,6 +51,79 @@ def test_every_answer_has_the_headers(client: TestClient, path: str) -> None:
     assert words <= {"'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:", "ws:", "wss:"}
 
 
+FOREIGN = [
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://localhost:3000"},  # another port of this machine
+    {"Origin": "http://localhost"},
+    {"Origin": "http://127.0.0.1:8501"},  # another name, so another page
+    {"Origin": f"{OWN}.evil.example"},
+    {"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    {"Host": "evil.example:8501", "Origin": "http://evil.example:8501", "Sec-Fetch-Site": "same-origin"},
+    {"Host": "evil.example"},
+    {"Host": "localhost:8501@evil.example"},
+    {"Host": "evil.example#localhost"},
+    {"Host": ""},
+]
+FRIENDLY = [
+    {},
+    {"Origin": OWN},
+    {"Origin": OWN, "Sec-Fetch-Site": "same-site"},  # a browser may count a socket's scheme as another site
+    {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+    {"Host": "127.0.0.1:9000", "Origin": "http://127.0.0.1:9000"},  # through a tunnel, say
+    {"Host": "[::1]:8501", "Origin": "http://[::1]:8501"},
+    {"Host": "LOCALHOST.:8501"},
+]
+PROXY = {"Host": "lab.example", "Origin": "https://lab.example"}
+
+
+def statuses(client: TestClient, headers: dict[str, str]) -> tuple[int, int]:
+    """How the server answers to a request and to a socket that come with these headers."""
+    answer = client.get("/plotly.min.js", headers=headers)
+    if answer.status_code == 403:
+        assert "Open it under its own address" in answer.text
+        assert answer.headers["x-frame-options"] == "DENY"
+    try:
+        with client.websocket_connect(f"ws{OWN[4:]}/socket", headers=headers):
+            return answer.status_code, 101
+    except WebSocketDisconnect as refused:
+        return answer.status_code, 403 if refused.code == 1008 else refused.code
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_no_page_from_elsewhere_may_ask(client: TestClient, headers: dict[str, str]) -> None:
+    assert statuses(client, headers) == (403, 403)
+    assert client.put("/upload/x", headers=headers).status_code == 403
+    assert client.get("/thumb/x", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("headers", FRIENDLY, ids=str)
+def test_its_own_pages_and_programs_of_this_machine_may(client: TestClient, headers: dict[str, str]) -> None:
+    assert statuses(client, headers) == (200, 101)
+
+
+def test_a_link_from_elsewhere_opens_a_page_and_does_nothing_else(client: TestClient) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert statuses(client, headers) == (200, 403)
+    assert client.put("/upload/x", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("names", [["lab.example"], ["localhost", "*.example"], ["*"]], ids=str)
+def test_a_proxy_may_where_its_name_is_allowed(client: TestClient, names: list[str]) -> None:
+    assert statuses(client, PROXY) == (403, 403)
+    before = get_option("server.allowedHosts")
+    set_option("server.allowedHosts", names)
+    try:
+        assert statuses(client, PROXY) == (200, 101)
+        assert statuses(client, PROXY | {"Origin": "https://evil.example"}) == (403, 403)
+    finally:
+        set_option("server.allowedHosts", before)
+    assert statuses(client, PROXY) == (403, 403)
+
+
 def test_plotly_comes_from_this_machine(client: TestClient) -> None:
     answer = client.get("/plotly.min.js")
     assert answer.status_code == 200
@@ -53,7 +134,7 @@ def test_plotly_comes_from_this_machine(client: TestClient) -> None:
 
 def test_it_listens_to_this_machine_only() -> None:
     assert CONFIG["server"]["address"] == "127.0.0.1"
-    assert set(CONFIG["server"]["allowedHosts"]) == {"localhost", "127.0.0.1"}
+    assert set(CONFIG["server"]["allowedHosts"]) == set(LOOPBACK)
 
 
 def test_it_tells_nobody() -> None:

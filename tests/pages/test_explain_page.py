@@ -185,20 +185,14 @@ def test_a_helper_that_fails_is_told_and_the_report_stays(
     assert "try again" in at.error[0].value
 
 
-def test_thumbnails_go_to_this_page_only(study: Study) -> None:
+def test_thumbnails_go_to_who_knows_the_image(study: Study) -> None:
     image = study.manifest.rows[0].image
 
-    def ask(name: str, **headers: str) -> int:
-        sent = [(key.replace("_", "-").encode(), value.encode()) for key, value in headers.items()]
-        scope = {
-            "type": "http",
-            "path_params": {"image": name},
-            "headers": [(b"host", b"127.0.0.1:8501"), *sent],
-        }
+    def ask(name: str) -> int:
+        scope = {"type": "http", "path_params": {"image": name}, "headers": []}
         return asyncio.run(thumb(Request(scope))).status_code
 
     assert ask(image) == 200
-    assert ask(image, sec_fetch_site="cross-site") == 403
     assert ask(image[:12]) == 404
     assert ask("0" * 64) == 404
     assert ask("../../store.sqlite") == 404
