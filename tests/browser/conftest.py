@@ -18,7 +18,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A fresh server: no page was asked for before the test asks."""
+    """A fresh server: no page was asked for before the test asks. Nothing that it does may leave this machine."""
     home = tmp_path / "home"
     home.mkdir()
     made = Server(home)
@@ -26,6 +26,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield made
     made.kill()
     made.end_workers()
+    assert made.left() == []
 
 
 @pytest.fixture(scope="module")

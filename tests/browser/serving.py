@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -10,12 +11,14 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from transfer_core.runs.store import RunStore
 
 ROOT = Path(__file__).parents[2]
+WATCHED = Path(__file__).parent / "watched"
 PATIENCE = 150.0  # seconds; a busy machine with two cores may need them
 
 
@@ -28,7 +31,25 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.address = f"http://localhost:{self.port}"
+        self.sockets = home.parent / f"{home.name}-sockets.jsonl"
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With the home, and with a watch over the sockets of every process (`watched/sitecustomize.py`)."""
+        path = os.pathsep.join([str(WATCHED), *filter(None, [os.environ.get("PYTHONPATH")])])
+        own = {"TRANSFER_LAB_HOME": str(self.home), "WATCHED_SOCKETS": str(self.sockets), "PYTHONPATH": path}
+        return os.environ | own
+
+    def told(self) -> list[dict[str, Any]]:
+        """Return what the watch told so far: each process that began, each socket or name that would have left."""
+        return [json.loads(line) for line in self.sockets.read_text().splitlines()]
+
+    def left(self) -> list[dict[str, Any]]:
+        """Return the sockets and look-ups that would have left this machine."""
+        told = self.told()
+        assert told, "nobody watched"
+        return [each for each in told if each["event"] != "watched"]
 
     @property
     def store(self) -> RunStore:
@@ -40,7 +61,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
                 cwd=ROOT,
-                env=os.environ | {"TRANSFER_LAB_HOME": str(self.home)},
+                env=self.environment,
                 stdout=log,
                 stderr=log,
             )

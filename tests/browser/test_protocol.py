@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import http.client
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,9 +33,27 @@ def shake_hands(server: Server, **headers: str) -> int:
 
 
 def test_only_its_own_pages_may_speak_to_the_app(server: Server) -> None:
-    own = f"http://localhost:{server.port}"
-    assert shake_hands(server, Origin=own) == 101
-    assert shake_hands(server, Origin="http://evil.example") == 403
-    assert shake_hands(server, Origin="null") == 403
-    rebound = {"Host": f"evil.example:{server.port}", "Origin": f"http://evil.example:{server.port}"}
-    assert shake_hands(server, **rebound) == 403
+    """Of whoever else comes the server asks nobody outside: that is watched for every test."""
+    own = f"localhost:{server.port}"
+    assert shake_hands(server, Host=own, Origin=f"http://{own}") == 101
+    for origin in ("http://evil.example", "null", "http://localhost:1", "http://127.0.0.1", f"http://[::1]:{server.port}"):
+        assert shake_hands(server, Host=own, Origin=origin) == 403
+    for host in ("evil.example", f"evil.example:{server.port}"):
+        assert shake_hands(server, Host=host, Origin=f"http://{host}") == 403
+
+
+def test_the_watch_tells_and_stops_what_would_leave(tmp_path: Path) -> None:
+    """Addresses for documentation (RFC 5737), and nothing is sent to them."""
+    server = Server(tmp_path / "home")
+    code = (
+        "import contextlib, socket\n"
+        "for ask in (lambda: socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9)),"
+        " lambda: socket.getaddrinfo('name.invalid', 9, flags=socket.AI_NUMERICHOST),"
+        " lambda: socket.socket(type=socket.SOCK_DGRAM).connect(('127.0.0.1', 9))):\n"
+        "    with contextlib.suppress(OSError): ask()"
+    )
+    # As the server starts its children, so that these are watched as well.
+    parent = f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], env=os.environ, check=True)"
+    subprocess.run([sys.executable, "-c", parent], env=server.environment, check=True)
+    assert {each["peer"] for each in server.left()} == {"('192.0.2.1', 9)", "name.invalid"}
+    assert {each["pid"] for each in server.told()} > {each["pid"] for each in server.left()}
