@@ -19,19 +19,24 @@ from starlette.routing import Route
 
 from pages.ui.gate import Gate
 from pages.ui.headers import SecurityHeaders
+from pages.ui.start import PlainStart, get_address
 from pages.ui.thumb_route import ROUTE as THUMBS
 from pages.ui.upload_route import ROUTE as UPLOADS
-from transfer_core.files import get_home
+from transfer_core.files import get_home, private_files
 from transfer_core.runs.lab import Lab
+from transfer_core.runs.one_server import only_server
 
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Once per server: find runs that were killed while nobody looked, and start what waits."""
-    lab = Lab(get_home())
-    lab.look()
-    lab.library.sweep_orphans()
-    yield
+    home, address = get_home(), get_address()
+    with private_files(), only_server(home, address):
+        lab = Lab(home)
+        lab.look()
+        lab.library.sweep_orphans()
+        print(f"\n  Transfer Lab is at {address}\n", flush=True)
+        yield
 
 
 async def plotly_js(_request: Any) -> FileResponse:
@@ -44,7 +49,11 @@ async def plotly_js(_request: Any) -> FileResponse:
 
 
 ROUTES = [Route("/plotly.min.js", plotly_js), THUMBS, UPLOADS]
-MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Gate)]  # the first is the outermost
+MIDDLEWARE = [
+    Middleware(PlainStart),
+    Middleware(SecurityHeaders),
+    Middleware(Gate),
+]  # the first is the outermost
 app = st.App(
     "pages/main.py",
     lifespan=lifespan,

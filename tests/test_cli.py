@@ -227,6 +227,9 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     ]
     assert len(table) == 27
     assert sum(bool(row["problem"]) for row in table) == 1
+    (usual := tmp_path / "usual").touch()
+    assert {path.stat().st_mode for path in (rows, weights, told)} == {usual.stat().st_mode}
+    assert [path for path in (home, *home.rglob("*")) if path.lstat().st_mode & 0o077] == []
 
     code, again = ask(capsys, "train", "--data", "drawn", "--epochs", "2", "--device", "cpu", "--detach")
     assert (code, again["state"] in ("queued", "running")) == (0, True)

@@ -22,8 +22,10 @@ from transfer_core.files import (
     folder_bytes,
     get_home,
     is_id,
+    private_files,
     read_json,
     sweep_parts,
+    usual_files,
     write_bytes,
     write_json,
 )
@@ -159,6 +161,37 @@ def test_the_home_folder_is_the_one_named_and_is_made(
     monkeypatch.setenv("TRANSFER_LAB_HOME", str(tmp_path / "file"))
     with pytest.raises(UserError):
         get_home()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no modes")
+def test_the_home_is_its_owners_alone_and_what_is_written_elsewhere_is_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def modes(folder: Path) -> list[int]:
+        return [path.stat().st_mode & 0o777 for path in (folder, *sorted(folder.rglob("*")))]
+
+    before = os.umask(0o022)
+    try:
+        old, new, public = (tmp_path / name for name in ("old", "new", "public"))
+        old.mkdir()
+        public.mkdir()
+        public.chmod(0o1777)  # as /tmp is: not to be closed, whoever names it
+        with private_files():
+            for home in (old, new, public):
+                monkeypatch.setenv("TRANSFER_LAB_HOME", str(home))
+                write_json(get_home() / "a" / "file", 1)
+            with usual_files():
+                write_json(tmp_path / "elsewhere" / "file", 1)
+            child = "import sys; from pathlib import Path; Path(sys.argv[1]).touch()"
+            subprocess.run([sys.executable, "-c", child, str(new / "b")], check=True)
+        assert modes(new) == [0o700, 0o700, 0o600, 0o600]
+        assert modes(old) == [0o700, 0o700, 0o600]
+        assert modes(public) == [0o777, 0o700, 0o600]
+        assert modes(tmp_path / "elsewhere") == [0o755, 0o644]
+        write_json(tmp_path / "after", 1)
+        assert modes(tmp_path / "after") == [0o644]
+    finally:
+        os.umask(before)
 
 
 def test_bytes_are_counted_while_files_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
-
 from streamlit.config import get_option, set_option
 
 import app

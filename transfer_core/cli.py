@@ -23,6 +23,7 @@ from transfer_core.cli_results import verdict_line, verdict_object
 from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.evaluation.footnotes import footnotes, tell_choice
+from transfer_core.files import private_files, usual_files
 from transfer_core.runs.caveats import caveats
 from transfer_core.runs.lab import Lab, run_object
 from transfer_core.terminal import shown, tell, tell_json
@@ -33,7 +34,8 @@ NOBODY_READS = 141  # as a shell says of a program ended by SIGPIPE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     try:
-        code = _run(argv)
+        with private_files():
+            code = _run(argv)
         sys.stdout.flush()  # here, where it can still be told that nobody reads on
     except BrokenPipeError:
         _close_stdout()
@@ -170,12 +172,13 @@ def _show(options: argparse.Namespace) -> Answer:
         from transfer_core.evaluation.report import write_csv
 
         told = lab.report(run)  # first: without one, what the file held so far stays
-        with Path(options.predictions).open("w", newline="", encoding="utf-8") as out:
+        with usual_files(), Path(options.predictions).open("w", newline="", encoding="utf-8") as out:
             write_csv(told, out)
     if options.weights:
         from transfer_core.runs.predictor import export_run
 
-        export_run(lab.store, run, Path(options.weights))
+        with usual_files():
+            export_run(lab.store, run, Path(options.weights))
     return _run_answer(lab, run.id)
 
 

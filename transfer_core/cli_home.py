@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_watch import ProgressBar
+from transfer_core.files import usual_files
 
 if TYPE_CHECKING:
     from transfer_core.bundle.verify import Check
@@ -24,7 +25,7 @@ def export(options: argparse.Namespace) -> Answer:
     run = lab.store.find(options.run)
     folder = Path(options.to).expanduser().absolute()
     wishes = Options(images=options.images, names=options.names, int8=options.int8)
-    with ProgressBar("Preparing") as bar:
+    with usual_files(), ProgressBar("Preparing") as bar:
         verdict = export_bundle(
             lab, run, folder, wishes, lambda doing, done, total: bar.update(done, total, doing)
         )

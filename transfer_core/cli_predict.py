@@ -10,7 +10,7 @@ from typing import Any
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_watch import ProgressBar
 from transfer_core.errors import UserError
-from transfer_core.files import atomic_path
+from transfer_core.files import atomic_path, usual_files
 from transfer_core.terminal import shown
 
 
@@ -48,7 +48,11 @@ def predict(options: argparse.Namespace) -> Answer:
     decision = lab.decision(run)
     verdicts = rows.decide(found, decision, familiar.images if familiar else 0)
     if options.csv:
-        with atomic_path(Path(options.csv)) as part, part.open("w", newline="", encoding="utf-8") as out:
+        with (
+            usual_files(),
+            atomic_path(Path(options.csv)) as part,
+            part.open("w", newline="", encoding="utf-8") as out,
+        ):
             rows.write_answers(out, found, verdicts)
     problems_found = [each for each in found if each.problem]
     data: dict[str, Any] = {

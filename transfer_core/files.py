@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,13 +18,16 @@ from filelock import FileLock
 
 from transfer_core.errors import UserError
 
+PRIVATE = 0o700  # the mode of the home folder: its owner alone may enter
+_usual_umask: int | None = None  # of the user, while `private_files` has another
 CAN_SYNC_ALL = hasattr(os, "sync")  # not on Windows, where each file is synced by itself
 
 
 def get_home() -> Path:
     """Return the home folder: `TRANSFER_LAB_HOME`, else the platform's user data folder.
 
-    It is made if missing; a folder that cannot be written raises UserError at once, not at epoch 10.
+    It is made if missing, and is this user's alone; a folder that cannot be written raises UserError at once, not at
+    epoch 10.
     """
     named = os.environ.get("TRANSFER_LAB_HOME")
     if named:
@@ -33,10 +37,43 @@ def get_home() -> Path:
 
         home = user_data_path("transfer-lab", appauthor=False)
     with plain_words(home):
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         if not os.access(home, os.W_OK):
             raise PermissionError(errno.EACCES, "not writable", str(home))
+        _close_to_others(home)
     return home
+
+
+def _close_to_others(home: Path) -> None:
+    """Let nobody else enter a folder of ours; one where all may write, as /tmp, is not ours to close."""
+    about = home.stat()
+    open_to_others = about.st_mode & 0o077 and not about.st_mode & stat.S_ISVTX
+    if os.name != "nt" and open_to_others and about.st_uid == os.geteuid():
+        home.chmod(PRIVATE)
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Let whatever this process and its children write meanwhile be this user's alone. No effect on Windows."""
+    global _usual_umask
+    before = os.umask(0o777 & ~PRIVATE)
+    _usual_umask = before
+    try:
+        yield
+    finally:
+        os.umask(before)
+        _usual_umask = None
+
+
+@contextmanager
+def usual_files() -> Iterator[None]:
+    """Write meanwhile, for a place that the user named, as the user's other programs do. Not for several threads."""
+    before = os.umask(0o077)
+    os.umask(before if _usual_umask is None else _usual_umask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def get_roots() -> list[Path]:

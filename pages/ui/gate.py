@@ -29,7 +29,9 @@ class Gate:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or is_ours(Headers(scope=scope), scope.get("method", "")):
+        if scope["type"] not in ("http", "websocket") or is_ours(
+            Headers(scope=scope), scope.get("method", "")
+        ):
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             await PlainTextResponse(_SAYS, 403)(scope, receive, send)

@@ -31,6 +31,8 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.address = f"http://localhost:{self.port}"
+        self.command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
+        self.log = home.parent / f"{home.name}-server.log"
         self.sockets = home.parent / f"{home.name}-sockets.jsonl"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -51,15 +53,26 @@ class Server:
         assert told, "nobody watched"
         return [each for each in told if each["event"] != "watched"]
 
+    def open_to_others(self) -> list[str]:
+        """Return what in the home others than its owner may read."""
+        found = [path for path in (self.home, *self.home.rglob("*")) if path.lstat().st_mode & 0o077]
+        return [f"{path} {path.lstat().st_mode:o}" for path in found]
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     @property
     def store(self) -> RunStore:
         return RunStore(self.home)
 
     def start(self) -> None:
         """Start it, and return once it answers."""
-        with (self.home / "server.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
+                self.command,
                 cwd=ROOT,
                 env=self.environment,
                 stdout=log,
@@ -67,7 +80,7 @@ class Server:
             )
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            assert self._process.poll() is None, (self.home / "server.log").read_text()
+            assert self._process.poll() is None, self.log.read_text()
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/_stcore/health"):
                 return
             time.sleep(0.1)

@@ -131,6 +131,7 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     pictures_are_there(page)
     assert not list((server.home / "uploads").glob("*"))
     assert not list((server.home / "predictions").glob("*/upload"))
+    assert server.open_to_others() == []
     assert hosts(page) == {"localhost"}
     assert complaints(page) == []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.serving import Server
+from tests.browser.serving import ROOT, Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -36,7 +36,13 @@ def test_only_its_own_pages_may_speak_to_the_app(server: Server) -> None:
     """Of whoever else comes the server asks nobody outside: that is watched for every test."""
     own = f"localhost:{server.port}"
     assert shake_hands(server, Host=own, Origin=f"http://{own}") == 101
-    for origin in ("http://evil.example", "null", "http://localhost:1", "http://127.0.0.1", f"http://[::1]:{server.port}"):
+    for origin in (
+        "http://evil.example",
+        "null",
+        "http://localhost:1",
+        "http://127.0.0.1",
+        f"http://[::1]:{server.port}",
+    ):
         assert shake_hands(server, Host=own, Origin=origin) == 403
     for host in ("evil.example", f"evil.example:{server.port}"):
         assert shake_hands(server, Host=host, Origin=f"http://{host}") == 403
@@ -57,3 +63,21 @@ def test_the_watch_tells_and_stops_what_would_leave(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", parent], env=server.environment, check=True)
     assert {each["peer"] for each in server.left()} == {"('192.0.2.1', 9)", "name.invalid"}
     assert {each["pid"] for each in server.told()} > {each["pid"] for each in server.left()}
+
+
+def test_a_second_server_on_the_home_is_told_of_the_first_and_the_command_line_works(server: Server) -> None:
+    second = Server(server.home)
+    said = subprocess.run(
+        second.command, cwd=ROOT, env=second.environment, capture_output=True, text=True, check=False
+    )
+    words = said.stdout + said.stderr
+    assert said.returncode
+    assert f"http://127.0.0.1:{server.port} (process {server.pid})" in words
+    assert "Traceback" not in words
+    assert str(second.port) not in words  # nobody is sent there
+    subprocess.run(
+        [sys.executable, "-m", "transfer_core", "runs"], cwd=ROOT, env=server.environment, check=True
+    )
+    assert shake_hands(server, Host="localhost", Origin="http://localhost") == 101
+    server.kill()
+    server.start()  # a killed server's lock is free

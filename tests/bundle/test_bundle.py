@@ -175,6 +175,8 @@ def test_a_new_bundle_takes_the_place_of_an_older_one(
     assert main(["export", made.run.id, "--to", str(copy)]) == 0
     names = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
     assert "left-over.txt" not in names
+    (usual := copy.parent / "usual").touch()
+    assert {(copy / name).stat().st_mode for name in names} == {usual.stat().st_mode}
     assert not [name for name in names if name.endswith(".png") or "int8" in name]
     assert verify(copy).passed
     drawn, images = (load_expected(folder) for folder in (copy, made.folder))

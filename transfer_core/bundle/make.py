@@ -94,6 +94,7 @@ def zip_bundle(folder: Path, path: Path, top: str) -> None:
             if each.is_file():
                 stored = each.suffix in (".onnx", ".safetensors", ".png", ".npz")
                 kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+                each.chmod(0o644)  # a zip keeps it: whoever unpacks it is not in this home any more
                 packed.write(each, f"{top}/{each.relative_to(folder).as_posix()}", kind)
 
 

@@ -27,7 +27,9 @@ def leaves(peer: Any) -> bool:
     """Tell whether an address, or a name that is looked up, is one outside this machine."""
     name = peer[0] if isinstance(peer, tuple) else peer
     name = name.decode("latin-1") if isinstance(name, bytes) else name
-    if not name or name == "localhost" or name.startswith(("/", "\0")):  # none, or a socket of the file system
+    if (
+        not name or name == "localhost" or name.startswith(("/", "\0"))
+    ):  # none, or a socket of the file system
         return False
     try:
         return not ipaddress.ip_address(name).is_loopback
