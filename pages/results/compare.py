@@ -6,9 +6,9 @@ from pages.ui.pairs import show_lead, show_pairs, show_verdicts
 from pages.ui.parts import missing, title
 from pages.ui.race import describe, show_race, test_images
 from pages.ui.side_by_side import show_classes, show_cost, show_depth, show_forest, show_table
-from pages.ui.state import choose, chosen, get_lab, get_manifest, go
+from pages.ui.state import choose, chosen, current_run, get_lab, get_manifest, go
 from pages.ui.sweep import show_sweep, wishes_of
-from pages.ui.text import escape, right_on
+from pages.ui.text import escape, plural, right_on
 from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.runs.comparison import MOST, Comparison, compare
 from transfer_core.runs.recipes import group_runs
@@ -24,6 +24,21 @@ known = {
     if (run.result or not run.is_over) and (not run.of_study or run.id in asked)
 }
 title("Which is better?")
+if wanted is None:
+    current_run()  # which says so where it is gone
+gone = [each for each in (wanted or "").split(",") if each and each not in known]
+if gone and len(wanted.split(",")) - len(gone) < 2:
+    missing(
+        "What this link compares is not here any more, or has no result.",
+        "See what runs there are",
+        "results/runs.py",
+    )
+if gone:
+    st.warning(
+        f"{plural(len(gone), 'run')} of this link {'is' if len(gone) == 1 else 'are'} not here any more, or without a result; "
+        "the others are compared.",
+        icon=":material/search_off:",
+    )
 if len(known) < 2:
     missing("Two finished runs are needed to compare.", "Set up a run", "train/new_run.py")
 

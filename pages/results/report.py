@@ -11,6 +11,7 @@ from pages.ui.by_part import show_parts
 from pages.ui.cells import MOST, confusion_buttons
 from pages.ui.charts import show_chart
 from pages.ui.data_studies import show_data_studies
+from pages.ui.following import follow
 from pages.ui.headline import show_cards, show_headline, show_notes
 from pages.ui.in_use import with_decision
 from pages.ui.opened import open_images, opening_chart, show_opened
@@ -26,7 +27,7 @@ from transfer_core.runs.caveats import cut_short
 from transfer_core.strategies import get_strategy
 
 lab = get_lab()
-run = current_run(finished=True)
+run = current_run("Can I trust it, where does it fail?", finished=True)
 if run is None:
     title("Can I trust it, where does it fail?")
     missing("No run has a report yet.", "Set up a run", "train/new_run.py")
@@ -34,6 +35,7 @@ if run is None:
 if not run.result:
     title(escape(run.name))
     state_badge(run)
+    follow([run])
     if not run.is_over:
         missing("The report is there as soon as training has come to its end.", "Watch it", "train/live.py")
     missing("This run has no report: it did not come to an end with a model.", "Open it", "train/live.py")
@@ -72,6 +74,8 @@ if not test["n"]:
         f"### Cannot be measured: the {plural(unseen, 'unseen image')} of {escape(split.test_domain)} have no labels"
     )
     show_verdict(run)
+    if (twin := lab.twin(run)) and not twin.is_over:
+        follow([twin])
     show_spot_check(run, manifest)
     st.stop()
 show_headline(run, test, split, manifest)
@@ -88,6 +92,8 @@ with st.container(horizontal=True):
 
 
 show_verdict(run)
+if (twin := lab.twin(run)) and not twin.is_over:
+    follow([twin])
 show_alarms(run)
 show_notes(run, split)
 adapts = split.rule == "transfer" and not split.new_classes

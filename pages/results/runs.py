@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.ui.following import follow
 from pages.ui.parts import STATES, missing, run_line, state_badge, title
 from pages.ui.picking import pick_row
 from pages.ui.state import choose, get_lab, go, run_again
@@ -15,6 +16,7 @@ lab = get_lab()
 lab.look()
 title("What have I trained?")
 runs = lab.store.runs()
+follow(runs, every=True)
 if not runs:
     missing("Nothing yet.", "Set up a run", "train/new_run.py")
 names = {each.id: each.name for each in lab.library.datasets()}

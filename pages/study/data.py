@@ -29,7 +29,7 @@ if upload is not None:
     title("What do the labels say?")
     ask_table(upload)
     st.stop()
-manifest = current_data()
+manifest = current_data("What have I got?")
 if manifest is None:
     if under_way := [each for each in get_intake().arrivals() if not each.is_over]:
         st.session_state["arrival"] = under_way[-1].id  # begun before a reload, or in another window

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from pages.ui.following import follow, now_or_next
 from pages.ui.parts import STATES, bring_cards, run_line, state_badge
 from pages.ui.state import choose, get_lab, go
 from pages.ui.text import ago, distinct, escape, plural, size
@@ -19,14 +20,23 @@ if not datasets:
     bring_cards()
     st.stop()
 
-active = [run for run in runs if not run.is_over]
+watched = now_or_next(runs)
 finished = [run for run in runs if run.result and not run.of_study]
 with st.container(border=True):
     st.markdown("#### Next step")
-    if active:
-        st.markdown(f"**{escape(active[0].name)}** is training.")
-        if st.button("Watch it", type="primary", icon=":material/monitoring:"):
-            choose(run=active[0].id)
+    if watched:
+        others = sum(not run.is_over for run in runs) - 1
+        rest = (
+            f" {plural(others, 'other')} {'is' if others == 1 else 'are'} under way or waiting."
+            if others
+            else ""
+        )
+        does = {"queued": "waits, and starts by itself", "stopping": "is stopping"}.get(
+            watched.state, "is training"
+        )
+        st.markdown(f"**{escape(watched.name)}** {does}.{rest}")
+        if st.button("Watch it", key=f"watch-{watched.id}", type="primary", icon=":material/monitoring:"):
+            choose(run=watched.id)
             go("train/live.py")
     elif runs and runs[0].state in ("lost", "failed"):
         st.markdown(f"**{escape(runs[0].name)}** was {STATES[runs[0].state][2].lower()} and can go on.")
@@ -84,3 +94,4 @@ with st.expander(f"Disk use: {size(use.total)}", icon=":material/hard_drive:"):
         from transfer_core.models.cache import ActivationCache
 
         st.toast(f"{size(ActivationCache(lab.home / 'cache').clear())} freed; it refills by itself.")
+follow(runs, every=True)

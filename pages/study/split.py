@@ -34,7 +34,7 @@ RULES: dict[Rule, tuple[str, str]] = {
     "given": ("As given", "As your train, val and test folders say."),
 }
 
-manifest = current_data()
+manifest = current_data("What will it be tested on?")
 if manifest is None:
     title("What will it be tested on?")
     missing("There is no data set yet.", "Bring images", "study/data.py")

@@ -1,7 +1,6 @@
 """Live: is it going well?"""
 
 import time
-from collections.abc import Sequence
 from typing import Literal
 
 import streamlit as st
@@ -12,6 +11,7 @@ from pages.ui.parts import missing, state_badge, title
 from pages.ui.run_progress import show_progress
 from pages.ui.state import current_run, get_lab, go, run_again
 from pages.ui.text import ago, duration, escape, percent, plural
+from pages.ui.waiting import show_waiting
 from transfer_core.errors import UserError
 from transfer_core.runs.store import Run
 from transfer_core.training.events import EpochEnded, Noted, PhaseStarted, Stepped
@@ -19,7 +19,7 @@ from transfer_core.training.spec import RULES
 
 BLUE, ORANGE = "#56B4E9", "#D55E00"
 lab = get_lab()
-run = current_run()
+run = current_run("Is it going well?")
 if run is None:
     title("Is it going well?")
     missing("Nothing is training yet.", "Set up a run", "train/new_run.py")
@@ -110,15 +110,6 @@ def numbers(found: Run) -> None:
         )
 
 
-def cancel(found: Sequence[Run]) -> None:
-    """Take runs that wait out of the queue."""
-    for each in found:
-        lab.stop(each)
-    st.session_state["receipt"] = (
-        f"Cancelled {plural(len(found), 'run')}; they stay under Runs, to be started again."
-    )
-
-
 def active(found: Run) -> None:
     """Show a run that waits or works."""
     if found.state == "queued":
@@ -184,6 +175,8 @@ def show(run_id: str, *, ticking: bool) -> None:
     for _, _, event in lab.store.events(found.id, kinds=["Noted"]):
         if isinstance(event, Noted):
             st.caption(f":material/info: {escape(event.text)}")
+    if not found.is_over:  # nothing ticks on the page of a run that is over
+        show_waiting(found.id)
 
 
 title(escape(run.name))
@@ -191,14 +184,3 @@ if run.is_over:
     show(run.id, ticking=False)
 else:
     st.fragment(show, run_every=1.0)(run.id, ticking=True)
-waiting = [each for each in lab.store.runs(states=("queued",)) if each.id != run.id]
-if waiting and not run.is_over:  # nothing ticks on the page of a run that is over
-    st.markdown("#### Waiting")
-    for each in reversed(waiting):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{escape(each.name)}, {ago(each.created)}", width="stretch")
-            st.button(
-                "Cancel", key=f"cancel-{each.id}", icon=":material/close:", on_click=lab.stop, args=(each,)
-            )
-    if len(waiting) > 1:
-        st.button("Cancel all that wait", icon=":material/clear_all:", on_click=cancel, args=(waiting,))

@@ -19,7 +19,7 @@ from transfer_core.training.labels import choose_auxiliary
 from transfer_core.training.rules import make_spec, twin_spec, unmet_need
 
 lab = get_lab()
-manifest = current_data()
+manifest = current_data("What shall it learn, and how?")
 if manifest is None:
     title("What shall it learn, and how?")
     missing("There is no data set yet.", "Bring images", "study/data.py")

@@ -6,6 +6,7 @@ from statistics import mean
 
 import streamlit as st
 
+from pages.ui.following import follow, now_or_next
 from pages.ui.state import choose, draw_split, get_lab, go
 from pages.ui.text import percent
 from transfer_core.data.manifest import Manifest
@@ -37,12 +38,13 @@ def show_optimism(manifest: Manifest) -> None:
     done = [run for run in runs if run and run.result]
     if len(done) == len(runs):
         _tell({rule: [known[spec.id] for spec in each] for rule, each in specs.items()})
-    elif any(run and not run.is_over for run in runs):
+    elif watched := now_or_next(run for run in runs if run):
+        follow([run for run in runs if run])
         st.caption(
             f":material/hourglass: How much a random split flatters is being measured: {len(done)} of {len(runs)} done."
         )
         if st.button("Watch it", type="tertiary", icon=":material/monitoring:"):
-            choose(run=next(run.id for run in runs if run and not run.is_over))
+            choose(run=watched.id)
             go("train/live.py")
     else:
         _ask(manifest)

@@ -51,10 +51,11 @@ def show_race(recipes: Sequence[Recipe], *, across: bool) -> None:
 def _race(recipes: Sequence[Recipe], *, ticking: bool, across: bool) -> None:
     lab = get_lab()
     lab.look()
-    waiting = [lab.store.get(run.id) for recipe in recipes for run in recipe.runs if not run.is_over]
-    if ticking and any(run.is_over for run in waiting):  # its results belong on the page
-        st.rerun()
-    _progress([run for run in waiting if not run.is_over])
+    now = {run.id: run for run in lab.store.runs()}
+    waiting = [now.get(run.id) for recipe in recipes for run in recipe.runs if not run.is_over]
+    if ticking and any(run is None or run.is_over for run in waiting):
+        st.rerun()  # its results belong on the page, or it was deleted
+    _progress([run for run in waiting if run and not run.is_over])
     over = st.segmented_control("Over", ["epochs", "seconds"], default="epochs", required=True)
     curves: dict[str, Series] = {}
     spreads: dict[str, Series] = {}

@@ -64,6 +64,8 @@ def _pick_data() -> None:
 
 
 def _pick_run() -> None:
+    if chosen("data") and not known_data():
+        return  # no run of another data set is taken instead
     # First what trains, then what has a report: the first is chosen where nobody chose.
     runs = sorted(chosen_runs(known_data()), key=lambda run: (run.is_over, not run.result))
     names = name_apart(runs)

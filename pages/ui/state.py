@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import streamlit as st
 
@@ -180,24 +180,47 @@ def run_again(run: Run) -> None:
     go("train/new_run.py")
 
 
-def current_data() -> Manifest | None:
-    """Return the chosen data set, the newest where none is chosen, None where there is none."""
+def current_data(question: str = "") -> Manifest | None:
+    """Return the chosen data set, the newest where none is chosen, None where there is none. Ends the page as `_end` does."""
     library = get_lab().library
     wanted = chosen("data")
     if wanted:
         try:
             found = library.find(wanted).id
         except UserError as error:
-            choose(data=None, split=None)
-            st.warning(escape(error), icon=":material/search_off:")
-        else:
-            choose(data=found)  # the whole id, where the link named or shortened it
-            return get_manifest(found)
+            _end(error, question, "data")
+        choose(data=found)  # the whole id, where the link named or shortened it
+        return get_manifest(found)
     known = library.datasets()
     if not known:
         return None
     choose(data=known[0].id)
     return get_manifest(known[0].id)
+
+
+def _end(error: UserError, question: str, key: Literal["data", "run"]) -> NoReturn:
+    """Say what is not there that a link or another window named, offer the way on, and end the page.
+
+    Nothing else stands below: it would be taken for what was named. `question`: the page's title where it has none yet.
+    """
+    wanted = chosen(key)
+    label, page = {
+        "data": ("See what data sets there are", "study/home.py"),
+        "run": ("See what runs there are", "results/runs.py"),
+    }[key]
+    gone = {"no-data": "data set", "no-run": "run"}.get(error.kind)
+    if gone:
+        what = f"There is no {gone} {escape(repr((wanted or '')[:40]))} here: it was deleted, or the link is wrong."
+    else:
+        what = escape(error)
+    if question:
+        st.title(question, anchor=False)
+    with st.container(border=True):
+        st.markdown(f":material/search_off: {what}")
+        if st.button(label, type="primary", icon=":material/arrow_forward:"):
+            choose(**{key: None, "split": None} if key == "data" else {key: None})
+            go(page)
+    st.stop()
 
 
 def current_split(manifest: Manifest) -> Split | None:
@@ -228,23 +251,26 @@ def _last_split(manifest: Manifest) -> str | None:
 
 
 def known_data() -> str | None:
-    """Return the chosen data set where there is one by that id."""
+    """Return the chosen data set where there is one of that id, that beginning of an id, or that name."""
     wanted = chosen("data")
-    return wanted if wanted in {each.id for each in get_lab().library.datasets()} else None
+    try:
+        return get_lab().library.find(wanted).id if wanted else None
+    except UserError:
+        return None
 
 
-def current_run(*, finished: bool = False) -> Run | None:
-    """Return the chosen run; where none is chosen, the data set's newest (that has a report, if asked)."""
+def current_run(question: str = "", *, finished: bool = False) -> Run | None:
+    """Return the chosen run; where none is chosen, the data set's newest (that has a report, if asked). Ends the page as `_end` does."""
     wanted = chosen("run")
     if wanted:
         try:
             found = get_lab().store.find(wanted)
         except UserError as error:
-            choose(run=None)
-            st.warning(escape(error), icon=":material/search_off:")
-        else:
-            choose(run=found.id)
-            return found
+            _end(error, question, "run")
+        choose(run=found.id)
+        return found
+    if chosen("data") and not known_data():
+        current_data(question)  # which says so
     known = [run for run in chosen_runs(known_data()) if run.result or not finished]
     if known:
         choose(run=known[0].id)

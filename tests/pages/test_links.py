@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 
 from sample_data.shapes import draw_shapes
-from tests.pages.screens import CALLS_OUT, PAGES, Study, bring, link_of, marked_up, show, words
+from tests.pages.screens import CALLS_OUT, PAGES, Study, bring, link_of, marked_up, show, widget, words
 
+OF_A_DATA_SET = ("study/data.py", "study/split.py", "train/new_run.py")
+OF_A_RUN = (
+    "train/live.py", "results/report.py", "results/explain.py", "results/decide.py", "results/predict.py",
+    "results/take_home.py",
+)  # fmt: skip
+WAYS_ON = {"run": "See what runs there are", "data": "See what data sets there are"}
 HOSTILE = ("../../etc", "<script>alert(1)</script>", "![x](http://evil/p.png)", "0" * 16, "' OR 1=1 --")
 
 
@@ -17,12 +23,10 @@ def test_a_link_to_nothing_is_told_and_touches_nothing(study: Study, ref: str) -
     for page in PAGES:
         show(page, at=at, data=ref, split=ref, run=ref)
         assert CALLS_OUT not in marked_up(at)
-        if page in ("train/live.py", "results/report.py", "results/predict.py", "results/take_home.py"):
-            assert "There is no run" in at.warning[0].value
-            assert link_of(at, "run") == run.id
-        if page in ("study/data.py", "study/split.py", "train/new_run.py"):
-            assert "There is no data set" in at.warning[0].value
-            assert link_of(at, "data") == run.manifest
+        if page in (*OF_A_RUN, "results/compare.py"):
+            assert "There is no run" in words(at)
+        if page in OF_A_DATA_SET:
+            assert "There is no data set" in words(at)
     assert study.store.get(run.id).state == "done"
 
 
@@ -34,13 +38,41 @@ def test_a_link_may_shorten_or_name(study: Study) -> None:
         assert link_of(at, "run") == run.id
 
 
-def test_a_deleted_run_is_told(study: Study) -> None:
-    kept, gone = study.ended(name="kept"), study.ended(name="gone")
-    study.store.delete(gone.id)
-    at = show("train/live.py", run=gone.id)
-    assert gone.id in at.warning[0].value
-    assert at.title[0].value == "kept"
-    assert link_of(at, "run") == kept.id
+@pytest.mark.parametrize("key", ["run", "data"])
+def test_of_what_was_deleted_only_that_is_said_and_the_way_on(study: Study, key: str) -> None:
+    for name in ("kept", "kept too"):
+        study.ended(name=name)
+    gone = (
+        study.ended(name="gone").id if key == "run" else bring(study.home, draw_shapes(24, seed=9), "Gone").id
+    )
+    if key == "run":
+        study.store.delete(gone)
+    else:
+        study.library.delete(gone)
+    at = show("study/home.py")
+    for page in (*OF_A_RUN, "results/compare.py", *OF_A_DATA_SET * (key == "data")):
+        show(page, at=at, **{key: gone})
+        assert gone in words(at), page
+        assert "kept" not in "".join(
+            str(each.value) for each in (*at.title, *at.markdown, *at.main.caption)
+        ), page
+        assert [each.label for each in at.main.button] == [WAYS_ON[key]], page
+        assert not [*at.metric, *at.dataframe, *at.get("plotly_chart"), *at.get("image")], page
+        assert link_of(at, key) == gone
+        assert widget(at.selectbox, {"run": "Run", "data": "Data set"}[key]).value is None
+    at.main.button[0].click().run()
+    assert not at.exception
+    assert "There is no" not in words(at)
+
+
+def test_a_race_says_which_of_its_runs_are_gone(study: Study) -> None:
+    runs = [study.ended(name=name, seed=seed) for seed, name in enumerate(("one", "two", "three"))]
+    study.store.delete(runs[0].id)
+    at = show("results/compare.py", race=",".join(run.id for run in runs))
+    assert "1 run of this link is not here any more" in at.warning[0].value
+    study.store.delete(runs[1].id)
+    at = show("results/compare.py", race=",".join(run.id for run in runs))
+    assert [each.label for each in at.main.button] == [WAYS_ON["run"]]
 
 
 def test_the_sidebar_keeps_every_choice(study: Study) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.screens import Study, button, curves, labels, show, words
+from tests.pages.screens import Study, button, curves, follow, labels, link_of, show, words
 from transfer_core.training.events import EpochEnded, PhaseStarted
 
 
@@ -66,6 +66,17 @@ def test_all_that_wait_can_be_cancelled_at_once(study: Study) -> None:
     button(at, "Cancel all that wait").click().run()
     assert {study.store.get(each.id).state for each in waiting} == {"stopped"}
     assert study.store.get(run.id).state == "running"
+
+
+def test_the_start_page_watches_the_run_that_trains(study: Study) -> None:
+    run = study.queued("first")
+    study.queued("its twin")
+    assert "**first** waits, and starts by itself. 1 other" in words(show("study/home.py"))
+    study.store.claim(run.id)
+    at = show("study/home.py")
+    assert "**first** is training. 1 other" in words(at)
+    follow(at, "Watch it", "train/live.py")
+    assert link_of(at, "run") == run.id
 
 
 def test_a_waiting_run_says_what_it_waits_for(study: Study) -> None:
