@@ -210,8 +210,8 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     assert answer["unknown"]["fitted_on"] == 0
     assert "validation images or more" in answer["unknown"]["why_not"]
     for each in answer["predictions"]:
-        assert each["class"] == max(each["calibrated"], key=each["calibrated"].get) in each["set"]
-        assert sum(each["calibrated"].values()) == pytest.approx(1)
+        assert each["class"] == max(each["probabilities"], key=each["probabilities"].get) in each["set"]
+        assert sum(each["probabilities"].values()) == pytest.approx(1)
         assert (each["unknown"], each["refer"]) == (None, False)
     with told.open(newline="") as lines:
         table = list(csv.DictReader(lines))

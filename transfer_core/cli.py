@@ -19,10 +19,11 @@ from transfer_core import cli_catalogue, cli_compare, cli_data, cli_home, cli_ho
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
 from transfer_core.cli_prepare import prepare
-from transfer_core.cli_results import verdict_line, verdict_object
+from transfer_core.cli_results import headline_lines, verdict_line, verdict_object
 from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.evaluation.footnotes import footnotes, tell_choice
+from transfer_core.evaluation.words import by_hand, percent
 from transfer_core.files import private_files, usual_files
 from transfer_core.runs.caveats import caveats
 from transfer_core.runs.lab import Lab, run_object
@@ -116,7 +117,7 @@ def _follow(lab: Lab, run: str, options: argparse.Namespace) -> Answer:
 
 def _run_answer(lab: Lab, run: str) -> Answer:
     found = lab.store.get(run)
-    data = run_object(lab.store, found)
+    data = run_object(lab, found)
     lines = [f"run {found.id}  {found.state}  {shown(found.name)}"]
     if found.error:
         lines.append(found.error)
@@ -125,19 +126,13 @@ def _run_answer(lab: Lab, run: str) -> Answer:
     if verdict := lab.verdict(found):
         data["verdict"] = verdict_object(verdict)
         lines.append(verdict_line(verdict))
-    if "test" in data:
-        data["labelled_by_hand"] = not data["test"]["n"]
-        data["test"] = lab.tested(found)
     if "test" in data and not data["test"]["n"]:
         lines.append("cannot be measured: the unseen images have no labels")
     elif "test" in data:
         test = data["test"]
-        low, high = test["accuracy_ci"]
-        spread = f"95 % {low:.1%} to {high:.1%}" if low < high else "too few images for an interval"
-        lines.append(f"right on {test['accuracy']:.1%} of {test['n']} unseen images ({spread})")
-        lines.append(f"balanced accuracy {test['balanced_accuracy']:.3f}, macro-F1 {test['macro_f1']:.3f}")
+        lines += headline_lines(test)
         lines += [
-            f"  {shown(each['class'])}: recall {each['recall']:.3f}, precision {each['precision']:.3f}, n {each['support']}"
+            f"  {shown(each['class'])}: recall {percent(each['recall'])}, precision {percent(each['precision'])}, n {each['support']}"
             for each in test["per_class"]
         ]
         lines.append(f"chosen by {tell_choice(data, found.spec.to_json())}")
@@ -158,10 +153,12 @@ def _runs(options: argparse.Namespace) -> Answer:
     found = lab.store.runs()
     lines = []
     for run in found:
-        measured = run.result and run.result["test"]["n"]
-        accuracy = f"{run.result['test']['accuracy']:7.1%}" if run.result and measured else "      -"
-        lines.append(f"{run.id}  {run.state:<8} {accuracy}  {shown(run.name)}")
-    return {"runs": [run_object(lab.store, run) for run in found]}, "\n".join(lines) or "No runs yet.", 0
+        test = lab.tested(run) if run.result else {"n": 0, "accuracy": None}
+        note = by_hand(test)
+        lines.append(
+            f"{run.id}  {run.state:<8} {percent(test['accuracy']):>8}  {shown(run.name)}{note and f' ({note})'}"
+        )
+    return {"runs": [run_object(lab, run) for run in found]}, "\n".join(lines) or "No runs yet.", 0
 
 
 def _show(options: argparse.Namespace) -> Answer:
@@ -171,9 +168,12 @@ def _show(options: argparse.Namespace) -> Answer:
     if options.predictions:
         from transfer_core.evaluation.report import write_csv
 
-        told = lab.report(run)  # first: without one, what the file held so far stays
+        told, decision = (
+            lab.report(run),
+            lab.decision(run),
+        )  # first: without one, what the file held so far stays
         with usual_files(), Path(options.predictions).open("w", newline="", encoding="utf-8") as out:
-            write_csv(told, out)
+            write_csv(told, decision, out)
     if options.weights:
         from transfer_core.runs.predictor import export_run
 

@@ -11,6 +11,7 @@ from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_prepare import prepare
 from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
+from transfer_core.evaluation.words import interval, percent
 from transfer_core.runs.lab import Lab, run_object
 from transfer_core.terminal import shown, tell
 
@@ -81,9 +82,9 @@ def _table(found: Comparison) -> list[str]:
         seeds = f", {entry.seeds} runs" if entry.seeds > 1 else ""
         how = "lowest to highest" if entry.seeds > 1 and not found.contest else "95 %"
         lines.append(
-            f"{index + 1}. {shown(entry.name)}{seeds}: right on {entry.figure('accuracy'):.1%} of {entry.n} "
-            f"({how} {low:.1%} to {high:.1%}), balanced {entry.figure('balanced_accuracy'):.3f}, "
-            f"macro-F1 {entry.figure('macro_f1'):.3f}; validation {entry.val:.1%}; {entry.seconds:.0f} s, "
+            f"{index + 1}. {shown(entry.name)}{seeds}: right on {percent(entry.figure('accuracy'))} of {entry.n} "
+            f"({how} {interval((low, high))} %), balanced {percent(entry.figure('balanced_accuracy'))}, "
+            f"macro-F1 {percent(entry.figure('macro_f1'))}; validation {percent(entry.val)}; {entry.seconds:.0f} s, "
             f"{entry.trained:,} parameters trained, {entry.megabytes:.1f} MB"
         )
     return lines
@@ -135,12 +136,12 @@ def _sweep_answer(lab: Lab, runs: Sequence[str]) -> tuple[dict[str, Any], str]:
                 "seconds": entry.seconds, "parameters_trained": entry.trained,
             }  # fmt: skip
             line = (
-                f"{run.spec.cut:>6}  {entry.val:>10.1%}  {entry.figure('accuracy'):6.1%} ({low:.1%} to {high:.1%})"
+                f"{run.spec.cut:>6}  {percent(entry.val):>10}  {percent(entry.figure('accuracy')):>6} ({interval((low, high))} %)"
                 f"  {entry.seconds:>7.0f}  {entry.trained:>18,}"
             )
         rows.append(row)
         lines.append(line)
-    data: dict[str, Any] = {"cuts": rows, "runs": [run_object(lab.store, run) for run in found]}
+    data: dict[str, Any] = {"cuts": rows, "runs": [run_object(lab, run) for run in found]}
     if side and len(facts) > 1:
         best = side.entries[side.leader]
         data["leader"] = best.recipe.id

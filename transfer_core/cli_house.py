@@ -82,7 +82,7 @@ def rename(options: argparse.Namespace) -> Answer:
             0,
         )
     lab.store.rename(run.id, name=options.name, note=options.note)
-    return run_object(lab.store, lab.store.get(run.id)), f"Run {run.id} is now {shown(options.name)}.", 0
+    return run_object(lab, lab.store.get(run.id)), f"Run {run.id} is now {shown(options.name)}.", 0
 
 
 def weights(options: argparse.Namespace) -> Answer:

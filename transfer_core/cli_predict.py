@@ -10,6 +10,7 @@ from typing import Any
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_watch import ProgressBar
 from transfer_core.errors import UserError
+from transfer_core.evaluation.words import percent
 from transfer_core.files import atomic_path, usual_files
 from transfer_core.terminal import shown
 
@@ -79,7 +80,7 @@ def predict(options: argparse.Namespace) -> Answer:
 
 def _line(verdicts: Any, row: int) -> str:
     told = verdicts.to_json(row)
-    line = f"{shown(told['file'])}: {shown(told['class'])} ({told['calibrated'][told['class']]:.1%})"
+    line = f"{shown(told['file'])}: {shown(told['class'])} ({percent(told['probabilities'][told['class']])})"
     if len(told["set"]) > 1:
         line += f", could be {' or '.join(map(shown, told['set']))}"
     if told["unknown"]:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.cli_house import Answer, get_lab
+from transfer_core.evaluation.words import (
+    NOTHING,
+    between,
+    by_hand,
+    coefficient,
+    interval,
+    percent,
+    undefined,
+)
 from transfer_core.terminal import shown
 
 if TYPE_CHECKING:
@@ -14,19 +24,14 @@ if TYPE_CHECKING:
 
 def report(options: argparse.Namespace) -> Answer:
     """Tell every figure of a run's unseen images."""
-    from transfer_core.evaluation.cases import make_cases
     from transfer_core.evaluation.footnotes import footnotes
-    from transfer_core.evaluation.in_use import measure, rule_words
     from transfer_core.evaluation.summary import summarise
     from transfer_core.runs.caveats import caveats
     from transfer_core.runs.lab import run_object
 
     lab = get_lab()
     run = lab.store.find(options.run)
-    told, decision = lab.report(run), lab.decision(run)
-    in_use = measure(decision, make_cases(told), grouped=told.grouped)
-    words = {"words": rule_words(decision.wishes)}
-    found = summarise(told, decision) | {"in_use": words | in_use.to_json() if in_use else None}
+    found = summarise(lab.report(run), lab.decision(run)) | {"test": lab.tested(run)}
     lines = _lines(shown(run.name), found)
     if verdict := lab.verdict(run):
         found["verdict"] = verdict_object(verdict)
@@ -36,7 +41,7 @@ def report(options: argparse.Namespace) -> Answer:
         found["caveats"] = caveats(run, split)
         lines += found["caveats"]
         lines += footnotes(run.result, run.spec.to_json(), other_classes=bool(split.new_classes))
-    return run_object(lab.store, run) | found, "\n".join(lines), 0
+    return run_object(lab, run) | found, "\n".join(lines), 0
 
 
 def verdict_object(verdict: Difference) -> dict[str, Any]:
@@ -49,11 +54,21 @@ def verdict_object(verdict: Difference) -> dict[str, Any]:
 
 def verdict_line(verdict: Difference) -> str:
     """Say whether adaptation helped, and how surely."""
-    low, high = verdict.interval
+    low, high = (100 * end for end in verdict.interval)
     return (
-        f"did adaptation help? {verdict.verdict}: balanced accuracy {verdict.value:+.3f} beside the same run "
-        f"without it (95 % {low:+.3f} to {high:+.3f})"
+        f"did adaptation help? {verdict.verdict}: balanced accuracy {100 * verdict.value:+.1f} points beside the same run "
+        f"without it (95 % {low:+.1f} to {high:+.1f})"
     )
+
+
+def headline_lines(test: Mapping[str, Any]) -> list[str]:
+    """Return the figures of all unseen images; `test` as `Lab.tested`."""
+    note = by_hand(test)
+    return [
+        f"right on {percent(test['accuracy'])} of {test['n']:,} unseen images ({between(test['accuracy_ci'])})"
+        f"{note and f'; {note}'}",
+        f"balanced accuracy {_figure(test, 'balanced_accuracy')}, macro-F1 {_figure(test, 'macro_f1')}",
+    ]
 
 
 def _lines(name: str, found: dict[str, Any]) -> list[str]:
@@ -64,11 +79,8 @@ def _lines(name: str, found: dict[str, Any]) -> list[str]:
         return [name, "cannot be measured: the unseen images have no labels"]
     lines = [
         name,
-        f"n {test['n']}, intervals by {test['resampled']}",
-        *(
-            f"{key:<18} {_figure(test, key)}"
-            for key in ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
-        ),
+        *headline_lines(test),
+        f"kappa {coefficient(test.get('kappa'), test.get('kappa_ci'))}; intervals by {test['resampled']}",
     ]
     if guessed := no_better_than_guessing(test):
         lines.append(guessed)
@@ -77,10 +89,10 @@ def _lines(name: str, found: dict[str, Any]) -> list[str]:
     for each in test["per_class"]:
         area = found["ranking"][each["class"]]["roc_area"]
         ranks = "" if area is None else f", ROC area {area:.3f}"
-        lines.append(
-            f"  {shown(each['class'])}: recall {_figure(each, 'recall')}, precision {_figure(each, 'precision')}, "
-            f"specificity {_figure(each, 'specificity')}, F1 {_figure(each, 'f1')}{ranks}, n {each['support']}"
-        )
+        rates = {"recall": "recall", "precision": "precision", "specificity": "specificity", "f1": "F1"}
+        told = ", ".join(f"{word} {_figure(each, key)}" for key, word in rates.items() if key in each)
+        lines.append(f"  {shown(each['class'])}: {told}{ranks}, n {each['support']}")
+    lines += [f"  {shown(each)}" for each in undefined(test)]
     lines += [
         f"  domain {shown(name)}: {_figure(each, 'accuracy')}, n {each['n']}"
         for name, each in found["domains"].items()
@@ -88,12 +100,13 @@ def _lines(name: str, found: dict[str, Any]) -> list[str]:
     worse = [part["name"] for part in found["groups"] if part["is_worse"]]
     if worse:
         lines.append(f"  groups that do worse than chance explains: {', '.join(map(shown, worse))}")
-    told, sets = found["calibration"], found["sets"]
+    scaled, sets = found["calibration"], found["sets"]
     lines.append(
-        f"calibration error {told['error_before']:.3f}, with temperature {told['temperature']:.2f} {told['error_after']:.3f}"
+        f"calibration error {100 * scaled['error_before']:.1f} points, with temperature {scaled['temperature']:.2f} "
+        f"{100 * scaled['error_after']:.1f} points"
     )
     lines.append(
-        f"prediction sets hold the true class in {sets['held']:.1%} (asked {sets['asked']:.0%}), {sets['mean_size']:.2f} classes each"
+        f"prediction sets hold the true class in {percent(sets['held'])} ({between(sets['held_ci'])}; asked {percent(sets['asked'], 0)}), {sets['mean_size']:.2f} classes each"
     )
     if sets["shifted"]:
         lines.append("the unseen images are of another domain: probabilities and sets promise nothing there")
@@ -110,6 +123,6 @@ def _with_decision(in_use: dict[str, Any]) -> str:
     return f"{line}; all other figures are of the likeliest class"
 
 
-def _figure(data: dict[str, Any], key: str) -> str:
-    low, high = data[f"{key}_ci"]
-    return f"{data[key]:.3f} ({low:.3f} to {high:.3f})"
+def _figure(data: Mapping[str, Any], key: str) -> str:
+    ends = interval(data[f"{key}_ci"])
+    return percent(data[key]) if ends == NOTHING else f"{percent(data[key])} ({ends} %)"

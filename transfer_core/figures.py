@@ -7,6 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from transfer_core.evaluation.words import interval, percent
+
 GREY = "#7d8c91"  # readable on light and on dark
 NO_LABEL = "unlabelled"
 PART_NAMES = {
@@ -95,7 +97,7 @@ def interval_points(
             marker={"size": 13, "color": colour},
             error_x={"type": "data", "symmetric": False, "array": [high - share],
                      "arrayminus": [share - low], "thickness": 2.5, "width": 6, "color": colour},
-            hovertemplate=f"%{{y}}: %{{x:.1%}} ({low:.1%} to {high:.1%})<extra></extra>",
+            hovertemplate=f"%{{y}}: {percent(share)} ({interval((low, high))} %)<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
         title=title, height=110 + (44 if len(points) < 5 else 30) * len(points),

@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from transfer_core.evaluation.words import interval, percent
 from transfer_core.figures import GREY, plain
 
 MARGIN = {"l": 8, "r": 8, "t": 48, "b": 36}
@@ -31,7 +32,7 @@ def forest(
         figure.add_scatter(
             x=[values[index]], y=[row], mode="markers", showlegend=False,
             marker={"size": 12, "color": colours[index]}, error_x=_bar(values[index], low, high, colours[index]),
-            hovertemplate=f"{row}: %{{x:.1%}} ({low:.1%} to {high:.1%})<extra></extra>",
+            hovertemplate=f"{row}: {percent(values[index])} ({interval((low, high))} %)<extra></extra>",
         )  # fmt: skip
         if len(seeds[index]) > 1:
             figure.add_scatter(

@@ -19,9 +19,10 @@ from pages.ui.parts import class_colours, missing, state_badge, title
 from pages.ui.ranking import show_ranking
 from pages.ui.settings import in_words
 from pages.ui.spot_check import show_spot_check
-from pages.ui.state import chosen_runs, current_run, get_lab, get_report, get_split, go
-from pages.ui.text import ago, escape, interval, plural
+from pages.ui.state import chosen_runs, current_run, get_decision, get_lab, get_report, get_split, go
+from pages.ui.text import ago, escape, interval, percent, plural
 from transfer_core.evaluation.report import write_csv
+from transfer_core.evaluation.words import coefficient, undefined
 from transfer_core.knobs import get_knobs
 from transfer_core.runs.caveats import cut_short
 from transfer_core.strategies import get_strategy
@@ -42,18 +43,22 @@ if not run.result:
     st.stop()
 
 
-def spread(ends: tuple[float, float]) -> str:
-    """Return an interval; where resampling found no spread there is none to show."""
-    return interval(ends) if ends[0] < ends[1] else "-"
+FIGURES = {  # as the table's columns call them
+    "recall": "Found (recall)", "precision": "Right when said (precision)", "f1": "F1",
+    "specificity": "Others spared (specificity)",
+}  # fmt: skip
 
 
-def spared(each: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the cells of specificity; none of a run of before it was measured."""
-    if "specificity" not in each:
-        return {}
+def cells(each: Mapping[str, Any]) -> dict[str, str]:
+    """Return a class's figures with their intervals; none of what a run of an older version did not measure."""
+    known = [name for name in FIGURES if name in each]
     return {
-        "Others spared (specificity)": 100 * each["specificity"],
-        "interval   ": spread(each["specificity_ci"]),
+        column: text
+        for place, name in enumerate(known)
+        for column, text in (
+            (FIGURES[name], percent(each[name])),
+            ("interval" + " " * place, interval(each[f"{name}_ci"])),
+        )
     }
 
 
@@ -125,32 +130,15 @@ show_parts(run.id, report, cases)
 show_opened(run, cases)
 
 st.markdown("#### Every figure")
-table = [
-    {
-        "Class": each["class"],
-        "Found (recall)": 100 * each["recall"],
-        "interval": spread(each["recall_ci"]),
-        "Right when said (precision)": 100 * each["precision"],
-        "interval ": spread(each["precision_ci"]),
-        "F1": 100 * each["f1"],
-        "interval  ": spread(each["f1_ci"]),
-        **spared(each),
-        "n": each["support"],
-    }
-    for each in test["per_class"]
-]
-number = st.column_config.NumberColumn(format="%.1f %%")
-figures = ("Found (recall)", "Right when said (precision)", "F1", "Others spared (specificity)")
-columns = dict.fromkeys(figures, number)
+table = [{"Class": each["class"], **cells(each), "n": each["support"]} for each in test["per_class"]]
+right = st.column_config.TextColumn(alignment="right")
+columns = dict.fromkeys([name for name in table[0] if name not in ("Class", "n")], right)
 st.dataframe(table, hide_index=True, column_config=columns, alt="Recall, precision and F1 of each class")
-
-if "kappa" in test and test["kappa_ci"][0] < test["kappa_ci"][1]:
-    low, high = test["kappa_ci"]
-    st.caption(
-        f"Agreement beyond chance (Cohen's kappa): {test['kappa']:.2f} (95 % interval {low:.2f} to {high:.2f})."
-    )
-if run.result["test"]["n"]:
-    show_ranking(run.id, report, {each["class"]: each["support"] for each in test["per_class"]}, colours)
+for why in undefined(test):
+    st.caption(escape(why))
+if test.get("kappa_ci"):
+    st.caption(f"Agreement beyond chance (Cohen's kappa): {coefficient(test['kappa'], test['kappa_ci'])}.")
+show_ranking(run, report, cases, {each["class"]: each["support"] for each in test["per_class"]}, colours)
 
 show_data_studies(run, transfers=adapts)
 with st.expander("How this came about", icon=":material/info:"):
@@ -171,7 +159,7 @@ with st.expander("How this came about", icon=":material/info:"):
 def predictions() -> str:
     """Return the table of all predictions, made when somebody asks for it."""
     text = io.StringIO()
-    write_csv(report, text)
+    write_csv(report, get_decision(run), text)
     return text.getvalue()
 
 

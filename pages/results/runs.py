@@ -6,7 +6,7 @@ from pages.ui.following import follow
 from pages.ui.parts import STATES, missing, run_line, state_badge, title
 from pages.ui.picking import pick_row
 from pages.ui.state import choose, get_lab, go, run_again
-from pages.ui.text import ago, duration, escape, percent, plural, right_on
+from pages.ui.text import ago, duration, escape, noted, percent, plural
 from transfer_core.errors import UserError
 from transfer_core.runs.housekeeping import delete_run
 from transfer_core.runs.recipes import name_apart
@@ -41,7 +41,7 @@ table = [
         "State": STATES[run.state][2],
         "Data": names.get(run.manifest, "deleted"),
         "Strategy": get_strategy(run.spec.strategy).title,
-        "Right on unseen": right_on(run.result["test"]) if run.result else "",
+        "Right on unseen": noted(lab.tested(run)) if run.result else "",
         "Took": duration(run.ended - run.started) if run.ended and run.started else "",
         "Asked for": ago(run.created),
         "Note": run.note,
@@ -62,7 +62,7 @@ with st.container(border=True):
         state_badge(run)
         st.markdown(f"**{escape(run.name)}**  \n:gray[{escape(run_line(run))} · run {run.id}]")
     if run.result:
-        test = run.result["test"]
+        test = lab.tested(run)
         st.caption(
             f"Balanced accuracy {percent(test['balanced_accuracy'])}, macro-F1 {percent(test['macro_f1'])}, "
             f"n = {test['n']}."

@@ -9,7 +9,7 @@ from pages.ui.adaptation import show_made_for
 from pages.ui.bundle import CONTENTS, show_packed, show_progress
 from pages.ui.in_use import how_right
 from pages.ui.parts import finished_run, title
-from pages.ui.state import get_lab, get_packer
+from pages.ui.state import get_decision, get_lab, get_packer, get_report
 from pages.ui.text import escape, plural
 from transfer_core.bundle.subject import Options
 from transfer_core.data.samples import NOTE
@@ -74,9 +74,11 @@ with st.container(border=True):
         st.rerun()
 with st.container(border=True):
     st.markdown("#### Predictions alone (CSV)")
-    st.markdown("Every image of the data set with its file, part, label and the probability of each class.")
+    st.markdown(
+        "Every image of the data set with its file, part, label and the probability of each class: calibrated, as everywhere in the app, and further right as trained."
+    )
     text = io.StringIO()
-    write_csv(lab.report(run), text)
+    write_csv(get_report(run)[0], get_decision(run), text)
     st.download_button(
         "Download the table",
         text.getvalue(),

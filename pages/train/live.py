@@ -54,7 +54,7 @@ def curves(found: Run) -> None:
         return x, with_gaps([_figure(each, part, figure) for each in ends], parts)
 
     best = max((each.epoch for each in ends if each.best), default=None)
-    end = ends[-1].epochs if ends else found.spec.epochs
+    end = ends[-1].epochs if ends else found.spec.total_epochs
     with st.container(key="wrap-page"):
         left, right = st.columns(2)
     with left:

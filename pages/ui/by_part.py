@@ -19,17 +19,18 @@ def _by(run: str, answered: int, what: str, grouped: bool, _cases: Cases) -> lis
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _domain_table(run: str, answered: int, _report: Report, _cases: Cases) -> list[dict[str, object]]:
+    told = {name: each.to_json() for name, each in metrics_of_domains(_report, _cases).items()}
     return [
         {
             "Domain": name,
-            "Right": 100 * each.accuracy,
-            "interval": interval(each.accuracy_ci),
-            "Balanced": 100 * each.balanced_accuracy,
-            "interval ": interval(each.balanced_accuracy_ci),
-            "Macro-F1": 100 * each.macro_f1,
-            "n": each.n,
+            "Right": percent(each["accuracy"]),
+            "interval": interval(each["accuracy_ci"]),
+            "Balanced": percent(each["balanced_accuracy"]),
+            "interval ": interval(each["balanced_accuracy_ci"]),
+            "Macro-F1": percent(each["macro_f1"]),
+            "n": each["n"],
         }
-        for name, each in metrics_of_domains(_report, _cases).items()
+        for name, each in told.items()
     ]
 
 
@@ -47,9 +48,9 @@ def show_parts(run: str, report: Report, cases: Cases) -> None:
         with place:
             _chart(run, what, parts)
             if what == "domain":
-                number = st.column_config.NumberColumn(format="%.1f %%")
-                config = dict.fromkeys(("Right", "Balanced", "Macro-F1"), number)
                 table = _domain_table(run, len(cases.rows), report, cases)
+                right = st.column_config.TextColumn(alignment="right")
+                config = dict.fromkeys([name for name in table[0] if name not in ("Domain", "n")], right)
                 st.dataframe(table, hide_index=True, column_config=config, alt="Figures of each domain")
 
 

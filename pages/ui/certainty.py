@@ -6,11 +6,11 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.charts import show_chart
-from pages.ui.text import escape, interval, percent, plural
+from pages.ui.text import between, percent, plural
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import Cases, Numbers
 from transfer_core.evaluation.decision import Decision, Floats
-from transfer_core.evaluation.shares import share_of
+from transfer_core.evaluation.summary import tell_sets
 
 
 def show_calibration(
@@ -70,17 +70,16 @@ def show_sets(decision: Decision, calibrated: Floats, cases: Cases, *, grouped: 
         )
         if len(cases.truth):
             holds = sets[np.arange(len(sets)), cases.truth]
-            groups = [row.group or row.image for row in cases.rows] if grouped else None
-            low, high = share_of(holds, groups).interval
+            told = tell_sets(decision, cases, grouped=grouped)
             st.markdown(
-                f"Asked for {wanted}; on {plural(len(holds), 'unseen image')} the set held the true class in **{percent(float(holds.mean()))}** "
-                f"(95 % interval {interval((low, high))} %)."
+                f"Asked for {wanted}; on {plural(len(holds), 'unseen image')} the set held the true class in "
+                f"**{percent(told['held'])}** ({between(told['held_ci'])})."
             )
             table = [
-                {"Class": escape(name), "In the set when true": 100 * float(holds[cases.truth == number].mean()),
+                {"Class": name, "In the set when true": percent(float(holds[cases.truth == number].mean())),
                  "n": int((cases.truth == number).sum())}
                 for number, name in enumerate(cases.classes) if (cases.truth == number).any()
             ]  # fmt: skip
-            config = {"In the set when true": st.column_config.NumberColumn(format="%.1f %%")}
+            config = {"In the set when true": st.column_config.TextColumn(alignment="right")}
             st.dataframe(table, hide_index=True, column_config=config, alt="How often sets hold each class")
             st.caption("The promise is for all images together; a class of its own may be held less often.")

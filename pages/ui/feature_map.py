@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.parts import class_colours
 from pages.ui.patience import patiently
 from pages.ui.scatter import scatter
-from pages.ui.state import get_helper, get_lab
+from pages.ui.state import get_decision, get_helper, get_lab, get_report
 from pages.ui.text import escape, percent, plural
 from pages.ui.why import Said, all_said
 from transfer_core.errors import UserError
@@ -60,7 +60,7 @@ def show_maps(run: Run, report: Report, said: Mapping[str, Said]) -> str | None:
     for place, (words, found) in zip(columns, maps.items(), strict=True):
         with place:
             of_twin = words == other.words and other.features_of != "pretrained"
-            known = all_said(lab.report(lab.store.get(other.features_of))) if of_twin else said
+            known = _twin_said(lab.store.get(other.features_of)) if of_twin else said
             traces = _traces(report, found, known, by, parts, colours)
             shown = sum(len(each["x"]) for each in traces)
             key = f"map-{run.id}-{method}-{by}-{parts}-{words}"
@@ -73,6 +73,10 @@ def show_maps(run: Run, report: Report, said: Mapping[str, Said]) -> str | None:
                 )
     _caveats(report, own, method)
     return picked
+
+
+def _twin_said(twin: Run) -> dict[str, Said]:
+    return all_said(get_report(twin)[0], get_decision(twin))
 
 
 def _get_map(run: Run, report: Report, method: str, features_of: str) -> FeatureMap:

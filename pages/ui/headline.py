@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.parts import figure_card
 from pages.ui.spot_check import show_spot_check
 from pages.ui.state import get_lab
-from pages.ui.text import escape, interval, percent, plural
+from pages.ui.text import between, escape, percent, plural
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.evaluation.chance import no_better_than_guessing
@@ -21,11 +21,6 @@ from transfer_core.runs.run import Run
 FEW = 20  # images of a class, below which no figure of it means much
 FEW_GROUPS = 10  # below which a figure hangs on which groups happened to be held out
 Test = Mapping[str, Any]
-
-
-def between(ends: tuple[float, float]) -> str:
-    """Return a resampled interval in words; of images that are all right or all wrong there is none."""
-    return f"95 % interval {interval(ends)} %" if ends[0] < ends[1] else "too few images for an interval"
 
 
 def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> None:
@@ -56,7 +51,7 @@ def show_headline(run: Run, test: Test, split: Split, manifest: Manifest) -> Non
             "different. Split again with another seed, and repeat the run.",
             icon=":material/info:",
         )
-    if not run.result["test"]["n"]:
+    if test["labelled_by_hand"]:
         st.markdown(
             f"Labelled by hand after training: of {len(get_lab().spot_check(run).images)} images drawn at random from the "
             f"{len(split.part('test'))} unseen ones, {test['n']} could be told. Training never read these labels."

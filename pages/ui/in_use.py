@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pages.ui.headline import between
-from pages.ui.state import get_lab, get_report, get_split, get_validation
-from pages.ui.text import escape, measured, percent, plural
-from transfer_core.evaluation.decision import Wishes, fit_decision, load_wishes
+from pages.ui.state import get_decision, get_lab, get_report
+from pages.ui.text import between, escape, measured, percent, plural
+from transfer_core.evaluation.decision import Wishes, load_wishes
 from transfer_core.evaluation.in_use import InUse, Right, is_decided, measure, rule_words, threshold
 from transfer_core.runs.run import Run
 
@@ -25,9 +24,7 @@ def with_decision(run: Run) -> str:
     if not is_decided(wishes):
         return ""
     report, cases = get_report(run)
-    shifted = get_split(run).rule in ("domain", "transfer")
-    decision = fit_decision(get_validation(run), wishes, shifted=shifted, grouped=report.grouped)
-    found = measure(decision, cases, grouped=report.grouped)
+    found = measure(get_decision(run), cases, grouped=report.grouped)
     start = f"With the decision in use ({escape(rule_words(wishes))})"
     return f"{start} {_told(found)}" if found else ""
 

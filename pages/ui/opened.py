@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.charts import show_chart
+from pages.ui.state import get_decision
 from pages.ui.text import escape, plural
 from pages.ui.why import Said, show_gallery
 from transfer_core.evaluation.cases import Cases
@@ -58,7 +59,11 @@ def show_opened(run: Run, cases: Cases) -> None:
         st.caption("None on the unseen images.")
         return
     st.caption("The most surprising first. Some may be wrong labels.")
-    shown = [_said(cases, place) for place in places.tolist()]
+    said, sure = cases.said[places], get_decision(run).calibrated(cases.probabilities[places]).max(1)
+    shown = [
+        Said(cases.rows[place], "test", cases.classes[number], float(share))
+        for place, number, share in zip(places.tolist(), said, sure, strict=True)
+    ]
     key = f"opened-{zlib.crc32(repr(which).encode())}" if which else "worst"
     show_gallery(run, shown, key=key, heat=heat)
 
@@ -69,11 +74,6 @@ def _come_into_view() -> None:
         script = "document.querySelector('.st-key-opened-images')?.scrollIntoView({behavior: 'smooth'})"
         clicks = st.session_state["opened-clicks"]  # the same script twice would not run again
         st.html(f"<script>/* {clicks} */ {script}</script>", unsafe_allow_javascript=True)
-
-
-def _said(cases: Cases, place: int) -> Said:
-    said = int(cases.said[place])
-    return Said(cases.rows[place], "test", cases.classes[said], float(cases.probabilities[place, said]))
 
 
 def _title(which: dict[str, str]) -> str:

@@ -69,7 +69,7 @@ def _spec(manifest: Manifest, rule: Rule, seed: int) -> RunSpec:
 
 def _tell(runs: dict[Rule, list[Run]]) -> None:
     found = {
-        rule: [float(run.result["test"]["accuracy"]) for run in each if run.result]
+        rule: [float(get_lab().tested(run)["accuracy"]) for run in each if run.result]
         for rule, each in runs.items()
     }
     by_image, by_group = mean(found["image"]), mean(found["group"])

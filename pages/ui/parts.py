@@ -14,6 +14,7 @@ from pages.ui.state import choose, current_run, get_intake, get_lab, go
 from pages.ui.text import ago, duration, escape, right_on
 from transfer_core.data.manifest import Row
 from transfer_core.data.samples import has_solar_cells, solar_cell_previews
+from transfer_core.evaluation.words import by_hand
 from transfer_core.runs.store import Run
 
 # Okabe and Ito 2008: told apart by every kind of colour vision. The same class, the same colour.
@@ -92,9 +93,9 @@ def figure_card(place: DeltaGenerator, label: str, value: str, under: str, about
 def run_line(run: Run) -> str:
     """Return a run in one line of markdown: accuracy or state, and how long ago."""
     if run.result:
-        test = run.result["test"]
+        test = get_lab().tested(run)
         right = f"{right_on(test)} of unseen images right" if test["n"] else "no labels to measure by"
-        return f"{right}, {ago(run.created)}"
+        return ", ".join(filter(None, (right, by_hand(test), ago(run.created))))
     return f"{STATES[run.state][2].lower()}, {ago(run.created)}"
 
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import streamlit as st
 
 from pages.ui.charts import show_chart
+from pages.ui.state import get_decision
 from pages.ui.text import escape
-from transfer_core.evaluation.ranking import Curves, make_curves
+from transfer_core.evaluation.cases import Cases
+from transfer_core.evaluation.decision import Decision
+from transfer_core.evaluation.ranking import Curves
 from transfer_core.evaluation.report import Report
+from transfer_core.evaluation.summary import curves_of
+from transfer_core.evaluation.words import coefficient
+from transfer_core.runs.run import Run
 
 
 @st.cache_data(max_entries=32, show_spinner="Drawing the curves")
-def _curves(run: str, name: str, _report: Report) -> Curves:
-    rows = [(row, p) for row, _, p in _report.rows("test") if row.label is not None]
-    column = _report.manifest.classes.index(name)
-    groups = [row.group or row.image for row, _ in rows] if _report.grouped else None
-    scores = np.array([p[column] for _, p in rows], dtype=np.float64)
-    return make_curves(scores, np.array([row.label == name for row, _ in rows]), groups)
+def _curves(run: str, answered: int, name: str, grouped: bool, _decision: Decision, _cases: Cases) -> Curves:
+    return curves_of(_cases, _decision, name, grouped=grouped)
 
 
-def show_ranking(run: str, report: Report, support: Mapping[str, int], colours: Mapping[str, str]) -> None:
+def show_ranking(
+    run: Run, report: Report, cases: Cases, support: Mapping[str, int], colours: Mapping[str, str]
+) -> None:
     """Offer the curves of one class of a run's test images, the rarest first; `support`: test images of each class."""
     possible = [name for name, n in support.items() if 0 < n < sum(support.values())]
     if not possible:
@@ -40,7 +43,7 @@ def show_ranking(run: str, report: Report, support: Mapping[str, int], colours: 
     with box:
         rarest = min(range(len(possible)), key=lambda index: support[possible[index]])
         name = st.selectbox("Class", possible, index=rarest, key="ranking-class", width=260)
-        found = _curves(run, name, report)
+        found = _curves(run.id, len(cases.rows), name, report.grouped, get_decision(run), cases)
         show_chart(
             ranking_curves(
                 found.recall,
@@ -52,14 +55,8 @@ def show_ranking(run: str, report: Report, support: Mapping[str, int], colours: 
             alt=f"ROC and precision-recall curve of {name}",
         )
         st.markdown(
-            f"Area under the ROC curve **{found.roc_area:.3f}** ({_between(found.roc_area_ci)}): of an image that is "
+            f"Area under the ROC curve {coefficient(found.roc_area, found.roc_area_ci, 3)}: of an image that is "
             f"{escape(name)} and one that is not, how often the first gets the higher probability.  \n"
-            f"Average precision **{found.average_precision:.3f}** ({_between(found.average_precision_ci)}); "
+            f"Average precision {coefficient(found.average_precision, found.average_precision_ci, 3)}; "
             f"{support[name] / sum(support.values()):.3f} would be chance."
         )
-
-
-def _between(ends: tuple[float, float]) -> str:
-    if ends[0] == ends[1]:
-        return "too few images for an interval"
-    return f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}"

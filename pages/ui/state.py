@@ -6,8 +6,10 @@ session remembers it across pages.
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
+from dataclasses import asdict
 from typing import Any, Literal, NoReturn
 
 import streamlit as st
@@ -20,6 +22,7 @@ from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Rule, Split, make_split
 from transfer_core.errors import UserError
 from transfer_core.evaluation.cases import Cases, make_cases
+from transfer_core.evaluation.decision import Decision, Wishes, fit_decision, load_wishes
 from transfer_core.evaluation.report import Report
 from transfer_core.files import get_home
 from transfer_core.runs.helper import Helper
@@ -119,6 +122,22 @@ def _validation(home: str, run: str, attempt: int, _report: Report) -> Cases:
 def get_validation(run: Run) -> Cases:
     """Return a run's labelled validation images, kept in memory."""
     return _validation(str(get_lab().home), run.id, run.attempt, get_report(run)[0])
+
+
+@st.cache_resource(max_entries=16, show_spinner="Calibrating")
+def _decision(
+    home: str, run: str, attempt: int, wishes: str, _validation: Cases, grouped: bool, shifted: bool
+) -> Decision:
+    return fit_decision(_validation, Wishes(**json.loads(wishes)), shifted=shifted, grouped=grouped)
+
+
+def get_decision(run: Run) -> Decision:
+    """Return the decision that is in use for a run, by which every probability that is shown is calibrated."""
+    lab = get_lab()
+    wishes = json.dumps(asdict(load_wishes(lab.store.folder(run.id))))
+    shifted = get_split(run).rule in ("domain", "transfer")
+    own, grouped = get_validation(run), get_report(run)[0].grouped
+    return _decision(str(lab.home), run.id, run.attempt, wishes, own, grouped, shifted)
 
 
 def get_report(run: Run) -> tuple[Report, Cases]:

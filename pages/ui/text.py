@@ -8,6 +8,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from transfer_core.evaluation.words import between as between
+from transfer_core.evaluation.words import by_hand
+from transfer_core.evaluation.words import interval as interval
+from transfer_core.evaluation.words import percent as percent
+
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])")
 _TURNERS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # change the direction of text
 
@@ -27,21 +32,12 @@ def distinct(names: Mapping[str, str]) -> dict[str, str]:
     return shown
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """Return a share as percent, with the thin space typography asks for; what is not all is not called so, nor none."""
-    least = 10.0**-digits
-    if share < 1 and f"{100 * share:.{digits}f}" == f"{100:.{digits}f}":
-        return f"> {100 - least:.{digits}f} %"
-    if share > 0 and f"{100 * share:.{digits}f}" == f"{0:.{digits}f}":
-        return f"< {least:.{digits}f} %"
-    return f"{100 * share:.{digits}f} %"
-
-
 def measured(test: Mapping[str, Any]) -> str:
     """Return in words how a model did on unseen images, for the middle of a sentence."""
     if not test["n"]:
         return "not measured, because its unseen images have no labels"
-    return f"right on {percent(test['accuracy'])} of unseen images"
+    note = by_hand(test)
+    return f"right on {percent(test['accuracy'])} of unseen images{note and f' ({note})'}"
 
 
 def right_on(test: Mapping[str, Any]) -> str:
@@ -49,9 +45,9 @@ def right_on(test: Mapping[str, Any]) -> str:
     return percent(test["accuracy"]) if test["n"] else "not measurable"
 
 
-def interval(bounds: tuple[float, float] | list[float]) -> str:
-    """Return a 95 % interval of a share."""
-    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
+def noted(test: Mapping[str, Any]) -> str:
+    """Return the accuracy on unseen images, and that they were labelled by hand where they were."""
+    return ", ".join(filter(None, (right_on(test), by_hand(test))))
 
 
 def duration(seconds: float | None) -> str:

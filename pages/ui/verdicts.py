@@ -13,10 +13,10 @@ import streamlit as st
 from pages.ui.parts import class_colours, figure_card
 from pages.ui.patience import patiently
 from pages.ui.picking import fingerprint, pick_row
-from pages.ui.state import get_helper, get_lab, get_predictions
+from pages.ui.state import get_decision, get_helper, get_lab, get_predictions
 from pages.ui.text import escape, percent, plural
 from transfer_core.errors import UserError
-from transfer_core.evaluation.decision import FILE, Decision
+from transfer_core.evaluation.decision import Decision
 from transfer_core.evaluation.in_use import threshold
 from transfer_core.evaluation.unknown import promised_share
 from transfer_core.runs.answers import Answer, Verdicts, decide, write_answers
@@ -39,22 +39,10 @@ def _answers(home: str, job: str, state: str, done: int) -> list[Answer]:
     return get_predictions().answers(job)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Calibrating")
-def _decision(home: str, run: str, decided: float) -> Decision:
-    lab = get_lab()
-    return lab.decision(lab.store.get(run))
-
-
-def decision_of(run: Run) -> Decision:
-    """Return a run's rule, worked out anew where somebody decided otherwise since."""
-    path = get_lab().store.folder(run.id) / FILE
-    return _decision(str(get_lab().home), run.id, path.stat().st_mtime if path.exists() else 0.0)
-
-
 def show_verdicts(run: Run, job: Job) -> None:
     """Show what came of a job that is over."""
     answers = _answers(str(get_lab().home), job.id, job.state, job.done)
-    decision = decision_of(run)
+    decision = get_decision(run)
     verdicts = decide(answers, decision, job.fitted_on)
     if verdicts.answers:
         _say_rule(decision, job)

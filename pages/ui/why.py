@@ -14,6 +14,7 @@ from pages.ui.state import get_lab, link_params
 from pages.ui.text import escape, percent
 from transfer_core.data.manifest import Row
 from transfer_core.errors import UserError
+from transfer_core.evaluation.decision import Decision
 from transfer_core.evaluation.heat import Heat
 from transfer_core.evaluation.report import Report, load_features
 from transfer_core.figures import PART_NAMES
@@ -27,7 +28,7 @@ SMALL = 240  # pixels of a picture in a grid
 
 @dataclass(frozen=True)
 class Said:
-    """One image of a report, and what is said of it."""
+    """One image of a report, and what is said of it; `sure`: its calibrated probability."""
 
     row: Row
     part: str
@@ -52,10 +53,10 @@ class Said:
         )
 
 
-def all_said(report: Report, images: Collection[str] | None = None) -> dict[str, Said]:
+def all_said(report: Report, decision: Decision, images: Collection[str] | None = None) -> dict[str, Said]:
     """Return what is said of each image of a report, or of some."""
     classes = report.manifest.classes
-    numbers, sure = report.probabilities.argmax(1), report.probabilities.max(1)
+    numbers, sure = report.probabilities.argmax(1), decision.calibrated(report.probabilities).max(1)
     rows = report.manifest.by_image
     return {
         image: Said(rows[image], part, classes[int(number)], float(share))

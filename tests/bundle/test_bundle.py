@@ -16,11 +16,13 @@ from safetensors import safe_open
 
 from tests.bundle.conftest import CLASSES, PATIENT, Made, load_expected
 from transfer_core.bundle import make
+from transfer_core.bundle.golden import choose_golden
 from transfer_core.bundle.graph import Session
 from transfer_core.bundle.subject import Options
 from transfer_core.bundle.verify import Check, Verdict, verify
 from transfer_core.cli import main
 from transfer_core.errors import UserError
+from transfer_core.evaluation.report import safe_cells, write_csv
 from transfer_core.runs.predictor import Predictor
 from transfer_core.runs.take_home import export_bundle, make_subject
 
@@ -63,6 +65,12 @@ def test_its_own_script_says_what_the_app_says(made: Made) -> None:
     assert [each["to_a_person"] for each in said] == decision.refers(chances).tolist()
     found = np.array([list(each["probabilities"].values()) for each in said])
     assert np.abs(found - chances).max() < 1e-4
+    with (made.folder / "predictions.csv").open(newline="", encoding="utf-8") as lines:
+        table = {
+            row["image"]: [float(row[name]) for name in safe_cells(CLASSES)] for row in csv.DictReader(lines)
+        }
+    golden = choose_golden(make_subject(made.lab, made.run).tested())
+    assert np.abs(chances - [table[row.image] for row in golden]).max() < 1e-4
     for each, inside in zip(said, decision.sets(chances), strict=True):
         assert each["set"] == [name for name, is_in in zip(decision.classes, inside, strict=True) if is_in]
 
@@ -125,7 +133,7 @@ def test_names_and_metadata_stay_at_home(made: Made, tmp_path: Path) -> None:
             assert not image.info
     subject = make_subject(made.lab, made.run)
     with (tmp_path / "named.csv").open("w", newline="", encoding="utf-8") as out:
-        make.write_rows(subject.report, out, with_names=True)
+        write_csv(subject.report, subject.decision, out)
     assert PATIENT in (tmp_path / "named.csv").read_text(encoding="utf-8")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from transfer_core.data.manifest import Manifest, Row
 from transfer_core.evaluation.cases import Cases, make_cases, metrics_of_domains
+from transfer_core.evaluation.decision import Wishes, fit_decision
 from transfer_core.evaluation.metrics import exact
 from transfer_core.evaluation.report import Report
 
@@ -25,6 +28,26 @@ def made(n: int = 400, seed: int = 0, grouped: bool = False) -> tuple[Report, Ca
     chances = rng.dirichlet([1, 1, 1], n).astype(np.float32)
     report = Report(Manifest("set", CLASSES, rows), tuple(r.image for r in rows), parts, chances, grouped, {})
     return report, make_cases(report)
+
+
+def test_images_of_classes_that_are_not_asked_about_fit_no_temperature() -> None:
+    report, _ = made()
+    report.probabilities[:, 2] = 0  # the source's class, which is never said
+    report = replace(report, about={"asked": ["a", "b"]})
+    assert {row.label for row in make_cases(report, "val").rows} == {"a", "b"}
+    of_source = replace(
+        report, parts=tuple("val" if row.label == "c" else "test" for row in report.manifest.rows)
+    )
+    decision = fit_decision(make_cases(of_source, "val"), Wishes(), shifted=True, grouped=False)
+    assert (decision.temperature, decision.images) == (1.0, 0)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_domain_has_one_interval_in_chart_and_table(grouped: bool) -> None:
+    report, cases = made(grouped=grouped)
+    table = metrics_of_domains(report, cases)
+    for part in cases.by("domain", grouped=grouped):
+        assert part.accuracy_ci == table[part.name].accuracy_ci
 
 
 def test_every_cell_opens_as_many_images_as_it_says() -> None:

@@ -14,7 +14,8 @@ from scipy.stats import binom
 from sklearn import metrics as sk
 
 from transfer_core.evaluation import metrics as ours
-from transfer_core.evaluation.metrics import exact, make_metrics
+from transfer_core.evaluation.metrics import as_told, exact, make_metrics
+from transfer_core.evaluation.words import undefined
 
 CLASSES = ("a", "b", "c", "d")
 Labels = np.ndarray
@@ -62,9 +63,9 @@ def test_every_interval_holds_its_figure_and_lies_between_0_and_1(
     data = make_metrics(truth, said, CLASSES, groups).to_json()
     for row in [data, *data["per_class"]]:
         for key in row:
-            if key.endswith("_ci"):
+            if key.endswith("_ci") and row[key]:
                 low, high = row[key]
-                assert (-1 if key == "kappa_ci" else 0) <= low <= high <= 1
+                assert (-1 if key == "kappa_ci" else 0) <= low < high <= 1
                 if row is data and key == "accuracy_ci" and not grouped:
                     assert low <= row["accuracy"] <= high
 
@@ -100,6 +101,36 @@ def test_the_interval_of_a_proportion_covers_as_often_as_it_says(share: float) -
     assert 0.95 <= binom.pmf(np.arange(n + 1), n, share)[holds].sum() <= 0.97
 
 
+@pytest.mark.parametrize("groups", [None, [f"g{n % 4}" for n in range(12)]])
+def test_what_is_not_defined_is_none_and_no_interval_is_without_width(groups: list[str] | None) -> None:
+    truth = np.array([0] * 6 + [1] * 6)
+    told = make_metrics(truth, np.zeros(12, np.int64), ("all", "never", "absent"), groups).to_json()
+    all_, never, absent = told["per_class"]
+    assert (all_["precision"], all_["recall"], all_["specificity"]) == (0.5, 1.0, 0.0)
+    assert (never["precision"], never["precision_ci"], never["recall"], never["f1"]) == (None, None, 0.0, 0.0)
+    assert never["f1_ci"] is None, "all draws are alike"
+    assert [absent[name] for name in ("precision", "recall", "f1", "specificity")] == [
+        None,
+        None,
+        None,
+        2 / 2,
+    ]
+    assert undefined(told) == [
+        "Never said of these images, so that precision is not defined: never, absent.",
+        "Not among these images, so that recall is not defined: absent.",
+    ]
+    perfect = make_metrics(truth, truth, ("a", "b")).to_json()
+    assert (perfect["macro_f1"], perfect["macro_f1_ci"], perfect["kappa_ci"]) == (1.0, None, None)
+    assert perfect["accuracy_ci"][1] == 1.0
+    # What an older version stored comes out as today's.
+    rows = [
+        told["per_class"][0],
+        {**never, "precision": 0.0, "precision_ci": (0.0, 1.0), "f1_ci": [0, 0]},
+        absent,
+    ]
+    assert as_told(told | {"per_class": rows}) == told == as_told(told)
+
+
 def test_of_nothing_nothing_is_known() -> None:
     assert exact(0, 0) == (0, 1)
     nothing = np.array([], dtype=np.int64)
@@ -107,7 +138,8 @@ def test_of_nothing_nothing_is_known() -> None:
         made = make_metrics(nothing, nothing, CLASSES, groups)
         assert (made.n, made.accuracy, made.macro_f1) == (0, 0, 0)
         assert made.accuracy_ci == made.macro_f1_ci == made.balanced_accuracy_ci == (0, 1)
-        json.dumps(made.to_json(), allow_nan=False)
+        told = json.loads(json.dumps(made.to_json(), allow_nan=False))
+        assert {told[name] for name in ("accuracy", "accuracy_ci", "macro_f1", "kappa_ci")} == {None}
 
 
 def sample(n: int, seed: int, right: float = 0.7) -> tuple[Labels, Labels]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from transfer_core.data.manifest import Manifest, Row
 from transfer_core.errors import UserError
+from transfer_core.evaluation.decision import Decision, Wishes
 from transfer_core.evaluation.metrics import make_metrics
 from transfer_core.evaluation.report import Report, has_report, load_report, safe_cells, write_csv
 
@@ -40,9 +41,12 @@ def make_report(grouped: bool = False) -> Report:
     )
 
 
+DECISION = Decision(CLASSES, Wishes(), 1.7, 0.2, 15, shifted=False)
+
+
 def read_csv(report: Report) -> list[list[str]]:
     out = io.StringIO()
-    write_csv(report, out)
+    write_csv(report, DECISION, out)
     return list(csv.reader(io.StringIO(out.getvalue())))
 
 
@@ -84,7 +88,7 @@ def test_figures_follow_from_the_rows_of_the_written_table(part: str, grouped: b
     own = [row for row in table if row[2] == part and row[3]]
     spelled = [safe_cells([name])[0] for name in CLASSES]
     truth = np.array([spelled.index(row[3]) for row in own], dtype=np.int64)
-    said = np.array([np.argmax([float(each) for each in row[6:]]) for row in own], dtype=np.int64)
+    said = np.array([np.argmax([float(each) for each in row[6:9]]) for row in own], dtype=np.int64)
     groups = [row[5] or row[0] for row in own] if grouped else None
     made = report.metrics(part)
     assert made == make_metrics(truth, said, CLASSES, groups)
@@ -94,14 +98,26 @@ def test_figures_follow_from_the_rows_of_the_written_table(part: str, grouped: b
 def test_the_table_has_a_row_for_each_image_and_a_column_for_each_class() -> None:
     report = make_report()
     head, *table = read_csv(report)
-    assert head == ["image", "file", "split", "label", "domain", "group", f"'{CLASSES[0]}", *CLASSES[1:]]
+    raw = [f"uncalibrated {name}" for name in CLASSES]
+    assert head == [
+        "image",
+        "file",
+        "split",
+        "label",
+        "domain",
+        "group",
+        f"'{CLASSES[0]}",
+        *CLASSES[1:],
+        *raw,
+    ]
     assert [row[0] for row in table] == list(report.images)
     rows = report.manifest.by_image
     for cells, probabilities in zip(table, report.probabilities, strict=True):
         row = rows[cells[0]]
         facts = [row.path, row.label, row.domain, row.group]
         assert [cells[1], *cells[3:6]] == safe_cells(facts)
-        assert [float(each) for each in cells[6:]] == pytest.approx(list(probabilities), abs=1e-6)
+        assert [float(each) for each in cells[6:9]] == DECISION.calibrated(probabilities[None])[0].tolist()
+        assert [float(each) for each in cells[9:]] == pytest.approx(list(probabilities), rel=1e-5)
 
 
 def test_no_cell_of_the_table_is_a_formula() -> None:

@@ -45,6 +45,8 @@ class Study:
     home: Path
     choices: dict[str, Any] = field(default_factory=lambda: {"rule": "image"})  # of the split of new runs
     started: list[str] = field(default_factory=list)  # runs for which a worker would have been started
+    drawn: bool = False  # whether reports hold probabilities as various as real ones
+    silent: str = ""  # a class that is never said then
 
     @property
     def library(self) -> Library:
@@ -149,6 +151,13 @@ class Study:
         """Something the worker says."""
         self.store.add_events(run.id, run.attempt, [Noted(text)])
 
+    def _draw(self, chances: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng(7)
+        mixed = 0.35 * chances + 0.65 * rng.dirichlet(np.ones(chances.shape[1]), len(chances))
+        if self.silent:
+            mixed[:, self.manifest.classes.index(self.silent)] *= 1e-3
+        return np.asarray(mixed / mixed.sum(1, keepdims=True), np.float32)
+
     def report(self, run: Run, wrong: int, val: float = 0.75) -> dict[str, Any]:
         manifest = self.library.get(run.manifest)
         split = self.library.get_split(run.manifest, run.spec.split)
@@ -161,6 +170,8 @@ class Study:
             if part == "test" and wrong > 0:
                 said, wrong = (said + 1) % len(numbers), wrong - 1
             chances[index, said] = 0.9
+        if self.drawn:
+            chances = self._draw(chances)
         about = {
             "selection_rule": "lowest validation loss, ties to the earlier epoch",
             "best_epoch": 2, "epoch": 2, "epochs": 4, "reason": "finished", "stored": 9,

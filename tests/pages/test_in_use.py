@@ -55,7 +55,7 @@ def test_report_on_the_command_line_tells_it_in_both_forms(
     run, right, n = always(study)
     assert main(["report", run.id]) == 0
     (line,) = [each for each in capsys.readouterr().out.splitlines() if "decision in use" in each]
-    assert f"accuracy {right / n:.3f} (" in line
+    assert f"accuracy {100 * right / n:.1f} % (" in line
     assert f"n {n};" in line
     main(["report", run.id, "--json"])
     found = json.loads(capsys.readouterr().out)

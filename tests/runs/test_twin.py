@@ -100,7 +100,7 @@ def test_nobody_fetches_weights_for_a_backbone_that_the_strategy_cannot_use(stud
 
 def test_the_figures_of_the_target_are_in_the_json(study: Study) -> None:
     run: Run = study.ended(strategy="mcc")
-    told = run_object(study.store, run)
+    told = run_object(study.lab, run)
     assert told["test_transductive"]["n"] > told["test"]["n"] > 0
     assert told["oracle"]["images"] == 20
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import uuid
@@ -27,7 +26,7 @@ from transfer_core.bundle.story import split_words, tell
 from transfer_core.bundle.subject import Options, Subject, Tell
 from transfer_core.bundle.verify import ABOUT, FORMAT, TOLERANCE, Verdict, hash_file, verify
 from transfer_core.errors import UserError
-from transfer_core.evaluation.report import Report, safe_cells
+from transfer_core.evaluation.report import write_csv
 from transfer_core.files import plain_words, read_json, sync_all, write_json
 from transfer_core.models.model import Classifier
 
@@ -124,7 +123,8 @@ def _write(
         about["int8"] = _make_int8(subject, folder, session, header, pixels, tell_)
     tell_(STEPS[5], 0, 0)
     with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as out:
-        write_rows(subject.report, out, with_names=options.names)
+        by_hash = subject.report.some(np.argsort(np.array(subject.report.images)))
+        write_csv(by_hash, subject.decision, out, with_names=options.names)
     _write_documents(subject, folder, about)
     return about
 
@@ -143,8 +143,6 @@ def _about(subject: Subject, network: Portable, augment: str) -> dict[str, Any]:
     backbone, rule, manifest, split = subject.backbone, subject.decision, subject.manifest, subject.split
     networks = int(subject.spec.get("networks", 1))
     features = backbone.feature_dim * networks
-    test = {key: subject.test[key] for key in ("n", "accuracy", "accuracy_ci", "balanced_accuracy",
-                                               "balanced_accuracy_ci", "macro_f1", "macro_f1_ci", "resampled", "groups")}  # fmt: skip
     return {
         "format": FORMAT,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -170,15 +168,22 @@ def _about(subject: Subject, network: Portable, augment: str) -> dict[str, Any]:
             "head": describe_head(network.head), "feature_dim": features, "networks": networks, "cut": int(subject.spec["cut"]),
             "views": {"augment": augment, "count": subject.views},
         },
-        "measured_on_test_images": test,
+        "measured_on_test_images": measured_on_test_images(subject),
         "data": {
             "name": manifest.name, "manifest": manifest.id, "images": len(manifest.rows),
             "split": split_words(subject), "counts": {part: dict(each) for part, each in split.receipt.counts.items()},
         },
         "run": {"id": subject.run, "name": subject.name, "made": subject.made, "strategy": subject.strategy,
-                "spec": dict(subject.spec)},
+                "spec": dict(subject.spec), "caveats": list(subject.caveats)},
         "versions": {name: version(name) for name in ("torch", "onnx", "onnxruntime", "numpy", "pillow")},
     }  # fmt: skip
+
+
+def measured_on_test_images(subject: Subject) -> dict[str, Any]:
+    """Return the figures that stand in a bundle for a program to read."""
+    figures = ("accuracy", "balanced_accuracy", "macro_f1")
+    names = ("n", *figures, *(f"{each}_ci" for each in figures), "resampled", "groups", "labelled_by_hand")
+    return {name: subject.test[name] for name in names}
 
 
 def _header(about: Mapping[str, Any]) -> dict[str, str]:
@@ -239,20 +244,3 @@ def _make_int8(
         **sizes,
         "calibrated_on_training_images": len(calibration),
     }
-
-
-def write_rows(report: Report, out: Any, *, with_names: bool) -> None:
-    """Write one row per image; without names neither a file's nor a group's own name: groups are numbered."""
-    writer = csv.writer(out, lineterminator="\n")
-    middle = ["file"] if with_names else []
-    writer.writerow(
-        safe_cells(["image", *middle, "split", "label", "domain", "group", *report.manifest.classes])
-    )
-    numbers: dict[str, str] = {}
-    for row, part, chances in sorted(report.rows(), key=lambda each: each[0].image):
-        group = row.group
-        if group and not with_names:
-            group = numbers.setdefault(group, f"group {len(numbers) + 1}")
-        own = [row.path] if with_names else []
-        facts = [row.image, *own, part, row.label, row.domain, group]
-        writer.writerow([*safe_cells(facts), *(f"{each:.6f}" for each in chances)])

@@ -51,7 +51,7 @@ FILES = (
     ("golden/", "inputs with expected answers"),
     ("model_card.md", "what it is for, how well it does, where it ends"),
     ("report.html, report.pdf", "the same with figures; no network is needed"),
-    ("predictions.csv", "what it said of every image of the data set, by hash"),
+    ("predictions.csv", "what it said of every image of the data set, by hash: calibrated, and as trained"),
 )
 
 
@@ -61,6 +61,7 @@ def tell(subject: Subject, about: Mapping[str, Any]) -> str:
     first: list[Block] = [
         Heading(subject.name, 1),
         Text(headline(subject.test) + " See model_card.md."),
+        *(Text(each, warning=True) for each in subject.caveats),
         Heading("Use it"),
     ]
     files = [each for each in FILES if "int8" not in each[0] or "int8" in about]

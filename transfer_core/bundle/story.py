@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from transfer_core.bundle.document import Block, Bullets, Heading, Picture, Table, Text
 from transfer_core.bundle.plots import draw_confusion, draw_curves, draw_intervals, draw_reliability
 from transfer_core.bundle.subject import Subject
-from transfer_core.bundle.words import between, ends
-from transfer_core.data.manifest import Row
 from transfer_core.evaluation.calibrate import reliability
 from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.evaluation.footnotes import footnotes, tell_choice
-from transfer_core.evaluation.shares import share_of
-from transfer_core.evaluation.words import percent
+from transfer_core.evaluation.in_use import threshold
+from transfer_core.evaluation.summary import tell_domains, tell_sets, tell_use
+from transfer_core.evaluation.words import between, by_hand, coefficient, interval, percent, undefined
 
 FEW = 20  # images of a class, below which no figure of it means much
 MANY = 25  # classes, from which a matrix is no longer read
@@ -37,11 +33,20 @@ def headline(test: Mapping[str, Any]) -> str:
     """Return the one sentence that says how well a model does."""
     if not test["n"]:
         return "Not measured: the unseen images have no labels."
-    return f"Right on {percent(test['accuracy'])} of {test['n']:,} unseen images ({between(test['accuracy_ci'])})."
+    note = by_hand(test)
+    return (
+        f"Right on {percent(test['accuracy'])} of {test['n']:,} unseen images ({between(test['accuracy_ci'])})"
+        f"{note and f'; {note}'}."
+    )
 
 
 def _headline(subject: Subject) -> list[Block]:
-    return [Heading(subject.name, 1), Text(headline(subject.test)), Text(_held_out(subject))]
+    return [
+        Heading(subject.name, 1),
+        Text(headline(subject.test)),
+        *(Text(each, warning=True) for each in subject.caveats),
+        Text(_held_out(subject)),
+    ]
 
 
 def _held_out(subject: Subject) -> str:
@@ -96,19 +101,23 @@ def _figures(subject: Subject) -> list[Block]:
     rows = [("Accuracy", "accuracy"), ("Balanced accuracy", "balanced_accuracy"), ("Macro-F1", "macro_f1")]
     blocks.append(
         Table(
-            ("Figure", "Value", "95 % interval", "n"),
-            [(name, percent(test[key]), ends(test[f"{key}_ci"]), f"{test['n']:,}") for name, key in rows],
+            ("Figure", "Value", "95 % interval, %", "n"),
+            [(name, percent(test[key]), interval(test[f"{key}_ci"]), f"{test['n']:,}") for name, key in rows],
         )
     )
+    if test.get("kappa_ci"):
+        kappa = coefficient(test["kappa"], test["kappa_ci"])
+        blocks.append(Text(f"Agreement beyond chance (Cohen's kappa): {kappa}."))
     if guessed := no_better_than_guessing(test):
         blocks.append(Text(guessed, warning=True))
     blocks.append(Picture(draw_intervals(test["per_class"]), "How much of each class is found"))
     blocks.append(
         Table(
-            ("Class", "Found (recall)", "95 %", "Right when said (precision)", "95 %", "F1", "n"),
+            ("Class", "Found (recall)", "95 %", "Right when said (precision)", "95 %", "F1", "95 %", "n"),
             [_class_row(each) for each in test["per_class"]],
         )
     )
+    blocks += [Text(each) for each in undefined(test)]
     if len(test["confusion"]) <= MANY:
         names = [each["class"] for each in test["per_class"]]
         blocks.append(
@@ -135,36 +144,25 @@ def _figures(subject: Subject) -> list[Block]:
 
 
 def _class_row(each: Mapping[str, Any]) -> tuple[str, ...]:
-    if not each["support"]:
-        return (each["class"], "-", "-", "-", "-", "-", "0")
-    return (
-        each["class"], percent(each["recall"]), ends(each["recall_ci"]), percent(each["precision"]),
-        ends(each["precision_ci"]), percent(each["f1"]), f"{each['support']:,}",
-    )  # fmt: skip
+    figures = [
+        text
+        for name in ("recall", "precision", "f1")
+        for text in (percent(each[name]), interval(each[f"{name}_ci"]))
+    ]
+    return (each["class"], *figures, f"{each['support']:,}")
 
 
 def _by_domain(subject: Subject) -> list[Block]:
-    """Return the accuracy on each domain of the test images, where there is more than one."""
-    place = {image: number for number, image in enumerate(subject.report.images)}
-    said = subject.report.probabilities.argmax(1)
-    by_domain: dict[str, list[Row]] = {}
-    for row in subject.tested():
-        by_domain.setdefault(row.domain or "no domain", []).append(row)
-    if len(by_domain) < 2:
+    """Return the figures on each domain of the test images, where there is more than one."""
+    found = tell_domains(subject.report, make_cases(subject.report))
+    if len(found) < 2:
         return []
-    rows = []
-    for name, own in sorted(by_domain.items()):
-        hits = np.array([subject.manifest.classes[said[place[row.image]]] == row.label for row in own])
-        rows.append((name, percent(hits.mean()), ends(_share_interval(subject, hits, own)), f"{len(own):,}"))
-    return [Table(("Domain", "Accuracy", "95 % interval", "n"), rows)]
-
-
-def _share_interval(
-    subject: Subject, hits: npt.NDArray[np.bool_], rows: Sequence[Row]
-) -> tuple[float, float]:
-    """Return the 95 % interval of a share of images [n]; whole groups are drawn where the split kept them apart."""
-    groups = [row.group or row.image for row in rows] if subject.report.grouped else None
-    return share_of(hits, groups).interval
+    rows = [
+        (name, *(text for key in ("accuracy", "balanced_accuracy") for text in (percent(each[key]), interval(each[f"{key}_ci"]))),
+         percent(each["macro_f1"]), f"{each['n']:,}")
+        for name, each in found.items()
+    ]  # fmt: skip
+    return [Table(("Domain", "Accuracy", "95 %", "Balanced accuracy", "95 %", "Macro-F1", "n"), rows)]
 
 
 def _decision(subject: Subject) -> list[Block]:
@@ -186,7 +184,7 @@ def _decision(subject: Subject) -> list[Block]:
         )
     blocks += _measured_decision(subject)
     if rule.wishes.thresholds:
-        rows = [(name, percent(limit)) for name, limit in rule.wishes.thresholds.items()]
+        rows = [(name, threshold(limit)) for name, limit in rule.wishes.thresholds.items()]
         blocks.append(Table(("Class", "said from a probability of"), rows))
     return blocks
 
@@ -194,43 +192,37 @@ def _decision(subject: Subject) -> list[Block]:
 def _measured_decision(subject: Subject) -> list[Block]:
     """Return what calibration, sets, thresholds and referring come to on the labelled test images."""
     rule, cases = subject.decision, make_cases(subject.report)
-    plain, truth, rows = cases.probabilities, cases.truth, cases.rows
+    plain, truth = cases.probabilities, cases.truth
     if not len(truth):
         return []
-    calibrated = rule.calibrated(plain)
-    found = reliability(plain, truth), reliability(calibrated, truth)
+    found = reliability(plain, truth), reliability(rule.calibrated(plain), truth)
+    grouped = subject.report.grouped
+    sets, used = tell_sets(rule, cases, grouped=grouped), tell_use(rule, cases, grouped=grouped)
+    asked = (
+        f"Prediction sets, asked to hold the true class {percent(sets['asked'], 0)} of the time, held it on "
+    )
     blocks: list[Block] = [
-        Picture(draw_reliability(*found), f"Does 80 % mean 80 %? Measured on {len(truth):,} test images")
-    ]
-    inside = rule.sets(calibrated)
-    hits = inside[np.arange(len(truth)), truth]
-    asked = f"Prediction sets, asked to hold the true class {percent(rule.wishes.coverage, 0)} of the time, held it on "
-    blocks.append(
+        Picture(draw_reliability(*found), f"Does 80 % mean 80 %? Measured on {len(truth):,} test images"),
         Text(
-            f"{asked}{percent(hits.mean())} of {len(truth):,} test images "
-            f"({between(_share_interval(subject, hits, rows))}), with {inside.sum(1).mean():.2f} classes on average."
+            f"{asked}{percent(sets['held'])} of {len(truth):,} test images ({between(sets['held_ci'])}), with "
+            f"{sets['mean_size']:.2f} classes on average."
             if rule.set_threshold
             else "Prediction sets hold every class: there were too few validation images to promise the coverage."
+        ),
+    ]
+    if not used:
+        return blocks
+    blocks.append(
+        Text(
+            f"With the decision in use ({used['words']}) it is right on {percent(used['accuracy'])} of {used['n']:,} test images "
+            f"({between(used['accuracy_ci'])}); the figures above are of the likeliest class."
         )
     )
-    said = rule.said(calibrated)
-    if rule.wishes.thresholds:
-        right = said == truth
-        blocks.append(
-            Text(
-                f"With the thresholds below it is right on {percent(right.mean())} of {len(truth):,} test images "
-                f"({between(_share_interval(subject, right, rows))}); the figures above are without them."
-            )
-        )
     if rule.wishes.refer_below:
-        left = ~rule.refers(calibrated)
-        right = said[left] == truth[left]
-        rest = [row for row, stays in zip(rows, left, strict=True) if stays]
-        words = f"What is said with less than {percent(rule.wishes.refer_below, 0)} goes to a person: "
-        words += f"{int((~left).sum()):,} of {len(truth):,} test images."
-        if rest:
-            words += f" Of the other {len(rest):,} it was right on {percent(right.mean())} "
-            words += f"({between(_share_interval(subject, right, rest))})."
+        words = f"What is said with less than {threshold(rule.wishes.refer_below)} goes to a person: "
+        words += f"{used['referred']:,} of {used['n']:,} test images."
+        if rest := used["rest"]:
+            words += f" Of the other {rest['n']:,} it was right on {percent(rest['accuracy'])} ({between(rest['accuracy_ci'])})."
         blocks.append(Text(words))
     return blocks
 
@@ -267,10 +259,6 @@ def _limits(subject: Subject) -> list[Block]:
         "An image that shows none of these classes gets one of them all the same.",
         "Images of another device, site, way of preparing or population than those above were not tested.",
     ]
-    if split.rule == "image" and split.receipt.groups_shared:
-        found.append(
-            "Images of the same groups were on both sides of the split: on new groups it may do worse."
-        )
     if split.rule == "image" and not manifest.groups:
         found.append(
             "No groups (patients, parts) were named, so images of one may be on both sides of the split."
@@ -285,10 +273,8 @@ def _limits(subject: Subject) -> list[Block]:
             f"Only {test['groups']} group{'s were' if test['groups'] > 1 else ' was'} held out; with others the figures may be quite different."
         )
     origin = "The labels came with the data set and were taken as true"
-    by_hand = test["n"] and not subject.result["test"]["n"]
-    found.append(
-        f"{origin}; those of the test images were given by hand after training." if by_hand else f"{origin}."
-    )
+    later = "; those of the test images were given by hand after training" if by_hand(test) else ""
+    found.append(f"{origin}{later}.")
     return [Heading("Where it ends"), Bullets(found)]
 
 

@@ -58,6 +58,9 @@ class Subject:
     note: str = ""  # where the data set comes from
     verdict: Difference | None = None
     adapted: bool = False  # to images of the target domain
+    caveats: Sequence[
+        str
+    ] = ()  # what makes its figures worth less than they look, such as that it was stopped
 
     @property
     def manifest(self) -> Manifest:

@@ -99,7 +99,8 @@ class Cases:
         for name in known:
             own = names == name
             within = groups[own].tolist()
-            interval, strict = intervals_of_share(right[own], within, LEVEL, LEVEL / len(known))
+            interval = make_metrics(self.truth[own], self.said[own], self.classes, within).accuracy_ci
+            (strict,) = intervals_of_share(right[own], within, LEVEL / len(known))
             worse = bool(strict[1] < right[names != ""].mean())
             n, correct = int(own.sum()), int(right[own].sum())
             parts.append(Part(str(name), n, correct, correct / n, interval, worse))
@@ -111,8 +112,9 @@ class Cases:
 
 
 def make_cases(report: Report, part: str = "test") -> Cases:
-    """Return the labelled images of a report's part."""
-    rows = [(row, p) for row, _, p in report.rows(part) if row.label is not None]
+    """Return the images of a report's part that are labelled with a class that is asked about."""
+    asked = frozenset(report.classes)
+    rows = [(row, p) for row, _, p in report.rows(part) if row.label in asked]
     numbers = {name: index for index, name in enumerate(report.manifest.classes)}
     probabilities = np.array([p for _, p in rows], dtype=np.float64).reshape(len(rows), len(numbers))
     return Cases(

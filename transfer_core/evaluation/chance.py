@@ -16,7 +16,7 @@ def no_better_than_guessing(test: Mapping[str, Any]) -> str:
     classes = sum(each["support"] > 0 for each in test["per_class"])
     if classes < 2:
         return ""
-    low, high = test["balanced_accuracy_ci"]
+    low, high = test["balanced_accuracy_ci"] or [test["balanced_accuracy"]] * 2
     if low > 1 / classes:
         return ""
     return (

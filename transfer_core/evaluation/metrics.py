@@ -8,7 +8,7 @@ images with replacement is a multinomial draw over the cells, so 2,000 resamples
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,10 +66,47 @@ class Metrics:
     groups: int | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data, classes under the key `class`."""
+        """Return plain data, classes under the key `class`; see `as_told`."""
         data = asdict(self)
         data["per_class"] = [{"class": each.pop("name"), **each} for each in data["per_class"]]
-        return data
+        return as_told(data)
+
+
+RATES = ("precision", "recall", "f1", "specificity")
+FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")
+
+
+def as_told(test: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures as plain data in which what is not defined, and an interval without width, is None.
+
+    A class that was never said has no precision, one without images no recall; of no images nothing is known. Figures that
+    an older version stored come out as those of today.
+    """
+    if "confusion" not in test:
+        return dict(test)
+    counts, data = np.asarray(test["confusion"]), dict(test)
+    n, hits = int(counts.sum()), int(np.trace(counts))
+    if not n:
+        data |= dict.fromkeys(FIGURES)
+    elif "kappa" in data and hits == n and (np.diag(counts) > 0).sum() == 1:
+        data["kappa"] = None  # one class alone: nothing is beyond chance
+    data = _without_width(data, FIGURES)
+    rows = []
+    for number, each in enumerate(test.get("per_class", ())):
+        support, said = int(counts[number].sum()), int(counts[:, number].sum())
+        of = {"precision": said, "recall": support, "f1": said + support, "specificity": n - support}
+        none = {name: None for name in RATES if name in each and not of[name]}
+        rows.append(_without_width({**each, **none}, RATES))
+    return data | ({"per_class": rows} if rows else {})
+
+
+def _without_width(data: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return figures with None for each interval that belongs to no figure, or has no width."""
+    for key in (f"{name}_ci" for name in names):
+        ends = data.get(key)
+        if ends and (data.get(key[:-3]) is None or not ends[0] < ends[1]):
+            data[key] = None
+    return data
 
 
 def exact(hits: float, n: float) -> Interval:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from transfer_core.data.manifest import Manifest, Row
 from transfer_core.errors import UserError
 from transfer_core.evaluation.metrics import Metrics, make_metrics
 from transfer_core.files import atomic_path, read_json, write_json
+
+if TYPE_CHECKING:
+    from transfer_core.evaluation.decision import Decision
 
 FEATURES = "features.npy"
 UNSPLIT = "unlabelled"  # the part of images that no split assigns
@@ -113,14 +116,27 @@ def load_features(folder: Path) -> npt.NDArray[np.float16]:
     return found
 
 
-def write_csv(report: Report, out: TextIO) -> None:
-    """Write image, file, split, label, domain, group and one probability column per class."""
+def write_csv(report: Report, decision: Decision, out: TextIO, *, with_names: bool = True) -> None:
+    """Write one row per image: image, file, split, label, domain, group, and two columns per class.
+
+    The probability that the pages, the exported model and every threshold mean is the calibrated one, under the class's own
+    name; as trained it stands under "uncalibrated CLASS". Both are written whole, so that what is counted in the table is
+    what the pages count. Without names there is no file, and groups are numbered.
+    """
     writer = csv.writer(out, lineterminator="\n")
-    head = ["image", "file", "split", "label", "domain", "group", *report.manifest.classes]
-    writer.writerow(safe_cells(head))
-    for row, part, probabilities in report.rows():
-        facts = [row.image, row.path, part, row.label, row.domain, row.group]
-        writer.writerow([*safe_cells(facts), *(f"{each:.6f}" for each in probabilities)])
+    classes = report.manifest.classes
+    raw = [f"uncalibrated {name}" for name in classes]
+    names = ["file"] if with_names else []
+    writer.writerow(safe_cells(["image", *names, "split", "label", "domain", "group", *classes, *raw]))
+    numbers: dict[str, str] = {}
+    for (row, part, plain), means in zip(
+        report.rows(), decision.calibrated(report.probabilities), strict=True
+    ):
+        group = row.group
+        if group and not with_names:
+            group = numbers.setdefault(group, f"group {len(numbers) + 1}")
+        facts = [row.image, *([row.path] if with_names else []), part, row.label, row.domain, group]
+        writer.writerow([*safe_cells(facts), *map(repr, means.tolist()), *(f"{each:.6g}" for each in plain)])
 
 
 def safe_cells(cells: Iterable[str | None] | Sequence[str]) -> list[str]:

@@ -82,14 +82,13 @@ class Verdicts:
         return [name for name, inside in zip(self.classes, self.sets[row], strict=True) if inside]
 
     def to_json(self, row: int) -> dict[str, Any]:
-        """Return plain data on one image; `probabilities` are the model's own, `calibrated` mean what they say."""
+        """Return plain data on one image; `probabilities` are calibrated, `uncalibrated` as the model was trained."""
         answer = self.answers[row]
-        calibrated = {name: float(p) for name, p in zip(self.classes, self.calibrated[row], strict=True)}
         return {
             "file": answer.file,
             "class": self.label(row),
-            "probabilities": dict(zip(self.classes, answer.probabilities, strict=True)),
-            "calibrated": calibrated,
+            "probabilities": dict(zip(self.classes, self.calibrated[row].tolist(), strict=True)),
+            "uncalibrated": dict(zip(self.classes, answer.probabilities, strict=True)),
             "set": self.set_of(row),
             "refer": bool(self.refer[row]),
             "unknown": None if self.unknown is None else bool(self.unknown[row]),
@@ -142,8 +141,14 @@ def write_answers(out: TextIO, answers: Sequence[Answer], verdicts: Verdicts) ->
             writer.writerow([*safe_cells([each.file]), *blank, *safe_cells([each.problem])])
             continue
         unknown = "" if verdicts.unknown is None else _yes(verdicts.unknown[row])
-        cells = [verdicts.label(row), f"{verdicts.probability[row]:.6f}", BETWEEN.join(verdicts.set_of(row))]
-        chances = [f"{p:.6f}" for p in verdicts.calibrated[row]]
+        cells = [
+            verdicts.label(row),
+            repr(float(verdicts.probability[row])),
+            BETWEEN.join(verdicts.set_of(row)),
+        ]
+        chances = map(
+            repr, verdicts.calibrated[row].tolist()
+        )  # whole: whoever counts gets what the page counts
         writer.writerow([*safe_cells([each.file, *cells]), _yes(verdicts.refer[row]), unknown, *chances, ""])
         row += 1
 

@@ -19,7 +19,7 @@ def cut_short(run: Run) -> str | None:
         return (
             f"Stopped before all {run.spec.networks} networks were trained; what there was of them is kept."
         )
-    return f"Stopped after {run.result['epoch']} of {run.result['epochs']} epochs; the best of them is kept."
+    return f"Stopped after {run.result['epoch']} of {run.spec.total_epochs} epochs; the best of them is kept."
 
 
 def on_both_sides(split: Split) -> str | None:

@@ -21,7 +21,7 @@ from transfer_core.runs.lab import Lab
 from transfer_core.runs.recipes import Recipe, group_runs
 from transfer_core.runs.run import Run
 from transfer_core.training.choice import score
-from transfer_core.training.events import PhaseStarted
+from transfer_core.training.estimate import count_parameters
 from transfer_core.training.spec import RULES
 
 MOST = 30  # recipes side by side
@@ -65,7 +65,7 @@ class Entry:
     def spread(self, name: str) -> Interval:
         """Return the lowest and highest of the seeds' figures; of a single run its 95 % interval."""
         if self.seeds == 1:
-            low, high = self.tests[0][f"{name}_ci"]
+            low, high = self.tests[0][f"{name}_ci"] or [self.tests[0][name]] * 2
             return float(low), float(high)
         values = [float(test[name]) for test in self.tests]
         return min(values), max(values)
@@ -196,22 +196,15 @@ def _make_contest(recipes: Sequence[Recipe], reports: dict[str, Report]) -> Cont
 
 def _make_entry(lab: Lab, recipe: Recipe, reports: dict[str, Report]) -> Entry:
     spec = recipe.spec
-    plan = [
-        event.parameters
-        for _, _, event in lab.store.events(recipe.id, kinds=["PhaseStarted"])
-        if isinstance(event, PhaseStarted)
-    ]
-    backbone, report = spec.make_backbone(), reports[recipe.id]
-    head = (backbone.feature_dim + 1) * len(report.manifest.classes)
-    above = backbone.suffix_parameters(spec.cut)
-    weights = backbone.parameters + head + (spec.networks - 1) * (above + head)
+    report = reports[recipe.id]
+    trained, weights = count_parameters(spec, len(report.manifest.classes))
     n = sum(part == "val" for part in report.parts)
     val = mean(_validation(run, "accuracy") for run in recipe.runs)
     return Entry(
         recipe=recipe,
         tests=tuple(lab.tested(run) for run in recipe.runs),
         seconds=mean(float((run.result or {})["seconds"]["train"]) for run in recipe.runs),
-        trained=spec.networks * max(plan, default=above + head),
+        trained=trained,
         megabytes=BYTES * weights / 1e6,
         val=val,
         val_interval=_val_interval([reports[run.id] for run in recipe.runs], val, n),

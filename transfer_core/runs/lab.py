@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from transfer_core.errors import UserError
 from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.compare import Difference, paired_difference
 from transfer_core.evaluation.decision import Decision, fit_decision, load_wishes
+from transfer_core.evaluation.metrics import as_told
 from transfer_core.evaluation.report import Report, load_report
 from transfer_core.evaluation.unknown import Familiar
 from transfer_core.models.cache import ActivationCache, choose_stored
@@ -42,6 +44,9 @@ class Lab:
         self.library = Library(home)
         self.executor = executor or SubprocessExecutor()
         self.watcher = Watcher()
+        self._by_hand: dict[
+            str, tuple[Mapping[str, str | None], dict[str, Any]]
+        ] = {}  # run -> answers, figures
 
     def look(self) -> None:
         """Mark dead runs as lost and start what waits. Cheap; whoever watches calls it now and then."""
@@ -165,10 +170,18 @@ class Lab:
         return get_familiar(self.store, run, self.report(run))
 
     def tested(self, run: Run) -> dict[str, Any]:
-        """Return the figures of the test part, from labels given by hand where the target came without."""
+        """Return the figures of the test part, from labels given by hand where the target came without.
+
+        Whatever says how well a run did asks here. `labelled_by_hand` tells where the labels are from.
+        """
         test: dict[str, Any] = (run.result or {})["test"]
-        by_hand = not test["n"] and self.spot_check(run).is_done
-        return self.report(run).metrics().to_json() if by_hand else test
+        answers = {} if test["n"] else self.library.answers(run.manifest)
+        if not answers or not self.spot_check(run).is_done:
+            return as_told(test) | {"labelled_by_hand": False}
+        known = self._by_hand.get(run.id)
+        if known is None or known[0] != answers:
+            known = self._by_hand[run.id] = answers, self.report(run).metrics().to_json()
+        return known[1] | {"labelled_by_hand": True}
 
     def spot_check(self, run: Run) -> SpotCheck:
         """Return the labelling by hand that tells how a run does where its test images came without labels."""
@@ -192,7 +205,7 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
         "done": 0,
         "total": 0,
         "epoch": 0,
-        "epochs": run.spec.epochs * run.spec.networks,
+        "epochs": run.spec.total_epochs,
         "left": None,
     }
     ends = [
@@ -250,8 +263,8 @@ def _left_of_this(events: list[tuple[int, float, Event]]) -> float | None:
     return (last.total - last.done) * (end - began) / (last.done - first.done)
 
 
-def run_object(store: RunStore, run: Run) -> dict[str, Any]:
-    """Return the one JSON object that train, show, resume and stop print."""
+def run_object(lab: Lab, run: Run) -> dict[str, Any]:
+    """Return the one JSON object that train, show, runs, report, resume and stop print."""
     facts: dict[str, Any] = {
         "run": run.id,
         "name": run.name,
@@ -267,6 +280,7 @@ def run_object(store: RunStore, run: Run) -> dict[str, Any]:
     if run.result:
         keys = ("epoch", "epochs", "best_epoch", "seconds", "selection_rule", "val", "test", "environment",
                 "test_transductive", "target", "target_labels_used", "oracle", "unreached")  # fmt: skip
-        return facts | {key: run.result[key] for key in keys if key in run.result}
-    now = standing(store, run)
+        known = {key: run.result[key] for key in keys if key in run.result}
+        return facts | known | {"epochs": run.spec.total_epochs, "test": lab.tested(run)}
+    now = standing(lab.store, run)
     return facts | {"epoch": now["epoch"], "epochs": now["epochs"], "doing": now["doing"]}

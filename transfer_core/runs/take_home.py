@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfer_core.errors import UserError
 from transfer_core.files import atomic_path, read_json, write_json
+from transfer_core.runs.caveats import caveats
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.store import Run
@@ -47,6 +48,7 @@ def make_subject(lab: Lab, run: Run) -> Subject:
         for _, _, event in lab.store.events(run.id, kinds=["EpochEnded"])
         if isinstance(event, EpochEnded)
     ]
+    split = lab.library.get_split(run.manifest, run.spec.split)
     return Subject(
         run=run.id,
         name=run.name or run.id,
@@ -56,7 +58,7 @@ def make_subject(lab: Lab, run: Run) -> Subject:
         backbone=run.spec.make_backbone(),
         views=run.spec.seen_views,
         library=lab.library,
-        split=lab.library.get_split(run.manifest, run.spec.split),
+        split=split,
         report=lab.report(run),
         decision=lab.decision(run),
         result=run.result,
@@ -65,6 +67,7 @@ def make_subject(lab: Lab, run: Run) -> Subject:
         note=lab.library.about(run.manifest).note,
         verdict=lab.verdict(run),
         adapted=lab.is_adapted(run),
+        caveats=caveats(run, split),
     )
 
 

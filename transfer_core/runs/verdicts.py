@@ -8,7 +8,7 @@ from typing import Any
 
 from transfer_core.evaluation.contest import Gap, Pair
 from transfer_core.evaluation.paired import round_up
-from transfer_core.runs.comparison import Comparison
+from transfer_core.runs.comparison import Comparison, Entry
 from transfer_core.strategies import get_strategy
 
 
@@ -113,7 +113,7 @@ def _entry_object(found: Comparison, index: int) -> dict[str, Any]:
         "n": entry.tests[0]["n"],
         **{name: entry.figure(name) for name in names},
         **{
-            f"{name}_{'interval' if entry.seeds == 1 else 'range'}": list(entry.spread(name))
+            f"{name}_{'interval' if entry.seeds == 1 else 'range'}": _with_width(entry, name)
             for name in names
         },
         f"accuracy_{'interval' if found.contest or entry.seeds == 1 else 'range'}": list(
@@ -125,3 +125,9 @@ def _entry_object(found: Comparison, index: int) -> dict[str, Any]:
         "parameters_trained": entry.trained,
         "megabytes": entry.megabytes,
     }
+
+
+def _with_width(entry: Entry, name: str) -> list[float] | None:
+    """Return the ends between which a figure lies; of one run that has no interval, None."""
+    low, high = entry.spread(name)
+    return [low, high] if low < high or entry.seeds > 1 else None

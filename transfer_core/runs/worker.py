@@ -226,7 +226,7 @@ def _test(
         "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch",
         "best_epoch": ended.best,
         "epoch": ended.epoch,
-        "epochs": setup.spec.epochs,
+        "epochs": setup.spec.total_epochs,
         "reason": ended.reason,
         "val": standing.best_val,
         "target": standing.best_target,

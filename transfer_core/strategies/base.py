@@ -160,6 +160,7 @@ class Strategy:
     trains_stages: ClassVar[bool] = False  # whether it is void with all stages frozen
     looks_at_unlabelled: ClassVar[bool] = False  # where there are any, without needing them
     takes_other_classes: ClassVar[bool] = False  # whether source and target may have different classes
+    heads: ClassVar[int] = 1  # linear heads that answer together
     least_views: ClassVar[int] = 0  # stored views it needs to be what it says; 0: whatever
 
     def phases(self, task: Task) -> list[Phase]:

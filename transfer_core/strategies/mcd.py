@@ -33,6 +33,7 @@ class MCD(Adaptation):
         "Respects the border between classes, at the price of time."
     )
     cost: ClassVar[str] = "about four times fine-tuning"
+    heads: ClassVar[int] = 2
 
     strength: float = knob(1.0, "Weight of the disagreement", "How much it counts.", low=0, high=100)
     times: int = knob(

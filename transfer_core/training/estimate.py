@@ -14,6 +14,7 @@ import numpy as np
 
 from transfer_core.files import read_json, write_json
 from transfer_core.models.backbones import Backbone
+from transfer_core.strategies import get_strategy
 from transfer_core.training.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Plan:
 
     rows: int  # images times views whose activations are stored
     bytes: int
-    trained: int  # parameters, the head included
+    trained: int  # parameters, as `count_parameters`
     total: int
     seconds: float | None
 
@@ -39,11 +40,7 @@ def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int
     """Return the cost of a spec on a data set; `stored` as `choose_stored` says."""
     backbone = spec.make_backbone()
     rows = images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
-    head = (backbone.feature_dim + 1) * classes
-    own = backbone.suffix_parameters(spec.cut) + head  # of each network
-    instant = spec.strategy == "prototypical" and spec.cut == len(
-        backbone.stages
-    )  # class means: nothing trains
+    trained_, total = count_parameters(spec, classes)
     shape = backbone.stages[stored - 1].shape if stored else (3, backbone.size, backbone.size)
     bytes_each = int(np.prod(shape)) * (1 if not stored else 4 if len(shape) == 1 else 2)
     speeds = _read(home).get(f"{spec.device}/{spec.backbone}", {})
@@ -54,10 +51,24 @@ def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int
     return Plan(
         rows=rows,
         bytes=rows * bytes_each if spec.cache else 0,
-        trained=0 if instant else spec.networks * own,
-        total=backbone.parameters + head + (spec.networks - 1) * own,
+        trained=trained_,
+        total=total,
         seconds=seconds,
     )
+
+
+def count_parameters(spec: RunSpec, classes: int) -> tuple[int, int]:
+    """Return how many parameters of the model that is taken home training may change, and how many it has.
+
+    What only training needs, such as a discriminator or the head of a second question, is in neither.
+    """
+    backbone, strategy = spec.make_backbone(), get_strategy(spec.strategy)
+    head = (backbone.feature_dim + 1) * classes * strategy.heads
+    own = backbone.suffix_parameters(spec.cut) + head  # of each network
+    instant = spec.strategy == "prototypical" and spec.cut == len(
+        backbone.stages
+    )  # class means: nothing trains
+    return 0 if instant else spec.networks * own, backbone.parameters + head + (spec.networks - 1) * own
 
 
 def _work(backbone: Backbone, spec: RunSpec, rows: int, n_train: int, stored: int) -> tuple[float, float]:

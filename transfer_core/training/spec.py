@@ -15,7 +15,7 @@ from transfer_core.errors import UserError
 from transfer_core.knobs import Value, get_knobs, knob, make_from_knobs
 from transfer_core.models.backbones import Backbone, get_backbone
 from transfer_core.models.device import PRECISIONS
-from transfer_core.strategies import Strategy, get_strategy
+from transfer_core.strategies import Strategy, Task, get_strategy
 
 RULES = {  # by which the epoch is chosen -> in words
     "validation_loss": "lowest validation loss",
@@ -116,6 +116,18 @@ class RunSpec:
     def seen_views(self) -> int:
         """How many views of an image are averaged where it is tested or predicted."""
         return (get_augmentation(self.augment).most or 1) if self.test_views else 1
+
+    @cached_property
+    def total_epochs(self) -> int:
+        """How many epochs the run has where nothing ends it early: of all phases and networks, and the look at all of them."""
+        stages = self.make_backbone().stages
+        task = Task(
+            classes=("a", "b"), class_weights=(1.0, 1.0), class_shares=(0.5, 0.5), n_train=2, stages=len(stages),
+            feature_dim=1, shape=(1,), cut=self.cut, epochs=self.epochs, lr=self.lr, seed=self.seed,
+            has_target=self.target is not None,
+        )  # fmt: skip
+        each = sum(phase.epochs for phase in self.make_strategy().phases(task))
+        return each if self.networks == 1 else self.networks * each + 1
 
     def make_backbone(self) -> Backbone:
         """Return the backbone at this spec's image size."""
