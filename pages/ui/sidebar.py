@@ -75,7 +75,7 @@ def _pick_run() -> None:
 def _outcome(run: Run) -> str:
     """Return what came of a run; what still changes is not said here, where nothing ticks."""
     if run.result:
-        return f" ({right_on(run.result['test'])})"
+        return f" ({right_on(get_lab().tested(run))})"
     return f" ({STATES[run.state][2].lower()})" if run.is_over else ""
 
 
