@@ -4,7 +4,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages.ui.bring import ask_table, bring_files, waiting_upload
+from pages.ui.bring import ask_table, bring_files, show_unread, waiting_upload
 from pages.ui.charts import show_chart
 from pages.ui.grey import show_grey_range
 from pages.ui.groups import ask_groups
@@ -35,11 +35,13 @@ if manifest is None:
         st.session_state["arrival"] = under_way[-1].id  # begun before a reload, or in another window
         st.rerun()
     title("What have I got?", "Nothing yet. Train an image classifier on your own pictures; no code.")
+    show_unread()
     bring_cards()
     st.stop()
 
 about = lab.library.about(manifest.id)
 title(escape(about.name), escape(about.note))
+show_unread()
 brought = datetime.fromisoformat(about.created).astimezone()
 st.caption(f"Since {brought:%d %b %Y, %H:%M} · {about.id[:8]}")
 has_before = manifest.parent in {each.id for each in lab.library.datasets()}

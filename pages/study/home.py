@@ -4,6 +4,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from pages.ui.bring import show_unread
 from pages.ui.following import follow, now_or_next
 from pages.ui.parts import STATES, bring_cards, run_line, state_badge
 from pages.ui.state import choose, get_lab, go
@@ -16,6 +17,7 @@ datasets, runs = lab.library.datasets(), lab.store.runs()
 st.title("Train an image classifier on your own pictures", anchor=False)
 st.markdown(":gray[No code; nothing leaves this machine.]")
 
+show_unread()
 if not datasets:
     bring_cards()
     st.stop()

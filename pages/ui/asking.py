@@ -13,7 +13,8 @@ from transfer_core.errors import UserError
 from transfer_core.files import get_roots
 from transfer_core.runs.prediction_jobs import Job
 from transfer_core.runs.run import Run
-from transfer_core.runs.uploads import make_token, open_upload, received
+from transfer_core.runs.unread import discard_upload, find_unread, mark_whole
+from transfer_core.runs.uploads import make_token, open_upload
 
 KEY = "job"  # in the URL and in the session
 
@@ -22,24 +23,38 @@ def ask(run: Run) -> None:
     """Show where to drop images; what arrives is looked at in the background."""
     home = get_lab().home
     # A token of its own: what is dropped here is no data set.
-    done = uploader(st.session_state.setdefault("prediction-token", make_token(home)), ",".join(SUFFIXES))
+    token = st.session_state.setdefault("prediction-token", make_token(home))
+    done = uploader(token, ",".join(SUFFIXES), told={"for": "predict"})
     st.caption(
         "The images are only looked at, not kept: they are removed once that is done. What the model says of them stays "
         "on this machine, with a small picture each, until you delete it."
     )
     _ask_folder(run)
     if not done:
+        _show_unasked(run)
         return
     del st.session_state["prediction-token"]
     token, name, files, total = done
     try:
         upload = open_upload(home, token)
-        here = received(upload)
-        if len(here) != files or sum(here.values()) != total:
-            raise UserError("Not all of it arrived: choose the same images again.", "torn")
+        mark_whole(upload, files, total, {"for": "predict", "name": name})
         _start(get_predictions().add_upload(run.id, upload, name))
     except UserError as error:
         st.error(escape(error), icon=":material/error:")
+
+
+def _show_unasked(run: Run) -> None:
+    """Show the images that are here whole and that no model was asked about: the server ended in between."""
+    for each in find_unread(get_lab().home, "predict"):
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f":material/inbox: **{escape(each.name)}** is here, and was not looked at yet.",
+                width="stretch",
+            )
+            if st.button("Look at it", key=f"ask-{each.upload.folder.name}", icon=":material/play_arrow:"):
+                _start(get_predictions().add_upload(run.id, each.upload, each.name))
+            st.button("Delete it", key=f"drop-{each.upload.folder.name}", type="tertiary", icon=":material/delete:",
+                      on_click=discard_upload, args=(each.upload,))  # fmt: skip
 
 
 def _ask_folder(run: Run) -> None:
@@ -109,7 +124,7 @@ def watch(job: str) -> None:
     if found.total:
         rest = f", about {duration(found.left)} left" if found.left else ""
         words = f"{found.done:,} of {plural(found.total, 'file')} looked at{rest}"
-    elif found.tried:
+    elif found.state == "running":
         words = "loading the model" if get_helper().is_warm else "starting, which takes some ten seconds"
     else:
         words = "waiting for its turn"
@@ -125,6 +140,13 @@ def show_end(job: Job) -> None:
     """Say why a job ended before its time; nothing where it did not."""
     if job.state == "failed":
         st.error(escape(job.error), icon=":material/error:")
+        if st.button("Try again", icon=":material/replay:"):
+            try:
+                get_predictions().retry(job, get_helper())
+            except UserError as error:
+                st.error(escape(error), icon=":material/error:")
+            else:
+                st.rerun()
     elif job.state == "stopped":
         st.info(
             f"Stopped after {job.done:,} of {plural(job.total, 'file')}."

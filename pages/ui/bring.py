@@ -28,16 +28,8 @@ from transfer_core.data.sources import check_inside, find_tables, list_folders
 from transfer_core.errors import UserError
 from transfer_core.files import get_roots
 from transfer_core.runs.intake import Contents, look_into
-from transfer_core.runs.uploads import (
-    Upload,
-    discard_upload,
-    files_of,
-    make_token,
-    open_upload,
-    received,
-    set_aside,
-    set_aside_as,
-)
+from transfer_core.runs.unread import Unread, discard_upload, mark_whole, set_aside, set_aside_as
+from transfer_core.runs.uploads import Upload, files_of, make_token, open_upload
 
 PENDING = "upload"  # in the session and in the URL
 NAMED = 3  # files of a kind of problem that are named
@@ -53,29 +45,68 @@ KINDS = {
 def bring_files(parent: str | None = None, *, is_main: bool = False) -> None:
     """Show where to drop images; what arrives is read, as a new version of `parent` where one is named."""
     home = get_lab().home
-    done = uploader(st.session_state.setdefault("upload-token", make_token(home)), is_main=is_main)
+    place = st.container()
     each = not parent and st.checkbox(
         "Every frame or page becomes an image",
         help="Of DICOM series and of TIFF or WebP files with several; otherwise the first one is used.",
     )
-    frames = "each" if each else "first"
+    told = {"for": "data", "parent": parent, "frames": "each" if each else "first"}
+    token = st.session_state.setdefault("upload-token", make_token(home))
+    with place:
+        done = uploader(token, is_main=is_main, told=told)
     if not done:
         return
     del st.session_state["upload-token"]  # the next upload is another one
     token, name, files, size = done
-    here = received(open_upload(home, token))
-    if len(here) != files or sum(here.values()) != size:
-        st.error("Not all of it arrived: choose the same folder or zip again.", icon=":material/error:")
-        return
     try:
-        tables = look_into(files_of(open_upload(home, token))).tables
+        upload = open_upload(home, token)
+        mark_whole(upload, files, size, told | {"name": name})
+    except UserError as error:
+        st.error(escape(error), icon=":material/error:")
+        return
+    _take(upload, name, parent, told["frames"])
+
+
+def _take(upload: Upload, name: str, parent: str | None, frames: str) -> None:
+    """Read a whole upload, after a question where a table came with it."""
+    try:
+        tables = look_into(files_of(upload)).tables
     except UserError:
         tables = {}  # the reading says what is wrong
     if tables:
-        set_aside(open_upload(home, token), name=name, parent=parent, frames=frames)
-        st.session_state[PENDING] = token
+        set_aside(upload, name=name, parent=parent, frames=frames)
+        st.session_state[PENDING] = upload.token
         go("study/data.py")
-    _read(token, name, parent, frames)
+    _read(upload.token, name, parent, frames)
+
+
+def show_unread() -> None:
+    """Show the uploads that are here whole and are not read, each with a way on and a way to be rid of it."""
+    for each in get_intake().unread():
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            icon = ":material/error:" if each.error else ":material/inbox:"
+            words = each.error or (
+                "all of it is here, and a question about its table waits for an answer."
+                if each.asks
+                else "all of it is here, and it was not read yet."
+            )
+            st.markdown(f"{icon} **{escape(each.name)}**: {escape(words)}", width="stretch")
+            label = "Try again" if each.error else "Answer it" if each.asks else "Read it"
+            if st.button(label, key=f"read-{each.upload.folder.name}", icon=":material/play_arrow:"):
+                _go_on(each)
+            st.button("Delete the upload", key=f"drop-{each.upload.folder.name}", type="tertiary",
+                      icon=":material/delete:", on_click=discard_upload, args=(each.upload,))  # fmt: skip
+
+
+def _go_on(unread: Unread) -> None:
+    if unread.error:
+        st.session_state["arrival"] = get_intake().retry(unread.upload).id
+    elif unread.asks:
+        st.session_state[PENDING] = unread.upload.token
+    else:
+        told = unread.told or {}
+        _take(unread.upload, unread.name, told.get("parent"), told.get("frames") or "first")
+    go("study/data.py")
 
 
 def bring_folder() -> None:
@@ -141,9 +172,10 @@ def ask_table(upload: Upload) -> None:
     name, source = str(told.get("name")), told.get("source")
     try:
         found = _of_folder(source) if source else look_into(files_of(upload))
-    except UserError as error:  # the folder went meanwhile
+    except UserError as error:  # the folder went meanwhile, or the upload cannot be looked into
         _settled()
-        discard_upload(upload)
+        if source:
+            discard_upload(upload)
         st.error(escape(error), icon=":material/error:")
         return
     st.markdown(f"A table came with **{escape(name)}**. It can say which class each image is of.")

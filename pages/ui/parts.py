@@ -192,5 +192,5 @@ def settle_arrival() -> None:
                 f"Already here as {escape(name)}: the same images with the same labels. Nothing was added."
             )
         st.rerun()  # the sidebar was drawn before
-    else:
+    elif not arrival.kept:  # else the upload stands below, with what was wrong
         st.error(escape(arrival.error), icon=":material/error:")

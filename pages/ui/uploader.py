@@ -5,6 +5,7 @@ Streamlit's own uploader keeps everything in memory, twice, and takes minutes fo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -157,11 +158,13 @@ export default function (component) {
     }
   };
 
-  const push = async (token, path, body, headers) => {   // true where the slice was not the next one
+  const whole = (token, told) => push(token, '', JSON.stringify(told), {}, 'POST');
+
+  const push = async (token, path, body, headers, method = 'PUT') => {   // true where the slice was not the next one
     for (let tried = 1; ; tried++) {
       if (stopped) throw new Error('stopped');
       try {
-        const answer = await fetch(where(token), { method: 'PUT', body, headers: { 'X-File': encodeURIComponent(path), ...headers } });
+        const answer = await fetch(where(token), { method, body, headers: { 'X-File': encodeURIComponent(path), ...headers } });
         if (answer.ok) return false;
         if (answer.status === 409) return true;
         const told = (await answer.json().catch(() => ({}))).error || `The server answered ${answer.status}.`;
@@ -204,6 +207,7 @@ export default function (component) {
           done++; tell(0);
         }
       }));
+      await whole(token, { ...root.__now.data.told, name, files: list.length, size: all });   // from here on the server keeps it
       clearInterval(beat); sending = false;
       remember(null); before = null;
       ask.hidden = false; work.hidden = true;
@@ -250,14 +254,16 @@ def _component() -> Any:
     return st.components.v2.component("uploader", html=_HTML, css=_CSS, js=_JS)
 
 
-def uploader(token: str, images: str = "", *, is_main: bool = False) -> tuple[str, str, int, int] | None:
+def uploader(
+    token: str, images: str = "", *, is_main: bool = False, told: Mapping[str, Any] | None = None
+) -> tuple[str, str, int, int] | None:
     """Show where to drop; return token, name, number of files and bytes of an upload once all of it was sent, else None.
 
     `images`: suffixes, with commas between, where images may come by themselves, in no folder. `token` is for a new
-    upload; one that broke off goes on under its own. `is_main`: choosing is the page's main action. The key never
+    upload; one that broke off goes on under its own. `told` is kept with the upload once all of it is here. `is_main`: choosing is the page's main action. The key never
     changes, so that a page whose server was started anew keeps the element that is still sending.
     """
-    data = {"token": token, "images": images, "main": is_main}
+    data = {"token": token, "images": images, "main": is_main, "told": dict(told or {})}
     found = _component()(key="uploader", data=data, on_done_change=lambda: None)
     done = getattr(found, "done", None)
     return (done["token"], done["name"], done["files"], done["size"]) if done else None

@@ -50,6 +50,20 @@ def test_who_dies_hangs_or_talks_harms_nobody_else(monkeypatch: pytest.MonkeyPat
     assert found == [-n if n in (17, 40) else n * n for n in range(MANY)]
 
 
+def unlucky(folder: Path, n: int) -> int:
+    """Ends the process over one piece, and again when that is asked for alone, but not a third time."""
+    if n == 17 and len(before := list(folder.iterdir())) < 2:
+        (folder / str(len(before))).touch()
+        os._exit(3)
+    return n
+
+
+def test_a_piece_is_given_up_only_where_it_is_the_cause(tmp_path: Path) -> None:
+    """Others may have killed the processes that were at it."""
+    with Crew(MANY) as crew:
+        assert list(crew.each(partial(unlucky, tmp_path), range(MANY), lambda _: -1)) == list(range(MANY))
+
+
 def test_an_error_arrives_as_it_is_and_ends_it() -> None:
     with Crew(MANY) as crew, pytest.raises(UserError, match="disk is full") as told:
         list(crew.each(work, range(900, 1100), lambda _: -1))

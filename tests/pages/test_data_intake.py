@@ -20,9 +20,10 @@ from transfer_core.data.alike import get_alike
 from transfer_core.data.health import measure_all
 from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.manifest import Manifest
-from transfer_core.files import read_json, write_json
-from transfer_core.runs.intake import Arrival, Intake
-from transfer_core.runs.uploads import close_upload, make_token, open_upload, receive
+from transfer_core.files import write_json
+from transfer_core.runs.intake import Arrival
+from transfer_core.runs.unread import TRIES, mark_whole
+from transfer_core.runs.uploads import Upload, close_upload, make_token, open_upload, receive
 
 
 def test_groups_are_told_by_the_file_names_and_shown_before(empty: Study) -> None:
@@ -207,21 +208,40 @@ def test_the_first_data_set_is_waited_for_after_a_reload(empty: Study) -> None:
     assert "Nothing yet" in words(show("study/data.py"))
 
 
-def test_an_upload_that_nobody_survives_is_given_up(empty: Study) -> None:
-    """The server died of reading it, at each start."""
-    home = empty.home
+def test_an_upload_that_nobody_reads_stays_with_a_way_on(empty: Study) -> None:
+    """The server died of reading it at each start; another came whole as the server was killed."""
+    given_up = sent(empty.home)
+    write_json(close_upload(given_up, "Cells").joinpath("starts.json"), {"count": TRIES, "furthest": 5})
+    mark_whole(sent(empty.home), 12, sum(map(len, PICTURES.values())), {"for": "data", "name": "Late"})
+    (arrival,) = state.get_intake().recover()
+    end = time.monotonic() + 30
+    while not arrival.is_over:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    for page in ("study/home.py", "study/data.py"):
+        at = show(page)
+        said = words(at).replace("\\", "")
+        assert "without getting further. The upload is kept: try again" in said
+        assert "**Late**: all of it is here, and it was not read yet" in said
+    button(at, "Try again").click().run()
+    wait(at)
+    assert opened(empty, at).class_counts == {"a": 6, "b": 6}
+    assert not given_up.folder.exists()
+    button(at, "Read it").click().run()
+    wait(at)
+    assert "Already here as Cells" in words(at)
+    assert not list((empty.home / "uploads").glob("*"))
+
+
+PICTURES = {f"{'ab'[n % 2]}/{n}.png": png(picture(n)) for n in range(12)}
+
+
+def sent(home: Path) -> Upload:
     upload = open_upload(home, make_token(home))
-    with receive(upload, "a/1.png", None) as out:
-        out.write(png(picture(1)))
-    folder = close_upload(upload, "Cells")
-    write_json(folder / "upload.json", {**read_json(folder / "upload.json"), "tried": 3})
-    (arrival,) = Intake(empty.library).recover()
-    for _ in range(200):
-        if arrival.is_over:
-            break
-        time.sleep(0.05)
-    assert "bring it in smaller parts" in str(arrival.error)
-    assert not folder.exists()
+    for path, data in PICTURES.items():
+        with receive(upload, path, len(data)) as out:
+            out.write(data)
+    return upload
 
 
 def test_images_of_one_grey_have_no_range_to_choose(empty: Study) -> None:

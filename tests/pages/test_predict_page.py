@@ -183,7 +183,7 @@ def test_what_is_dropped_is_asked_about(study: Study, monkeypatch: pytest.Monkey
     with receive(open_upload(study.home, token), "line/a.png", len(image)) as out:
         out.write(image)
     dropped = [(token, "line", 2, len(image)), (token, "line", 1, len(image))]
-    monkeypatch.setattr(asking, "uploader", lambda *_: dropped.pop(0) if dropped else None)
+    monkeypatch.setattr(asking, "uploader", lambda *_, **__: dropped.pop(0) if dropped else None)
     at = show(PAGE, run=run.id)
     assert "Not all of it arrived" in at.error[0].value
     assert started == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from urllib.parse import quote
@@ -15,12 +16,12 @@ from starlette.testclient import TestClient
 from pages.ui.upload_route import ROUTE
 from transfer_core.errors import UserError
 from transfer_core.files import read_json
-from transfer_core.runs import uploads
+from transfer_core.runs import unread, uploads
+from transfer_core.runs.unread import is_resumable
 from transfer_core.runs.uploads import (
     Upload,
     begun,
     close_upload,
-    is_resumable,
     make_token,
     open_upload,
     receive,
@@ -210,8 +211,8 @@ def test_a_broken_upload_can_be_gone_on_with_for_a_day(
 ) -> None:
     send(upload, "one.png", b"1")
     assert is_resumable(upload.folder)
-    now = uploads.time.time()
-    monkeypatch.setattr(uploads.time, "time", lambda: now + uploads.KEPT + 1)
+    now = unread.time.time()
+    monkeypatch.setattr(unread.time, "time", lambda: now + unread.KEPT + 1)
     assert not is_resumable(upload.folder)
 
 
@@ -230,9 +231,20 @@ def test_over_http(client: TestClient, home: Path) -> None:
     sent = client.put(f"/upload/{token}", content=b"123", headers={"X-File": quote(name)})
     assert sent.status_code == 204
     assert client.get(f"/upload/{token}").json() == {"files": {name: 3}, "begun": 0}
-    assert contents(close_upload(open_upload(home, token), "x")) == {name: b"123"}
     assert client.delete(f"/upload/{token}").status_code == 204
     assert client.get(f"/upload/{token}").json() == {"files": {}, "begun": 0}
+
+
+def test_what_is_whole_is_marked_and_no_longer_forgotten_over_http(client: TestClient, home: Path) -> None:
+    token = make_token(home)
+    client.put(f"/upload/{token}", content=b"123", headers={"X-File": "a.png"})
+    whole = {"for": "data", "name": "x", "files": 1, "size": 3}
+    for told in ("no", "[]", "9" * 20_000, json.dumps(whole | {"size": 4})):
+        assert client.post(f"/upload/{token}", content=told).status_code == 400
+    assert client.post(f"/upload/{token}", json=whole).status_code == 204
+    assert client.delete(f"/upload/{token}").status_code == 204
+    assert client.get(f"/upload/{token}").json()["files"] == {"a.png": 3}
+    assert contents(close_upload(open_upload(home, token), "x")) == {"a.png": b"123"}
 
 
 @pytest.mark.parametrize("token", ["x", "..%2f..%2fetc", "0" * 64])

@@ -45,6 +45,7 @@ class Crew:
         self._idle: deque[subprocess.Popen[bytes]] = deque()
         self._started: list[subprocess.Popen[bytes]] = []
         self._since: dict[subprocess.Popen[bytes], float] = {}  # when those at work began with their piece
+        self._hung: set[subprocess.Popen[bytes]] = set()  # that were too long over their piece
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
@@ -85,6 +86,7 @@ class Crew:
         while not self._over.wait(PATIENCE / 100):
             for process, since in list(self._since.items()):
                 if time.monotonic() - since > PATIENCE:
+                    self._hung.add(process)
                     process.kill()
 
     def _do(self, work: Callable[[T], R], things: Sequence[T], died: Callable[[T], R]) -> list[R]:
@@ -92,6 +94,7 @@ class Crew:
         done: list[R] = []
         # After a death: some of what was done had perhaps not been told, so nobody knows which piece it was.
         singly = False
+        fatal = 0  # deaths over the next piece, given alone: one may have had another cause
         while rest := things[len(done) :]:
             asked = rest[:1] if singly else rest
             request = pickle.dumps((work, asked), pickle.HIGHEST_PROTOCOL)
@@ -99,12 +102,16 @@ class Crew:
             try:
                 done += self._ask(process, request, len(asked))
             except DiedError as end:
+                hung = process in self._hung
                 process.kill()
                 done += end.done
-                if len(asked) == 1:
+                fatal += singly
+                if fatal == 2 or (singly and hung):
                     done.append(died(asked[0]))
-                singly = len(asked) > 1
+                    fatal = 0
+                singly = True
             else:
+                fatal = 0
                 self._idle.append(process)
         return done
 

@@ -2,12 +2,11 @@
 
 An upload is first written to `uploads/<token>/`; a thread then reads it into the library. What a
 killed server left there is read again at the next start: images are stored by content, so the
-work already done is not done twice.
+work already done is not done twice. What cannot be read stays, until somebody says what becomes of it.
 """
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 import traceback
@@ -15,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from transfer_core.data.adding import fit_in
 from transfer_core.data.alike import get_alike
@@ -34,10 +34,21 @@ from transfer_core.data.sources import (
     open_source,
 )
 from transfer_core.errors import UserError
-from transfer_core.files import get_roots, read_json, write_json
-from transfer_core.runs.uploads import Upload, close_upload, is_resumable
+from transfer_core.files import get_roots, is_id, read_json
+from transfer_core.runs.unread import (
+    GONE,
+    Starts,
+    Unread,
+    find_unread,
+    forgive,
+    is_resumable,
+    is_whole,
+    note_failure,
+    remove,
+)
+from transfer_core.runs.uploads import Upload, close_upload
 
-TRIES = 3  # of reading an upload, at so many starts of the server
+UNREADABLE = "The images could not be read; the server's output has the details."
 Job = Callable[[Progress], tuple[Manifest, list[Problem]]]
 
 
@@ -78,6 +89,7 @@ class Arrival:
     dataset: str | None = None
     error: str | None = None
     already: bool = False
+    kept: bool = False  # what was uploaded is still here, to be tried again or deleted: see `Intake.unread`
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -166,62 +178,75 @@ class Intake:
         """Go on with whole uploads that a killed server left, and clear away torn ones."""
         found = []
         for folder in self._folder.glob("*"):
-            if (folder / "upload.json").exists():
+            if folder.name.endswith(GONE):
+                remove(folder)
+            elif (folder / "failed.json").exists() or not is_id(folder.name):
+                continue
+            elif (folder / "upload.json").exists():
                 found.append(self._read_upload(folder))
-            elif not is_resumable(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+            elif not is_whole(folder) and not is_resumable(folder):
+                remove(folder)
         return found
+
+    def unread(self) -> list[Unread]:
+        """Return the whole uploads that nobody reads: those that could not be read, and those nobody asked for."""
+        return find_unread(self._library.home)
+
+    def retry(self, upload: Upload) -> Arrival:
+        """Read an upload again that could not be read."""
+        forgive(upload.folder)
+        return self._read_upload(upload.folder)
 
     def _read_upload(self, folder: Path) -> Arrival:
         about = read_json(folder / "upload.json")
+        files = {path: folder / name for path, name in about["files"].items()}
 
         def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
-            files = {path: folder / name for path, name in about["files"].items()}
-            tried = int(about.get("tried", 0)) + 1
-            if tried > TRIES:  # whoever read it died of it, each time
-                shutil.rmtree(folder, ignore_errors=True)
-                raise UserError(
-                    "It could not be read, several times: bring it in smaller parts.", "unreadable"
-                )
-            write_json(folder / "upload.json", {**about, "tried": tried})
             try:
-                parent = self._library.get(about["parent"]) if about.get("parent") else None
-                found = look_into(files, about.get("source"), parent)
-                candidates, problems = found.candidates, found.problems
-                if about.get("table"):
-                    table = read_table(found.tables[about["table"]](), about["table"])
-                    problems = [each for each in problems if each.file != about["table"]]
-                    candidates, more = lay_over(table, Columns.from_json(about["columns"]), candidates)
-                    problems += more
-                if parent:
-                    candidates, more = fit_in(candidates, parent, self._library)
-                    problems += more
-                name = self._library.version_name(parent.id) if parent else about["name"]
-                note = f"{len(candidates):,} files added" if parent else ""
-                result = ingest(
-                    candidates,
-                    name,
-                    self._library,
-                    problems=problems,
-                    progress=tell,
-                    parent=parent,
-                    note=note,
-                    reading=Reading(frames=about.get("frames", "first")),
-                )
-                shutil.rmtree(
-                    folder, ignore_errors=True
-                )  # what fails otherwise is read again at the next start
-                return result
+                starts = Starts(folder)
+                starts.begin()
+                result = self._ingest(about, files, starts.watching(tell))
             except UserError as error:
                 told = str(error)
                 for path, at in files.items():
                     told = told.replace(at.name, path)  # the user's name, not ours
-                shutil.rmtree(folder, ignore_errors=True)
+                note_failure(folder, told)
                 raise UserError(told, error.kind) from None
+            except Exception:
+                note_failure(folder, UNREADABLE)
+                raise
+            remove(folder)
+            return result
 
-        return self._begin(about["name"], job)
+        return self._begin(about["name"], job, folder=folder)
 
-    def _begin(self, name: str, job: Job, *, brings: bool = True) -> Arrival:
+    def _ingest(
+        self, about: dict[str, Any], files: dict[str, Path], tell: Progress
+    ) -> tuple[Manifest, list[Problem]]:
+        """Read an upload into the library, as it was told."""
+        parent = self._library.get(about["parent"]) if about.get("parent") else None
+        found = look_into(files, about.get("source"), parent)
+        candidates, problems = found.candidates, found.problems
+        if about.get("table"):
+            table = read_table(found.tables[about["table"]](), about["table"])
+            problems = [each for each in problems if each.file != about["table"]]
+            candidates, more = lay_over(table, Columns.from_json(about["columns"]), candidates)
+            problems += more
+        if parent:
+            candidates, more = fit_in(candidates, parent, self._library)
+            problems += more
+        return ingest(
+            candidates,
+            self._library.version_name(parent.id) if parent else about["name"],
+            self._library,
+            problems=problems,
+            progress=tell,
+            parent=parent,
+            note=f"{len(candidates):,} files added" if parent else "",
+            reading=Reading(frames=about.get("frames", "first")),
+        )
+
+    def _begin(self, name: str, job: Job, *, brings: bool = True, folder: Path | None = None) -> Arrival:
         arrival = Arrival(name)
         self._arrivals[arrival.id] = arrival
 
@@ -240,10 +265,12 @@ class Intake:
                 get_findings(self._library, manifest)
                 arrival.dataset = manifest.id
             except UserError as error:
+                arrival.kept = folder is not None and folder.exists()
                 arrival.error = str(error)
             except Exception:
                 traceback.print_exc()
-                arrival.error = "The images could not be read; the server's output has the details."
+                arrival.kept = folder is not None and folder.exists()
+                arrival.error = UNREADABLE
 
         threading.Thread(target=work, daemon=True).start()
         return arrival

@@ -4,7 +4,7 @@
     state.json      how far it is, written over and over by whoever works on it
     rows.jsonl      an answer each, appended
     pictures/       a small picture of each answer's image
-    upload/         the files that were sent; gone when the job is over
+    upload/         the files that were sent; gone when the job is over, unless it failed and may be tried again
     stop            somebody wants it to stop
     lock            held by whoever works on it; free means that nobody does
 
@@ -40,8 +40,9 @@ from transfer_core.runs.intake import look_into
 from transfer_core.runs.liveness import is_lock_free
 from transfer_core.runs.uploads import Upload, files_of
 
-OVER = ("done", "stopped", "failed")
-TRIES = 3  # of working a job off, when whoever did died of it
+SEEN_THROUGH = ("done", "stopped")
+OVER = (*SEEN_THROUGH, "failed")
+TRIES = 3  # of working a job off, when whoever did died before the next image was looked at
 FEW = 24  # files that the warm helper sees at once; more get a process of their own, so that nobody waits for them
 PATIENCE = 10.0  # seconds in which who works on a job lets go of it
 
@@ -52,7 +53,8 @@ class Job:
 
     `state`: waiting, running, done, stopped or failed. `done` of `total` files, `problems` of them could not be read;
     `left` seconds, None where it cannot be told. `fitted_on`: how many validation images tell what is unlike the training
-    images, 0 where that is not told, because of `silent`. `error` says in a sentence why it failed.
+    images, 0 where that is not told, because of `silent`. `error` says in a sentence why it failed. `tried`: how often
+    somebody began with it since it last got further.
     """
 
     id: str
@@ -108,10 +110,13 @@ class PredictionJobs:
         if not files:
             raise UserError("Nothing has arrived: choose the images again.", "no-images")
         job = Job(uuid.uuid4().hex[:12], run, name[:200] or "Images", time.time(), files)
+        # What is asked goes along with the files: cut off at any moment, they are an upload or a job.
+        write_json(upload.folder / "job.json", _asked(job))
         with plain_words(self._folder):
             self.place(job.id).mkdir(parents=True)
             upload.folder.rename(self.place(job.id) / "upload")
-        return self._add(job)
+        self._take_over(self.place(job.id))
+        return job
 
     def add_folder(self, run: str, folder: Path) -> Job:
         """Ask a run about a folder of this machine that lies below one that may be read; it stays as it is."""
@@ -119,12 +124,28 @@ class PredictionJobs:
         job = Job(uuid.uuid4().hex[:12], run, folder.name, time.time(), folder=str(folder.resolve()))
         with plain_words(self._folder):
             self.place(job.id).mkdir(parents=True)
-        return self._add(job)
-
-    def _add(self, job: Job) -> Job:
-        asked = asdict(job)
-        write_json(self.place(job.id) / "job.json", {name: asked[name] for name in _ASKED})
+        write_json(self.place(job.id) / "job.json", _asked(job))
         return job
+
+    @staticmethod
+    def _take_over(place: Path) -> bool:
+        """Let files that were sent become a job; False where none have come."""
+        try:
+            (place / "upload" / "job.json").replace(place / "job.json")
+        except FileNotFoundError:
+            return False
+        return True
+
+    def retry(self, job: Job, hand: Hand | None = None) -> None:
+        """Go on with a job that failed, where it stood; UserError where its files are no longer here."""
+        if job.files and not (self.place(job.id) / "upload").exists():
+            raise UserError("Its images are no longer here: choose them again.", "no-images")
+        with held(self.place(job.id), PATIENCE) as free:
+            if not free or self.get(job.id).state != "failed":
+                return  # somebody was faster
+            (self.place(job.id) / "stop").unlink(missing_ok=True)
+            self.write(replace(self.get(job.id), state="waiting", tried=0, error=""))
+        self.start(job, hand)
 
     def start(self, job: Job, hand: Hand | None = None) -> None:
         """Have a job worked off: by `hand` where it is small, else by a process of its own that outlives the server."""
@@ -235,7 +256,8 @@ class PredictionJobs:
             if not free:
                 raise UserError("These predictions are still being made: try again in a moment.", "active")
             size = self.size(job)
-            (place / "job.json").unlink(missing_ok=True)  # first: without it there is no job
+            for doomed in (place / "upload" / "job.json", place / "job.json"):
+                doomed.unlink(missing_ok=True)  # first: without it there is no job
         shutil.rmtree(place, ignore_errors=True)
         return size
 
@@ -244,16 +266,17 @@ class PredictionJobs:
         return sum(self.delete(job.id) for job in self.jobs(run))
 
     def sweep(self) -> None:
-        """Remove folders that never became a job, and files sent for jobs that are over."""
+        """Remove folders that are no job, and files sent for jobs that are done; a job that was cut off becomes one."""
         for place in self._folder.glob("*"):
             if (
                 place.is_dir()
                 and not (place / "job.json").exists()
                 and time.time() - place.stat().st_mtime > 60
+                and not self._take_over(place)
             ):
                 shutil.rmtree(place, ignore_errors=True)
         for job in self.jobs():
-            if job.is_over:
+            if job.state in SEEN_THROUGH:
                 self.forget_files(job.id)
 
     # -- for whoever works on one ---------------------------------------------------------
@@ -285,6 +308,11 @@ class PredictionJobs:
     def forget_files(self, job: str) -> None:
         """Remove the files that were sent for a job."""
         shutil.rmtree(self.place(job) / "upload", ignore_errors=True)
+
+
+def _asked(job: Job) -> dict[str, object]:
+    asked = asdict(job)
+    return {name: asked[name] for name in _ASKED}
 
 
 def _is_zip(job: Job) -> bool:

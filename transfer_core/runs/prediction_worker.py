@@ -26,7 +26,7 @@ from transfer_core.evaluation.unknown import Familiar
 from transfer_core.files import plain_words, sync_all, write_bytes
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.predict_many import Found, Item, predict_many
-from transfer_core.runs.prediction_jobs import TRIES, Job, PredictionJobs, held
+from transfer_core.runs.prediction_jobs import SEEN_THROUGH, TRIES, Job, PredictionJobs, held
 
 if TYPE_CHECKING:
     from transfer_core.runs.predictor import Predictor
@@ -76,7 +76,8 @@ def work_off(home: Path, ident: str, get_predictor: GetPredictor) -> None:
         try:
             if job.tried > TRIES:
                 raise UserError(
-                    "It could not be worked off, several times: bring the images in smaller parts."
+                    f"Looking at them was cut off {TRIES} times in a row without getting further. The images are kept: "
+                    "try again, or delete them and bring them in smaller parts."
                 )
             job = _Work(home, jobs, job).run(get_predictor)
         except UserError as error:
@@ -86,7 +87,8 @@ def work_off(home: Path, ident: str, get_predictor: GetPredictor) -> None:
             text = f"It ended with an unexpected error ({type(error).__name__})."
             job = replace(jobs.get(ident), state="failed", error=text)
         sync_all()
-        jobs.forget_files(ident)  # before anybody is told that it is over
+        if job.state in SEEN_THROUGH:
+            jobs.forget_files(ident)  # before anybody is told that it is over
         with suppress(UserError):  # a full disk, which was told already
             jobs.write(replace(job, doing="", left=None))
 
@@ -103,6 +105,8 @@ class _Work:
         """Return the job as it is at its end."""
         if 0 < self._job.total <= self._job.done:  # whoever worked on it was killed after its last row
             return replace(self._job, state="done")
+        if self._jobs.wants_stop(self._job.id):  # whoever worked on it was killed as it stopped
+            return replace(self._job, state="stopped")
         predictor = get_predictor(self._job.run)
         familiar = self._familiar()
         rows = self._whole_rows()
@@ -117,7 +121,9 @@ class _Work:
             problems += sum(bool(answer.problem) for answer, _ in found)
             took = time.monotonic() - began
             left = (len(items) - done) * took / (done - start) if took > 2 else None
-            self._tell(done=done, problems=problems, left=left, now=done == len(items))
+            # The first step further is told at once: it is what the count of fruitless starts goes by.
+            now = done == len(items) or self._job.tried > 0
+            self._tell(done=done, problems=problems, left=left, tried=0, now=now)
             if self._jobs.wants_stop(self._job.id):
                 return replace(self._job, state="stopped")
         return replace(self._job, state="done")

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import shutil
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,14 +20,13 @@ from typing import Any, BinaryIO
 from filelock import FileLock
 
 from transfer_core.errors import UserError
-from transfer_core.files import free_bytes, get_secret, is_id, plain_words, read_json, write_json
+from transfer_core.files import free_bytes, get_secret, is_id, plain_words, write_json
 
 MAX_FILE = 20_000_000_000  # bytes; an archive may be large, images have a cap of their own
 MAX_FILES = 200_000
 MAX_NAME = 1_000  # characters of a path
 SPARE = 500_000_000  # bytes of the disk that an upload leaves free
 SLICES = ".slices"  # ends the name of a file of which not all has come
-KEPT = 86_400.0  # seconds; an upload that was broken off can be gone on with for a day
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,11 @@ class Upload:
 
 def make_token(home: Path) -> str:
     """Return a new upload's token."""
-    ident = uuid.uuid4().hex
+    return make_token_of(home, uuid.uuid4().hex)
+
+
+def make_token_of(home: Path, ident: str) -> str:
+    """Return the token of an upload by its id, the name of its folder."""
     return ident + _sign(home, ident)
 
 
@@ -211,27 +213,3 @@ def close_upload(upload: Upload, name: str, told: Mapping[str, Any] | None = Non
         upload.folder / "upload.json", {"name": name[:200] or "Upload", "files": files, **(told or {})}
     )
     return upload.folder
-
-
-def set_aside(upload: Upload, **told: str | None) -> None:
-    """Keep a whole upload until somebody has answered what is asked about it, with what was told before."""
-    write_json(upload.folder / "waiting.json", told)
-
-
-def set_aside_as(upload: Upload) -> dict[str, Any] | None:
-    """Return what was told of an upload that waits for an answer; None where it does not."""
-    path = upload.folder / "waiting.json"
-    if not path.exists() or (upload.folder / "upload.json").exists():
-        return None
-    return dict(read_json(path))
-
-
-def discard_upload(upload: Upload) -> None:
-    """Forget an upload and what came of it."""
-    shutil.rmtree(upload.folder, ignore_errors=True)
-
-
-def is_resumable(folder: Path) -> bool:
-    """Tell whether a folder of `uploads/` is one that was broken off not long ago."""
-    told = [*folder.glob("names.jsonl"), *folder.glob("waiting.json"), *folder.glob(f"*{SLICES}")]
-    return any(time.time() - each.stat().st_mtime < KEPT for each in told)
