@@ -130,13 +130,17 @@ def _kill_worker(site: Site, run: Run, after: float) -> bool:
         return False
     if (
         site.store.get(run.id).state == "queued"
-    ):  # killed before it claimed its run: whoever looks starts it anew
-        site.executor._workers.clear()
-        site.start_waiting()
-        return True
-    site.sweep_until_lost(run)
+    ):  # killed before it claimed its run: that is told when somebody looks
+        wait_until(lambda: _looked(site, run) == "failed", "nobody noticed")
+    else:
+        site.sweep_until_lost(run)
     site.resume(run)
     return True
+
+
+def _looked(site: Site, run: Run) -> str:
+    dispatch(site.store, site.executor)
+    return site.store.get(run.id).state
 
 
 # -- uploads ---------------------------------------------------------------------------------
