@@ -10,8 +10,8 @@ from pages.ui.uploader import uploader
 from transfer_core.data.images import SUFFIXES
 from transfer_core.data.sources import list_folders
 from transfer_core.errors import UserError
-from transfer_core.files import get_roots
-from transfer_core.runs.prediction_jobs import Job
+from transfer_core.files import folder_bytes, get_roots
+from transfer_core.runs.prediction_job import Job
 from transfer_core.runs.run import Run
 from transfer_core.runs.unread import discard_upload, find_unread, mark_whole
 from transfer_core.runs.uploads import make_token, open_upload
@@ -159,7 +159,7 @@ def show_end(job: Job) -> None:
 def offer_deletion(job: Job) -> None:
     """Offer to remove what was kept of a job."""
     jobs = get_predictions()
-    label = f"Delete these predictions and their pictures ({size(jobs.size(job.id))})"
+    label = f"Delete these predictions and their pictures ({size(folder_bytes(jobs.place(job.id)))})"
     # The job is in the key: where another window deleted it, the click must not delete the next one.
     if st.button(label, key=f"delete-{job.id}", icon=":material/delete:", type="tertiary"):
         try:

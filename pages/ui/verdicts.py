@@ -20,7 +20,7 @@ from transfer_core.evaluation.decision import Decision
 from transfer_core.evaluation.in_use import threshold
 from transfer_core.evaluation.unknown import promised_share
 from transfer_core.runs.answers import Answer, Verdicts, decide, write_answers
-from transfer_core.runs.prediction_jobs import Job
+from transfer_core.runs.prediction_job import Job
 from transfer_core.runs.run import Run
 
 FEW = 12  # images that are shown one below the other

@@ -24,7 +24,8 @@ from transfer_core.evaluation.report import Report
 from transfer_core.files import write_json
 from transfer_core.runs.answers import Answer
 from transfer_core.runs.lab import Lab
-from transfer_core.runs.prediction_jobs import Job, PredictionJobs
+from transfer_core.runs.prediction_job import Job
+from transfer_core.runs.prediction_jobs import PredictionJobs
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.training.events import EpochEnded, Event, Noted, PhaseStarted, Stepped
 from transfer_core.training.rules import make_spec

@@ -14,7 +14,8 @@ from tests.pages.screens import Study, button, labels, link_of, marked_up, png, 
 from transfer_core.evaluation.decision import Wishes
 from transfer_core.runs.answers import Answer
 from transfer_core.runs.helper import Helper
-from transfer_core.runs.prediction_jobs import Job, PredictionJobs, held
+from transfer_core.runs.prediction_job import Job
+from transfer_core.runs.prediction_jobs import PredictionJobs, held
 from transfer_core.runs.uploads import make_token, open_upload, receive
 
 CALLS_OUT = "![x](http://evil.example/p.png)<b>.png"

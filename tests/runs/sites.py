@@ -10,7 +10,8 @@ from tests.support import Lab as Bench
 from tests.support import make_tiny
 from transfer_core.runs import worker
 from transfer_core.runs.lab import Lab
-from transfer_core.runs.prediction_jobs import Job, PredictionJobs
+from transfer_core.runs.prediction_job import Job
+from transfer_core.runs.prediction_jobs import PredictionJobs
 from transfer_core.runs.prediction_worker import work_off
 from transfer_core.runs.predictor import Predictor
 from transfer_core.runs.run import Run

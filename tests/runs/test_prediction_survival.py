@@ -21,7 +21,8 @@ from transfer_core.data.split import make_split
 from transfer_core.runs.executors import InProcessExecutor
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.lab import Lab
-from transfer_core.runs.prediction_jobs import Job, PredictionJobs
+from transfer_core.runs.prediction_job import Job
+from transfer_core.runs.prediction_jobs import PredictionJobs
 from transfer_core.runs.predictor import Predictor
 from transfer_core.runs.run import Run
 from transfer_core.runs.uploads import make_token, open_upload, receive

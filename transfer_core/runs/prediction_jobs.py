@@ -22,9 +22,9 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -38,49 +38,12 @@ from transfer_core.files import folder_bytes, get_roots, is_id, plain_words, rea
 from transfer_core.runs.answers import Answer
 from transfer_core.runs.intake import look_into
 from transfer_core.runs.liveness import is_lock_free
+from transfer_core.runs.prediction_job import ASKED, SEEN_THROUGH, Job
 from transfer_core.runs.uploads import Upload, files_of
 
-SEEN_THROUGH = ("done", "stopped")
-OVER = (*SEEN_THROUGH, "failed")
 TRIES = 3  # of working a job off, when whoever did died before the next image was looked at
 FEW = 24  # files that the warm helper sees at once; more get a process of their own, so that nobody waits for them
 PATIENCE = 10.0  # seconds in which who works on a job lets go of it
-
-
-@dataclass(frozen=True)
-class Job:
-    """One set of images somebody asked a run about.
-
-    `state`: waiting, running, done, stopped or failed. `done` of `total` files, `problems` of them could not be read;
-    `left` seconds, None where it cannot be told. `fitted_on`: how many validation images tell what is unlike the training
-    images, 0 where that is not told, because of `silent`. `error` says in a sentence why it failed. `tried`: how often
-    somebody began with it since it last got further.
-    """
-
-    id: str
-    run: str
-    name: str
-    created: float
-    files: Mapping[str, str] = field(default_factory=dict)  # the user's path -> name in upload/
-    folder: str = ""  # of this machine, where the files are not sent
-    state: str = "waiting"
-    doing: str = ""
-    done: int = 0
-    total: int = 0
-    problems: int = 0
-    left: float | None = None
-    fitted_on: int = 0
-    silent: str = ""
-    error: str = ""
-    tried: int = 0
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will come."""
-        return self.state in OVER
-
-
-_ASKED = ("id", "run", "name", "created", "files", "folder")
 
 
 class Hand(Protocol):
@@ -111,7 +74,7 @@ class PredictionJobs:
             raise UserError("Nothing has arrived: choose the images again.", "no-images")
         job = Job(uuid.uuid4().hex[:12], run, name[:200] or "Images", time.time(), files)
         # What is asked goes along with the files: cut off at any moment, they are an upload or a job.
-        write_json(upload.folder / "job.json", _asked(job))
+        write_json(upload.folder / "job.json", job.asked())
         with plain_words(self._folder):
             self.place(job.id).mkdir(parents=True)
             upload.folder.rename(self.place(job.id) / "upload")
@@ -124,7 +87,7 @@ class PredictionJobs:
         job = Job(uuid.uuid4().hex[:12], run, folder.name, time.time(), folder=str(folder.resolve()))
         with plain_words(self._folder):
             self.place(job.id).mkdir(parents=True)
-        write_json(self.place(job.id) / "job.json", _asked(job))
+        write_json(self.place(job.id) / "job.json", job.asked())
         return job
 
     @staticmethod
@@ -149,7 +112,12 @@ class PredictionJobs:
 
     def start(self, job: Job, hand: Hand | None = None) -> None:
         """Have a job worked off: by `hand` where it is small, else by a process of its own that outlives the server."""
-        if hand is None or job.folder or not 0 < len(job.files) <= FEW or _is_zip(job):
+        if (
+            hand is None
+            or job.folder
+            or not 0 < len(job.files) <= FEW
+            or any(each.lower().endswith(".zip") for each in job.files)
+        ):
             self._start_process()
             return
 
@@ -286,7 +254,7 @@ class PredictionJobs:
         told = asdict(job)
         write_json(
             self.place(job.id) / "state.json",
-            {name: value for name, value in told.items() if name not in _ASKED},
+            {name: value for name, value in told.items() if name not in ASKED},
         )
 
     def items(self, job: Job) -> list[Candidate | Problem]:
@@ -308,15 +276,6 @@ class PredictionJobs:
     def forget_files(self, job: str) -> None:
         """Remove the files that were sent for a job."""
         shutil.rmtree(self.place(job) / "upload", ignore_errors=True)
-
-
-def _asked(job: Job) -> dict[str, object]:
-    asked = asdict(job)
-    return {name: asked[name] for name in _ASKED}
-
-
-def _is_zip(job: Job) -> bool:
-    return any(name.lower().endswith(".zip") for name in job.files)
 
 
 @contextmanager

@@ -26,7 +26,8 @@ from transfer_core.evaluation.unknown import Familiar
 from transfer_core.files import plain_words, sync_all, write_bytes
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.predict_many import Found, Item, predict_many
-from transfer_core.runs.prediction_jobs import SEEN_THROUGH, TRIES, Job, PredictionJobs, held
+from transfer_core.runs.prediction_job import SEEN_THROUGH, Job
+from transfer_core.runs.prediction_jobs import TRIES, PredictionJobs, held
 
 if TYPE_CHECKING:
     from transfer_core.runs.predictor import Predictor
