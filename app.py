@@ -19,10 +19,11 @@ from starlette.routing import Route
 
 from pages.ui.gate import Gate
 from pages.ui.headers import SecurityHeaders
+from pages.ui.libraries import begin_to_load_libraries
 from pages.ui.start import PlainStart, get_address
 from pages.ui.thumb_route import ROUTE as THUMBS
 from pages.ui.upload_route import ROUTE as UPLOADS
-from transfer_core.files import get_home, private_files
+from transfer_core.files import get_home, is_writable, private_files
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.one_server import only_server
 
@@ -33,8 +34,10 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     home, address = get_home(), get_address()
     with private_files(), only_server(home, address):
         lab = Lab(home)
-        lab.look()
-        lab.library.sweep_orphans()
+        if is_writable(home):
+            lab.look()
+            lab.library.sweep_orphans()
+        begin_to_load_libraries()
         print(f"\n  Transfer Lab is at {address}\n", flush=True)
         yield
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1])] if str(Path(__file__).parents[1]) not in sys.path else []
 
+from pages.ui.libraries import load_libraries  # noqa: E402
+
+load_libraries()  # before anything of a page
+
 import streamlit as st  # noqa: E402
 
 from pages.ui.revive import revive  # noqa: E402
@@ -14,6 +18,7 @@ from pages.ui.sidebar import show_sidebar  # noqa: E402
 from pages.ui.text import escape  # noqa: E402
 from pages.ui.theme import show_theme  # noqa: E402
 from transfer_core.errors import UserError  # noqa: E402
+from transfer_core.files import get_home, is_writable  # noqa: E402
 
 HERE = Path(__file__).parent
 st.set_page_config(
@@ -45,6 +50,12 @@ PAGES = {
 page = st.navigation(PAGES, position="hidden")
 show_sidebar(PAGES, page.title)
 revive()
+if not is_writable(home := get_home()):
+    st.warning(
+        f"{escape(home)} can only be read: what is there can be looked at, and nothing be added, changed or trained. "
+        "Give this user the right to write there, or set TRANSFER_LAB_HOME to another folder.",
+        icon=":material/lock:",
+    )
 if receipt := st.session_state.pop("receipt", None):
     st.success(receipt, icon=":material/receipt_long:")
 try:

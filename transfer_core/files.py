@@ -26,8 +26,8 @@ CAN_SYNC_ALL = hasattr(os, "sync")  # not on Windows, where each file is synced 
 def get_home() -> Path:
     """Return the home folder: `TRANSFER_LAB_HOME`, else the platform's user data folder.
 
-    It is made if missing, and is this user's alone; a folder that cannot be written raises UserError at once, not at
-    epoch 10.
+    It is made if missing, and is this user's alone. One that can only be read is returned, too (`is_writable`): what is
+    there can be looked at, and what would write raises UserError.
     """
     named = os.environ.get("TRANSFER_LAB_HOME")
     if named:
@@ -38,10 +38,16 @@ def get_home() -> Path:
         home = user_data_path("transfer-lab", appauthor=False)
     with plain_words(home):
         home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        if not os.access(home, os.W_OK):
-            raise PermissionError(errno.EACCES, "not writable", str(home))
-        _close_to_others(home)
+        if not os.access(home, os.R_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "not readable", str(home))
+        if is_writable(home):
+            _close_to_others(home)
     return home
+
+
+def is_writable(home: Path) -> bool:
+    """Tell whether anything can be put into a folder."""
+    return os.access(home, os.W_OK)
 
 
 def _close_to_others(home: Path) -> None:
@@ -74,6 +80,12 @@ def usual_files() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def set_usual_mode(path: Path) -> None:
+    """Give a file the mode that a new one gets."""
+    os.umask(umask := os.umask(0o077))
+    path.chmod(0o666 & ~umask)
 
 
 def get_roots() -> list[Path]:
@@ -185,7 +197,9 @@ def is_id(text: str) -> bool:
 def get_secret(home: Path) -> bytes:
     """Return this home's own 32 random bytes, made on first need: they salt pseudonyms and sign tokens."""
     path = home / "secret"
-    with FileLock(home / "secret.lock"):
+    if not is_writable(home) and path.exists():
+        return path.read_bytes()
+    with plain_words(path), FileLock(home / "secret.lock"):
         if not path.exists():
             write_bytes(path, secrets.token_bytes(32))
             path.chmod(0o600)

@@ -26,7 +26,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield made
     made.kill()
     made.end_workers()
-    assert made.left() == []
+    assert made.must_not_be() == []
 
 
 @pytest.fixture(scope="module")

@@ -33,22 +33,22 @@ class Server:
         self.address = f"http://localhost:{self.port}"
         self.command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
         self.log = home.parent / f"{home.name}-server.log"
-        self.sockets = home.parent / f"{home.name}-sockets.jsonl"
+        self.watch = home.parent / f"{home.name}-watch.jsonl"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
-        """With the home, and with a watch over the sockets of every process (`watched/sitecustomize.py`)."""
+        """With the home, and with a watch over every process (`watched/sitecustomize.py`)."""
         path = os.pathsep.join([str(WATCHED), *filter(None, [os.environ.get("PYTHONPATH")])])
-        own = {"TRANSFER_LAB_HOME": str(self.home), "WATCHED_SOCKETS": str(self.sockets), "PYTHONPATH": path}
+        own = {"TRANSFER_LAB_HOME": str(self.home), "WATCHED": str(self.watch), "PYTHONPATH": path}
         return os.environ | own
 
     def told(self) -> list[dict[str, Any]]:
-        """Return what the watch told so far: each process that began, each socket or name that would have left."""
-        return [json.loads(line) for line in self.sockets.read_text().splitlines()]
+        """Return what the watch told so far: each process that began, and what must not be."""
+        return [json.loads(line) for line in self.watch.read_text().splitlines()]
 
-    def left(self) -> list[dict[str, Any]]:
-        """Return the sockets and look-ups that would have left this machine."""
+    def must_not_be(self) -> list[dict[str, Any]]:
+        """Return sockets and look-ups that would have left this machine, and libraries half loaded before a page."""
         told = self.told()
         assert told, "nobody watched"
         return [each for each in told if each["event"] != "watched"]

@@ -61,8 +61,8 @@ def test_the_watch_tells_and_stops_what_would_leave(tmp_path: Path) -> None:
     # As the server starts its children, so that these are watched as well.
     parent = f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], env=os.environ, check=True)"
     subprocess.run([sys.executable, "-c", parent], env=server.environment, check=True)
-    assert {each["peer"] for each in server.left()} == {"('192.0.2.1', 9)", "name.invalid"}
-    assert {each["pid"] for each in server.told()} > {each["pid"] for each in server.left()}
+    assert {each["peer"] for each in server.must_not_be()} == {"('192.0.2.1', 9)", "name.invalid"}
+    assert {each["pid"] for each in server.told()} > {each["pid"] for each in server.must_not_be()}
 
 
 def test_a_second_server_on_the_home_is_told_of_the_first_and_the_command_line_works(server: Server) -> None:

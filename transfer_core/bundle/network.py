@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from transfer_core.data.augment import list_symmetries
 from transfer_core.errors import UserError
-from transfer_core.files import atomic_path
+from transfer_core.files import atomic_path, set_usual_mode
 from transfer_core.models.backbones import Backbone
 from transfer_core.models.ensemble import Ensemble, MeanHead
 from transfer_core.models.heads import PrototypeHead, SomeClasses, TwoHeads, bake
@@ -116,7 +116,7 @@ def save_weights(network: Portable, path: Path, about: Mapping[str, str]) -> Non
     }
     with atomic_path(path) as part:
         save_file(tensors, part, metadata=dict(about))
-        part.chmod(0o644)  # it is there to be given away
+        set_usual_mode(part)  # safetensors lets nobody else read it
 
 
 def read_weights_header(path: Path) -> dict[str, str]:

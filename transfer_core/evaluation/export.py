@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from pathlib import Path
 
-from transfer_core.files import atomic_path
+from transfer_core.files import atomic_path, set_usual_mode
 from transfer_core.models.heads import bake
 from transfer_core.models.model import Classifier
 
@@ -25,3 +25,4 @@ def export_weights(model: Classifier, path: Path, about: Mapping[str, str]) -> N
     tensors = {key: value.detach().cpu().clone().contiguous() for key, value in plain.state_dict().items()}
     with atomic_path(path) as part:
         save_file(tensors, part, metadata=dict(about))
+        set_usual_mode(part)  # safetensors lets nobody else read it

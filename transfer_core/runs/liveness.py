@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from transfer_core.files import plain_words
 from transfer_core.runs.store import ACTIVE, Run, RunStore
 
 PATIENCE = 15.0  # seconds
@@ -31,7 +32,8 @@ def is_lock_free(path: Path) -> bool:
         return False
     lock = FileLock(path, blocking=False)
     try:
-        lock.acquire()
+        with plain_words(path):
+            lock.acquire()
     except Timeout:
         return False
     lock.release()

@@ -10,15 +10,18 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from transfer_core.errors import UserError
-from transfer_core.files import read_json, write_json
+from transfer_core.files import is_writable, read_json, write_json
 
 
 @contextmanager
 def only_server(home: Path, address: str) -> Iterator[None]:
     """Be the one server of a home; UserError, which names the other one, where there is another.
 
-    The system takes the lock from a process that ends, however it does.
+    The system takes the lock from a process that ends, however it does. A home that can only be read may have many.
     """
+    if not is_writable(home):
+        yield
+        return
     lock = FileLock(home / "server.lock", blocking=False)
     told = home / "server.json"
     try:

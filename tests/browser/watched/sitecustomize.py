@@ -1,6 +1,7 @@
 """Python loads this at the start of every process under the tests' server, its children too: nothing may leave the machine.
 
-Each look-up of a name and each peer of a socket becomes a line of the file WATCHED_SOCKETS; what would leave is stopped.
+Each look-up of a name and each peer of a socket that would leave becomes a line of the file WATCHED, and is stopped. So
+does a library that begins to load under the script of one page, while that of another may look whether it is there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ipaddress
 import json
 import os
 import sys
+import threading
 from typing import Any
 
 WHERE = {  # audit event -> which of its arguments names the other side (docs.python.org, audit events table)
@@ -21,6 +23,7 @@ WHERE = {  # audit event -> which of its arguments names the other side (docs.py
     "socket.gethostbyaddr": 0,
     "socket.getnameinfo": 0,
 }
+WHOLE = ("numpy", "PIL.Image", "pandas")  # at which plotly looks without waiting for them
 
 
 def leaves(peer: Any) -> bool:
@@ -40,7 +43,7 @@ def leaves(peer: Any) -> bool:
 def note(line: dict[str, Any]) -> None:
     """Append a line, whole: several processes write."""
     data = json.dumps({"pid": os.getpid(), **line}).encode() + b"\n"
-    handle = os.open(os.environ["WATCHED_SOCKETS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(os.environ["WATCHED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(handle, data)
     finally:
@@ -49,6 +52,8 @@ def note(line: dict[str, Any]) -> None:
 
 def hook(event: str, found: tuple[Any, ...]) -> None:
     """Watch; see sys.addaudithook."""
+    if event == "import" and found[0] in WHOLE and threading.current_thread().name.startswith("ScriptRunner"):
+        note({"event": event, "peer": found[0]})
     if event not in WHERE:
         return
     peer = found[WHERE[event]]
@@ -57,6 +62,6 @@ def hook(event: str, found: tuple[Any, ...]) -> None:
         raise OSError(errno.ENETUNREACH, f"{event} to {peer} would leave this machine")
 
 
-if os.environ.get("WATCHED_SOCKETS"):
+if os.environ.get("WATCHED"):
     sys.addaudithook(hook)
     note({"event": "watched", "peer": " ".join(sys.orig_argv)})
