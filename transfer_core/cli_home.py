@@ -42,9 +42,9 @@ def export(options: argparse.Namespace) -> Answer:
 
 def verify(options: argparse.Namespace) -> Answer:
     """Check a bundle: its files, its classes, torch against ONNX Runtime. Exit code 1 where something is wrong."""
-    from transfer_core.bundle.verify import verify as verify_bundle
+    from transfer_core.bundle.apart import verify_apart
 
-    verdict = verify_bundle(Path(options.folder).expanduser())
+    verdict = verify_apart(Path(options.folder).expanduser())
     last = "passed" if verdict.passed else "FAILED: do not use this copy"
     lines = [*_lines(verdict.checks), f"bundle {verdict.bundle_id}", last]
     return verdict.to_json(), "\n".join(lines), 0 if verdict.passed else 1

@@ -66,8 +66,15 @@ async def upload(request: Request) -> Response:
 
 def _place(found: Upload, path: str, request: Request) -> AbstractContextManager[BinaryIO]:
     """Return where the bytes of a request go: a whole file, or the next piece of one."""
-    piece = _RANGE.fullmatch(request.headers.get("content-range", ""))
-    if piece:
+    told = request.headers.get("content-range")
+    if told is not None:
+        piece = _RANGE.fullmatch(told)
+        if (
+            piece is None
+        ):  # a piece of something, and nobody knows of what: kept, it would pass for the whole file
+            raise UserError(
+                "Which piece of the file this is cannot be read: send the file again.", "no-piece"
+            )
         first, last, total = map(int, piece.groups())
         return receive_slice(found, path, first, last + 1, total)
     size = request.headers.get("content-length", "")

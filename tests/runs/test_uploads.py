@@ -271,14 +271,19 @@ def test_a_body_without_an_end_is_cut_at_the_cap(
 
 
 @pytest.mark.parametrize(
-    "piece", ["bytes 5-9/20", "bytes 0-30/20", "bytes 9-0/20", "bytes 0-1/99999999999999"]
-)
-def test_a_piece_that_cannot_be_is_refused(client: TestClient, home: Path, piece: str) -> None:
+    ("piece", "status"),
+    [
+        ("bytes 5-9/20", 409), ("bytes 0-30/20", 409), ("bytes 9-0/20", 409), ("bytes 0-1/99999999999999", 413),
+        ("items 0-1/2", 400), ("bytes 0-4/*", 400), ("bytes */5", 400), ("", 400), ("bytes 0-1/9999999999999999", 400),
+    ],
+)  # fmt: skip
+def test_a_piece_that_cannot_be_is_refused(client: TestClient, home: Path, piece: str, status: int) -> None:
     token = make_token(home)
     headers = {"X-File": "a.zip", "Content-Range": piece}
     answer = client.put(f"/upload/{token}", content=b"12345", headers=headers)
-    assert answer.status_code == (413 if piece.endswith("99") else 409)
+    assert answer.status_code == status
     assert client.get(f"/upload/{token}", headers={"X-File": "a.zip"}).json() == {"part": 0}
+    assert client.get(f"/upload/{token}").json()["files"] == {}
 
 
 def test_pieces_over_http(client: TestClient, home: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -31,6 +32,9 @@ ABOUT, MODEL, SMALL = "bundle.json", "model.onnx", "model-int8.onnx"
 TOLERANCE = 1e-4  # of a probability
 LOG_TOLERANCE = 0.01  # of a probability's logarithm
 FEATURE_TOLERANCE = 1e-3  # of the largest feature
+MOST_JSON, MOST_INPUTS, MOST_PIXELS = 16_000_000, 64_000_000, 500_000_000  # bytes; the last one unpacked
+MOST_FILES = 1000
+LONGEST = 500  # characters of what was found
 INT8_TOLERANCE = 0.02  # integer arithmetic differs a little between processors
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # a file of the bundle, one folder deep at most
 
@@ -65,18 +69,29 @@ class Verdict:
 def read_about(folder: Path) -> dict[str, Any]:
     """Return what bundle.json says; UserError where the folder is no bundle of a known format."""
     path = folder / ABOUT
-    if not path.is_file():
+    if not path.is_file():  # nor a pipe, which would be waited for
         message = f"{folder} is no bundle: it has no {ABOUT}. Name the folder that `transfer-lab export` wrote, unzipped."
         raise UserError(message, "no-bundle")
     try:
-        about = read_json(path)
+        about = _read_json(path)
         known = about["format"]
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is damaged: export the bundle again.", "bad-bundle") from None
+    except (ValueError, KeyError, TypeError, RecursionError, UserError):
+        raise UserError(f"{ABOUT} is damaged: export the bundle again.", "damaged") from None
     if known != FORMAT:
-        message = f"The bundle has format {known!r}, and this version knows format {FORMAT}: use a matching version."
+        named = f"format {known}" if isinstance(known, int) and known < 10**6 else "an unknown format"
+        message = f"The bundle has {named}, and this version knows format {FORMAT}: use a matching version."
         raise UserError(message, "bad-bundle")
     return dict(about)
+
+
+def _read_json(path: Path) -> Any:
+    _check_size(path, MOST_JSON)
+    return read_json(path)
+
+
+def _check_size(path: Path, most: int) -> None:
+    if path.stat().st_size > most:
+        raise _wrong(f"{path.name} is larger than {most // 10**6} MB, which no bundle needs.")
 
 
 @dataclass(frozen=True)
@@ -94,13 +109,20 @@ class _Look:
     @cached_property
     def pixels(self) -> Pixels:
         """The golden inputs [n, 3, s, s]."""
-        with np.load(self.folder / "golden" / "inputs.npz", allow_pickle=False) as stored:
+        path = self.folder / "golden" / "inputs.npz"
+        _check_size(path, MOST_INPUTS)
+        with zipfile.ZipFile(path) as packed:
+            if sum(each.file_size for each in packed.infolist()) > MOST_PIXELS:
+                raise _wrong(
+                    f"{path.name} unpacks to more than {MOST_PIXELS // 10**6} MB, which no bundle needs."
+                )
+        with np.load(path, allow_pickle=False) as stored:
             return np.asarray(stored["pixels"], dtype=np.uint8)
 
     @cached_property
     def golden(self) -> dict[str, Any]:
         """The expected answers."""
-        return dict(read_json(self.folder / "golden" / "expected.json"))
+        return dict(_read_json(self.folder / "golden" / "expected.json"))
 
     def _open(self, name: str) -> Session:
         from transfer_core.bundle.graph import Session
@@ -110,6 +132,8 @@ class _Look:
     def files(self) -> str:
         """Compare the hash of every file."""
         listed = self.about["files"]
+        if len(listed) > MOST_FILES:
+            raise _wrong(f"{ABOUT} lists {len(listed):,} files, and no bundle has more than {MOST_FILES:,}.")
         for name, digest in listed.items():
             if not _NAME.fullmatch(name):
                 raise _wrong(f"{ABOUT} lists {name!r}, which is no file of a bundle.")
@@ -221,8 +245,16 @@ class _Look:
 
 
 def verify(folder: Path) -> Verdict:
-    """Look at every file of a bundle and run both models; UserError where the folder is no bundle at all."""
-    look = _Look(folder, read_about(folder))
+    """Look at every file of a bundle and run both models; UserError where the folder is no bundle at all.
+
+    Of a bundle from elsewhere `verify_apart` is to be asked, which also ends where the models do not.
+    """
+    try:
+        look = _Look(folder, read_about(folder))
+    except UserError as error:
+        if error.kind != "damaged":
+            raise
+        return bad(str(error))
     checks = [
         _check("files", look.files),
         _check("classes", look.classes),
@@ -230,11 +262,16 @@ def verify(folder: Path) -> Verdict:
         _check("expected answers", look.expected),
         _check("image to pixels", look.images),
     ]
-    if SMALL in (look.about.get("files") or {}):
+    files, run = look.about.get("files"), look.about.get("run")
+    if isinstance(files, dict) and SMALL in files:
         checks.append(_check("int8 model", look.small))
-    digest = hashlib.sha256((folder / ABOUT).read_bytes()).hexdigest()
-    run = look.about.get("run")
-    return Verdict(digest, str(run.get("id", "")) if isinstance(run, dict) else "", tuple(checks))
+    digest = hash_file(folder / ABOUT)
+    return Verdict(digest, str(run.get("id", ""))[:LONGEST] if isinstance(run, dict) else "", tuple(checks))
+
+
+def bad(sentence: str) -> Verdict:
+    """Return the verdict on a bundle that could not be looked at."""
+    return Verdict("", "", (Check("bundle", False, sentence),))
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
@@ -242,10 +279,10 @@ def _check(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, True, look())
     except UserError as error:
-        return Check(name, False, str(error))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        # Any kind: the files come from elsewhere, and may say anything.
-        return Check(name, False, f"It could not be looked at: {type(error).__name__}: {error}.")
+        found = str(error)
+    except Exception as error:  # any kind: the files come from elsewhere, and may say anything
+        found = f"It could not be looked at: {type(error).__name__}: {error}."
+    return Check(name, False, found if len(found) <= LONGEST else f"{found[:LONGEST]} …")
 
 
 def _wrong(sentence: str) -> UserError:
