@@ -173,31 +173,37 @@ def _dataset_answer(brought: Brought) -> Answer:
         "domains": manifest.domains,
         "groups": len(manifest.groups),
         "columns": asdict(columns) if columns else None,
-        "problems": [asdict(each) for each in problems],
+        "problems": [each.to_json() for each in problems],
     }
-    lines = [f"{manifest.name}: {len(manifest.rows)} images, data set {manifest.id}"]
+    from transfer_core.data.problems import count_problems
+
+    own = shown(manifest.name)
+    lines = [f"{own}: {len(manifest.rows)} images, data set {manifest.id}"]
     if brought.already:
-        lines = [
-            f"already here as {manifest.name}, data set {manifest.id}: the same images with the same labels"
-        ]
-    lines += [f"  {name}: {n}" for name, n in manifest.class_counts.items()]
+        lines = [f"already here as {own}, data set {manifest.id}: the same images with the same labels"]
+    lines += [f"  {shown(name)}: {n}" for name, n in manifest.class_counts.items()]
     if data["unlabelled"]:
         lines.append(f"  {data['unlabelled']} without a label")
     if columns:
         meant = {"files": columns.path, "classes": columns.label, "domains": columns.domain, "groups": columns.group,
                  "further labels": ", ".join(columns.extra or ())}  # fmt: skip
         told = [f"{what} from {name}" for what, name in meant.items() if name]
-        lines.append(f"  columns: {', '.join(told)}")
-    lines += [f"  problem: {each.file and each.file + ': '}{each.message}" for each in problems[:20]]
-    if len(problems) > 20:
-        lines.append(f"  and {len(problems) - 20} more problems (--json lists all)")
+        lines.append(f"  columns: {', '.join(map(shown, told))}")
+    lines += [f"  problem: {_problem_line(each)}" for each in problems[:20]]
+    n = count_problems(problems).total() - count_problems(problems[:20]).total()
+    if n:
+        lines.append(f"  and {n:,} more problems (--json lists more of them)")
     return data, "\n".join(lines), 0
+
+
+def _problem_line(problem: Problem) -> str:
+    return f"{shown(problem.file)}: {shown(problem.message)}" if problem.file else shown(problem.message)
 
 
 def datasets(options: argparse.Namespace) -> Answer:
     """List the data sets."""
     found = get_lab().library.datasets()
-    text = "\n".join(f"{each.id}  {each.images:>7} images  {each.name}" for each in found)
+    text = "\n".join(f"{each.id}  {each.images:>7} images  {shown(each.name)}" for each in found)
     return {"datasets": [asdict(each) for each in found]}, text or "No data sets yet.", 0
 
 
@@ -212,7 +218,7 @@ def check(options: argparse.Namespace) -> Answer:
         measure_all(library, manifest, bar.update)
         get_alike(library, manifest, bar.update)
     findings = [finding_object(each, manifest) for each in get_findings(library, manifest)]
-    problems = [asdict(each) for each in library.about(manifest.id).problems]
-    lines = [f"{each['message']} (what to do: {' or '.join(each['remedies'])})" for each in findings]
+    problems = [each.to_json() for each in library.about(manifest.id).problems]
+    lines = [f"{shown(each['message'])} (what to do: {' or '.join(each['remedies'])})" for each in findings]
     text = "\n".join(lines) or "Nothing stands out."
     return {"manifest": manifest.id, "findings": findings, "problems": problems}, text, 0

@@ -11,6 +11,7 @@ from typing import Any
 from transfer_core import cli_data
 from transfer_core.cli_watch import ProgressBar
 from transfer_core.data.manifest import Manifest
+from transfer_core.data.problems import count_problems
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.runs.lab import Lab
@@ -67,7 +68,7 @@ def _find_data(lab: Lab, ref: str) -> Manifest:
     if Path(ref).exists():
         found = cli_data.bring(Path(ref))
         if found.problems:
-            n = len(found.problems)
+            n = count_problems(found.problems).total()
             what = f"1 problem in {ref}; `transfer-lab ingest` lists it."
             what = what if n == 1 else f"{n:,} problems in {ref}; `transfer-lab ingest` lists them."
             tell(what, sys.stderr)

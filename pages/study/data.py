@@ -15,6 +15,7 @@ from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival,
 from pages.ui.problems import show_problems, sort_problems
 from pages.ui.state import choose, current_data, get_intake, get_lab, go
 from pages.ui.text import escape
+from transfer_core.data.problems import count_problems
 from transfer_core.runs.housekeeping import delete_dataset, dependents, weigh_dataset
 
 lab = get_lab()
@@ -55,7 +56,7 @@ with st.container(key="wrap-facts"):
     facts |= {"Domains": len(manifest.domains)} if manifest.domains else {}
     facts |= {"Groups": len(manifest.groups)} if manifest.groups else {}
     problems, notes = sort_problems(about.problems)
-    facts |= {"Problems": len(problems)}
+    facts |= {"Problems": count_problems(problems).total()}
     for place, (name, count) in zip(st.columns(len(facts)), facts.items(), strict=True):
         place.metric(name, f"{count:,}", border=True)
 

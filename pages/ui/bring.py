@@ -24,6 +24,7 @@ from transfer_core.data.label_table import (
     read_table,
     settle,
 )
+from transfer_core.data.problems import count_problems
 from transfer_core.data.sources import check_inside, find_tables, list_folders
 from transfer_core.errors import UserError
 from transfer_core.files import get_roots
@@ -264,8 +265,8 @@ def _preview(table: Table, columns: Columns, candidates: list[Candidate]) -> boo
         shown = ", ".join(f"{escape(label)} {n:,}" for label, n in counts.most_common(8))
         more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
         st.markdown(f"**{counts.total():,} of {plural(len(told), 'image')}** get a class: {shown}{more}.")
-    for kind, n in Counter(each.kind for each in problems).most_common():
-        first = [each.file for each in problems if each.kind == kind][:NAMED]
+    for kind, n in count_problems(problems).most_common():
+        first = [each.file for each in problems if each.kind == kind and each.file][:NAMED]
         shown = escape(", ".join(first)) + (", ..." if n > NAMED else "")
         st.markdown(f":material/info: {plural(n, KINDS[kind][0])} {KINDS[kind][1]}: {shown}")
     return bool(counts)

@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui.text import plural
 from transfer_core.data.images import SUFFIXES
 from transfer_core.data.manifest import Problem
+from transfer_core.data.problems import count_problems
 
 # Nothing was lost by these, or it was meant so.
 NOTES = {
@@ -49,7 +50,9 @@ def show_problems(problems: Sequence[Problem], notes: Sequence[Problem]) -> None
         )
         _table(problems, "What is wrong")
     if notes:
-        with st.expander(f"Good to know ({plural(len(notes), 'note')})", icon=":material/info:"):
+        with st.expander(
+            f"Good to know ({plural(count_problems(notes).total(), 'note')})", icon=":material/info:"
+        ):
             st.caption("Nothing has to be done about these.")
             _table(notes, "Note")
 
@@ -60,4 +63,6 @@ def _table(problems: Sequence[Problem], what: str) -> None:
         st.dataframe(rows, hide_index=True, height="content")
     else:
         st.dataframe(rows, hide_index=True, height=35 * (ROWS + 1))
-        st.caption(f"{len(rows):,} rows: scroll in the table to see all.")
+        n = count_problems(problems).total()
+        rest = f", as examples of {n:,}" if n > len(rows) else ""
+        st.caption(f"{len(rows):,} rows{rest}: scroll in the table to see all.")

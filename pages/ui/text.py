@@ -14,13 +14,24 @@ from transfer_core.evaluation.words import interval as interval
 from transfer_core.evaluation.words import percent as percent
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])")
+_LATER = re.compile(
+    r"(?<=:)(?=//|[\w+/-]+:)|(?<=www)(?=\.)|(?<=@)(?=[\w-])|(?<=[-<>~])(?=[-=>])", re.IGNORECASE
+)
+LONGEST = 1000  # characters of a text that somebody brought
 _TURNERS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # change the direction of text
 
 
 def escape(text: object) -> str:
-    """Return a text that markdown shows letter by letter: no links, images, colours or formulas."""
-    shown = "".join(c if c.isprintable() and c not in _TURNERS else "\ufffd" for c in str(text))
-    return _MARKS.sub(r"\\\1", shown)
+    """Return a text that markdown shows letter by letter: no links, images, icons, colours, arrows or formulas.
+
+    Some of what Streamlit makes of a text it looks for after backslashes are gone: bare addresses, icons and arrows. A
+    sign that is not seen and has no width (word joiner) keeps these apart. The middle of an endless text is left out.
+    """
+    shown = str(text)
+    if len(shown) > LONGEST:
+        shown = f"{shown[: LONGEST // 2]} … {shown[-LONGEST // 2 :]}"
+    shown = "".join(c if c.isprintable() and c not in _TURNERS else "\ufffd" for c in shown)
+    return _MARKS.sub(r"\\\1", _LATER.sub("\u2060", shown))
 
 
 def distinct(names: Mapping[str, str]) -> dict[str, str]:

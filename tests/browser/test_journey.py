@@ -230,11 +230,17 @@ def test_a_run_and_its_tab_outlive_the_server(server: Server, page: Any) -> None
 
 
 def test_a_phone_and_hostile_names(server: Server, page: Any) -> None:
-    names = ["![x](http://evil.example/p.png)", "<b>OK</b><img src=http://evil.example/q.png>", "w" * 70]
+    bare = "www.evil.example a@evil.example http://evil.example :material/home: -> x"  # markdown makes these live by itself
+    names = [
+        "![x](http://evil.example/p.png)",
+        f"<b>OK</b><img src=http://evil.example/q.png> {bare}",
+        "w" * 70,
+    ]
     bring(server.home, named(draw_shapes(60, seed=3, size=32, classes=THREE), names), names[0])
     study = Study(server.home)
-    run, _ = study.ended(name=names[0]), study.ended(name=names[1])
+    run, _ = study.ended(name=names[1]), study.ended(name=names[0])
     page.set_viewport_size({"width": 390, "height": 844})
+    shown = ""
     for path in PAGES:
         page.goto(f"{server.address}/{path}?data={run.manifest}&split={run.spec.split}&run={run.id}")
         page.locator("h1").first.wait_for()
@@ -243,5 +249,8 @@ def test_a_phone_and_hostile_names(server: Server, page: Any) -> None:
             over = page.evaluate(f"{part}.scrollWidth - {part}.clientWidth")
             assert over <= 0, f"/{path} is {over} pixels too wide"
         assert page.locator("[data-testid=stException]").count() == 0
+        assert page.locator("a[href*=evil]").count() == 0
+        shown += page.locator("[data-testid=stMain]").inner_text().replace("\u2060", "")
+    assert names[1] in shown
     assert hosts(page) == {"localhost"}
     assert complaints(page) == []

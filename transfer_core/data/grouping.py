@@ -12,6 +12,7 @@ from pathlib import Path
 
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Manifest
+from transfer_core.data.names import short_name
 from transfer_core.errors import UserError
 
 PATTERNS = {  # what names usually look like
@@ -54,8 +55,7 @@ def match_each(paths: Sequence[str], pattern: str) -> list[str | None]:
         message = f"The pattern {pattern!r} takes too long on these names: make it simpler."
         raise UserError(message, "bad-pattern") from None
     if "groups" in answer:
-        groups: list[str | None] = answer["groups"]
-        return groups
+        return [short_name(each) for each in answer["groups"]]
     where = f" at character {answer['at'] + 1}" if answer["at"] is not None else ""
     message = f"The pattern {pattern!r} cannot be read{where}: check brackets, backslashes and repetitions."
     raise UserError(message, "bad-pattern")

@@ -19,6 +19,7 @@ from transfer_core.data.images import NAMES, get_look, hash_pixels, make_thumbna
 from transfer_core.data.keep import Kept, keep
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem, Reading, Row
+from transfer_core.data.problems import bounded
 from transfer_core.errors import UserError
 from transfer_core.files import sync_all
 
@@ -112,7 +113,7 @@ def ingest(
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     found += _class_problems(rows, classes)
     version = Manifest(name, classes, tuple(rows), reading, parent.id if parent else None)
-    found = list(dict.fromkeys(found))
+    found = bounded(found)
     return library.add(version, found, note, group_pattern), found
 
 

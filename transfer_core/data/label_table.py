@@ -25,6 +25,8 @@ from transfer_core.data.column_names import (
 )
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Problem
+from transfer_core.data.names import short_name
+from transfer_core.data.problems import Problems
 from transfer_core.errors import UserError
 
 MAX_ROWS = 2_000_000
@@ -89,7 +91,7 @@ def read_table(data: bytes, name: str = "the table") -> Table:
         raise UserError(f"{name} cannot be read as CSV ({error}).", "no-table") from None
     if len(rows) > MAX_ROWS:
         raise UserError(f"{name} has more than {MAX_ROWS:,} rows: bring it in parts.", "too-many")
-    columns = tuple(cell.strip() for cell in rows[0])
+    columns = tuple(short_name(cell.strip()) for cell in rows[0])
     if len(columns) < 2 or len(rows) < 2 or len(set(columns)) < len(columns):
         message = "needs a first line of different column names, and at least two columns: file and class"
         raise UserError(f"{name} {message}.", "no-table")
@@ -214,12 +216,12 @@ def lay_over(
     columns = settle(table, columns)
     finder = _Finder(candidates)
     said: dict[str, list[dict[str, str]]] = defaultdict(list)
-    problems: list[Problem] = []
+    problems = Problems()
     paths = table.column(columns.path)
     for path, row in zip(paths, table.rows, strict=True):
         found = finder.find(path)
         if found is None:
-            problems.append(Problem(path, *_why_not(path, finder)))
+            problems.add(Problem(path, *_why_not(path, finder)))
         else:
             said[found].append(dict(zip(table.columns, row, strict=True)))
     result = []
@@ -227,30 +229,34 @@ def lay_over(
         rows = said.get(each.path, [])
         labels = {row[columns.label] for row in rows}
         if not rows:
-            problems.append(
+            problems.add(
                 Problem(each.path, "not-in-table", "the table does not name it; brought without a label")
             )
         elif len(labels) > 1:
-            text = f"the table calls it {' and '.join(sorted(labels))}; brought without a label"
-            problems.append(Problem(each.path, "conflict", text))
+            text = (
+                f"the table calls it {' and '.join(map(short_name, sorted(labels)))}; brought without a label"
+            )
+            problems.add(Problem(each.path, "conflict", text))
         result.append(_told(each, rows[0] if rows else {}, columns, labels))
-    return result, problems
+    return result, problems.list()
 
 
 def _told(candidate: Candidate, row: dict[str, str], columns: Columns, labels: Iterable[str]) -> Candidate:
-    extra = {name: cell for name in columns.extra or () if (cell := row.get(name, ""))}
-    clean = sorted({unicodedata.normalize("NFC", label) for label in labels} - {""})
+    extra = {name: short_name(cell) for name in columns.extra or () if (cell := row.get(name, ""))}
+    clean = sorted({short_name(unicodedata.normalize("NFC", label)) for label in labels} - {""})
     told = replace(
         candidate,
         label=clean[0] if len(clean) == 1 and len(set(labels)) == 1 else None,
         claims=tuple(clean) if len(clean) > 1 else (),
-        domain=(row.get(columns.domain or "") or None) if columns.domain else candidate.domain,
+        domain=short_name(row.get(columns.domain or "") or None) if columns.domain else candidate.domain,
         extra={**candidate.extra, **extra},
     )
     if columns.group is None:
         return told
     group = row.get(columns.group) or None
-    return replace(told, person=group) if names_person(columns.group) else replace(told, group=group)
+    return (
+        replace(told, person=group) if names_person(columns.group) else replace(told, group=short_name(group))
+    )
 
 
 def _why_not(path: str, finder: _Finder) -> tuple[str, str]:

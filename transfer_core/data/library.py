@@ -12,15 +12,16 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from transfer_core.data.manifest import Manifest, Problem
+from transfer_core.data.names import short_name
+from transfer_core.data.problems import bounded
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.files import folder_bytes, get_secret, is_id, read_json, sync_all, write_bytes, write_json
@@ -66,7 +67,7 @@ class Library:
             if known:
                 manifest = self.get(manifest.id).named(known["name"])
             else:
-                manifest = manifest.named(self._free_name(manifest.name))
+                manifest = manifest.named(self._free_name(short_name(manifest.name)))
                 write_json(folder / "manifest.json", manifest.to_json())
             known = known or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
             about = {
@@ -75,7 +76,7 @@ class Library:
                 "created": known["created"],
                 "images": len(manifest.rows),
                 "classes": manifest.classes,
-                "problems": [asdict(each) for each in problems],
+                "problems": [each.to_json() for each in bounded(problems)],
                 "note": note or known.get("note", ""),
                 "group_pattern": group_pattern or known.get("group_pattern", ""),
             }
@@ -163,11 +164,11 @@ class Library:
         path = self.folder / dataset / "about.json"
         if not is_id(dataset) or not path.exists():
             raise UserError(f"There is no data set {dataset!r}; see the list of data sets.", "no-data")
-        return _make_about(read_json(path))
+        return _read_about(path)
 
     def datasets(self) -> list[About]:
         """Return all data sets, newest first."""
-        found = [_make_about(read_json(path)) for path in self.folder.glob("*/about.json")]
+        found = [_read_about(path) for path in self.folder.glob("*/about.json")]
         return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
 
     def find(self, ref: str) -> About:
@@ -187,7 +188,7 @@ class Library:
     def rename(self, dataset: str, name: str) -> None:
         """Give a data set another name."""
         path = self.folder / self.about(dataset).id / "about.json"
-        write_json(path, read_json(path) | {"name": name.strip() or dataset})
+        write_json(path, read_json(path) | {"name": short_name(name.strip()) or dataset})
 
     def image_path(self, image: str) -> Path:
         """Return where an image is: the bytes that were brought, without what they said of a person."""
@@ -305,6 +306,12 @@ class Library:
         return freed
 
 
-def _make_about(data: dict[str, Any]) -> About:
-    problems = tuple(Problem(**each) for each in data["problems"])
+def _read_about(path: Path) -> About:
+    data = read_json(path)
+    found = [Problem(**each) for each in data["problems"]]
+    problems = tuple(bounded(found))
+    if len(problems) < len(
+        found
+    ):  # of before there was a bound: each list of data sets would read them all again
+        write_json(path, {**data, "problems": [each.to_json() for each in problems]})
     return About(**{**data, "classes": tuple(data["classes"]), "problems": problems})

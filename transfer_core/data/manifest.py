@@ -71,11 +71,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something about one file that the user should know, with what became of it."""
+    """Something about one file that the user should know, with what became of it. `more`: so many others, of no named file."""
 
     file: str
     kind: str
     message: str
+    more: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        told: dict[str, Any] = {"file": self.file, "kind": self.kind, "message": self.message}
+        return told | ({"more": self.more} if self.more else {})
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from transfer_core.data.images import SUFFIXES
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Manifest, Problem
+from transfer_core.data.names import LONGEST_PATH, short_name
 from transfer_core.errors import UserError
 
 MAX_FILE_BYTES = 200_000_000
@@ -141,6 +142,8 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
             problems.append(Problem(info.filename, *trouble))
         else:
             entries.append((info.filename, partial(archive.read, info)))
+    if len(problems) > MAX_FILES:
+        raise UserError(f"{path.name} holds more than {MAX_FILES:,} files: bring it in parts.", "too-many")
     names = archive.file.namelist()
     folders = [name for name in names if name.endswith("/") and not re.match(r"/|\.\.|[A-Za-z]:", name)]
     return entries, problems + _empty_folders(folders, [name for name in names if not name.endswith("/")])
@@ -193,6 +196,9 @@ def arrange(
         whole = unicodedata.normalize("NFC", name).replace("\\", "/")
         parts = tuple(each for each in whole.split("/") if each not in ("", "."))
         if _is_junk(parts) or not parts:
+            continue
+        if len(name) > LONGEST_PATH:
+            found.append(Problem(name, "long-name", "its path is too long; left out"))
             continue
         if is_table(parts[-1]):
             found.append(Problem(name, "table", "a table; it was not asked what it says of the images"))
@@ -253,7 +259,7 @@ def _place(
     label = rest.pop() if rest and "/".join(rest) not in domains else None
     if label is not None and label.lower() == UNLABELLED:
         label = None
-    return Candidate(name, read, label=label, domain="/".join(rest) or None, given=given)
+    return Candidate(name, read, short_name(label), short_name("/".join(rest) or None), given=given)
 
 
 def list_folders(roots: Iterable[Path]) -> list[Path]:
