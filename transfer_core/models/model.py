@@ -63,6 +63,15 @@ class Classifier(nn.Module):
         kind, _, number = name.partition(".")
         return self.stages[int(number)] if kind == "stages" else self.get_submodule(name)
 
+    def kept(self, modules: Collection[str]) -> list[nn.Parameter]:
+        """Return the parameters of named parts that are taken home: no extras, and of the heads the main one."""
+        parts = [
+            self.heads[MAIN] if name == "heads" else self.part(name)
+            for name in modules
+            if not name.startswith("extras.")
+        ]
+        return [each for part in parts for each in part.parameters()]
+
     def train_only(self, modules: Collection[str], cut: int) -> None:
         """Let the named parts train, weights and batch-norm statistics alike; freeze all others.
 

@@ -160,7 +160,6 @@ class Strategy:
     trains_stages: ClassVar[bool] = False  # whether it is void with all stages frozen
     looks_at_unlabelled: ClassVar[bool] = False  # where there are any, without needing them
     takes_other_classes: ClassVar[bool] = False  # whether source and target may have different classes
-    heads: ClassVar[int] = 1  # linear heads that answer together
     least_views: ClassVar[int] = 0  # stored views it needs to be what it says; 0: whatever
 
     def phases(self, task: Task) -> list[Phase]:
@@ -171,6 +170,11 @@ class Strategy:
     def can_learn_from(cls, views: int, *, mixes: bool) -> bool:
         """Tell whether an augmentation of that many views, mixing images or not, goes with it."""
         return (cls.mixes or not mixes) and views >= cls.least_views
+
+    @classmethod
+    def head_parameters(cls, features: int, classes: int) -> int:
+        """Return how many parameters train in the head that answers, of so many features and classes."""
+        return (features + 1) * classes
 
     def classes_needed(self) -> int:
         """Return how many classes a data set must have."""

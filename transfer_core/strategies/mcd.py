@@ -33,12 +33,16 @@ class MCD(Adaptation):
         "Respects the border between classes, at the price of time."
     )
     cost: ClassVar[str] = "about four times fine-tuning"
-    heads: ClassVar[int] = 2
 
     strength: float = knob(1.0, "Weight of the disagreement", "How much it counts.", low=0, high=100)
     times: int = knob(
         4, "Feature updates a batch", "More bring the two closer, and take longer.", low=1, high=10
     )
+
+    @classmethod
+    def head_parameters(cls, features: int, classes: int) -> int:
+        """Return those of both heads."""
+        return 2 * (features + 1) * classes
 
     def prepare(self, model: Classifier, task: Task) -> None:
         """Put two heads, started differently, in the place of one."""

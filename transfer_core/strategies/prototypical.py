@@ -56,6 +56,11 @@ class Prototypical(Strategy):
 
         model.heads["main"] = PrototypeHead(task.feature_dim, len(task.classes), self.normalise)
 
+    @classmethod
+    def head_parameters(cls, features: int, classes: int) -> int:
+        """Return 1, the scale of the distances: prototypes are means."""
+        return 1
+
     def phases(self, task: Task) -> list[Phase]:
         """Return the prototypes' phase, after the centre's where all is frozen, after episodes where stages train.
 

@@ -63,7 +63,7 @@ def count_parameters(spec: RunSpec, classes: int) -> tuple[int, int]:
     What only training needs, such as a discriminator or the head of a second question, is in neither.
     """
     backbone, strategy = spec.make_backbone(), get_strategy(spec.strategy)
-    head = (backbone.feature_dim + 1) * classes * strategy.heads
+    head = strategy.head_parameters(backbone.feature_dim, classes)
     own = backbone.suffix_parameters(spec.cut) + head  # of each network
     instant = spec.strategy == "prototypical" and spec.cut == len(
         backbone.stages

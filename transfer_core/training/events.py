@@ -25,7 +25,7 @@ class PhaseStarted:
     number: int
     phases: int
     cut: int
-    parameters: int  # that train in this phase
+    parameters: int  # that train in this phase, of what is taken home
     epoch: int
     continues: bool = False  # what the phase before searched for: see `strategies.base.Phase`
 

@@ -123,7 +123,7 @@ class Loop:
             optimiser.load_state_dict(checkpoint.optimiser)
             if self._average:
                 self._average.load(checkpoint.average)
-        count = sum(each.numel() for each in parameters)
+        count = sum(each.numel() for each in self.model.kept(phase.modules))
         self.emit(
             PhaseStarted(
                 phase.name, place.number, place.phases, phase.cut, count, self.standing.epoch, phase.continues
