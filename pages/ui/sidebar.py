@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.following import now_or_next
 from pages.ui.parts import STATES
 from pages.ui.state import choose, chosen, chosen_runs, get_intake, get_lab, go, known_data, link_params
 from pages.ui.text import distinct, escape, right_on
@@ -67,7 +68,9 @@ def _pick_run() -> None:
     if chosen("data") and not known_data():
         return  # no run of another data set is taken instead
     # First what trains, then what has a report: the first is chosen where nobody chose.
-    runs = sorted(chosen_runs(known_data()), key=lambda run: (run.is_over, not run.result))
+    runs = chosen_runs(known_data())
+    first = now_or_next(runs)
+    runs.sort(key=lambda run: (run is not first, run.is_over, not run.result))
     names = name_apart(runs)
     _pick("run", "Run", {run.id: f"{names[run.id]}{_outcome(run)}" for run in runs})
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sample_data.shapes import draw_shapes
 from tests.browser.serving import Server
-from tests.browser.test_journey import settled
+from tests.browser.test_journey import complaints, settled
 from tests.pages.screens import Study, bring
+from transfer_core.data.split import make_split
+from transfer_core.evaluation.words import percent
 from transfer_core.runs.run import Run
-from transfer_core.training.rules import twin_spec
+from transfer_core.training.rules import make_spec, twin_spec
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -54,10 +60,17 @@ def finish(study: Study, run: Run) -> None:
 
 def test_every_page_says_the_same_and_follows(server: Server, study: Study, page: Any) -> None:
     adapted = study.ended(name="adapted", strategy="mcc", wrong=5)
+    what_was_deleted_is_told_and_nothing_of_another_shown(server, study, page)
+    a_tick_belongs_to_the_run_not_to_the_row(study, page)
+    what_trains_is_watched_and_a_report_follows_its_twin(server, study, page, adapted)
+    a_run_is_as_good_on_every_page_as_its_table_says(server, study, page, adapted)
+    what_was_labelled_by_hand_is_measured_on_every_page(server, study, page)
+    assert complaints(page) == []
+
+
+def what_was_deleted_is_told_and_nothing_of_another_shown(server: Server, study: Study, page: Any) -> None:
     gone = study.ended(name="gone", strategy="mcc", seed=1)
     study.store.delete(gone.id)
-
-    # What was deleted is told, and nothing of another stands below.
     for name in ("report", "live", "decide", "predict", "compare"):
         page.goto(f"{server.address}/{name}?run={gone.id}")
         page.get_by_text("it was deleted, or the link is wrong").wait_for()
@@ -67,11 +80,12 @@ def test_every_page_says_the_same_and_follows(server: Server, study: Study, page
     page.get_by_role("button", name="See what runs there are").click()
     page.get_by_role("heading", name="What have I trained?").wait_for()
 
-    # The tick belongs to the run, not to the row.
+
+def a_tick_belongs_to_the_run_not_to_the_row(study: Study, page: Any) -> None:
     for name in ("other", "newest"):
         study.ended(name=name, strategy="mcc", seed=2)
-    table = page.locator(".stDataFrameGlideDataEditor").first
     page.get_by_text("3 runs.").wait_for()  # they came by themselves
+    table = page.locator(".stDataFrameGlideDataEditor").first
     table.click(position={"x": 15, "y": HEAD + 1.5 * ROW})
     field = page.get_by_label("Name", exact=True)
     assert field.input_value() == "other"
@@ -80,24 +94,74 @@ def test_every_page_says_the_same_and_follows(server: Server, study: Study, page
     page.get_by_text("1 run.").wait_for()
     assert field.input_value() == "other"
 
-    # What trains is watched, what waits follows, and a report follows its twin.
+
+def what_trains_is_watched_and_a_report_follows_its_twin(
+    server: Server, study: Study, page: Any, adapted: Run
+) -> None:
     spec = twin_spec(adapted.spec, study.split(**ACROSS))
     assert spec is not None
-    study.store.add_run(spec, name="twin", parent=adapted.id)
-    twin = study.store.claim(study.store.runs()[0].id)
+    twin = study.store.claim(study.store.add_run(spec, name="twin", parent=adapted.id).id)
     assert twin is not None
     with alive(study, twin):
-        study.queued("waits", strategy="mcc", seed=3)
+        waits = study.queued("waits", strategy="mcc", seed=3)
         page.goto(server.address)
         page.get_by_text("twin is training.").wait_for()
         page.get_by_role("button", name="Watch it").click()
         page.get_by_role("heading", name="twin").wait_for()
         page.get_by_text("waits, just now").wait_for()
-        for each in study.store.runs(states=("queued",)):
-            study.store.request_stop(each.id)
+        study.store.request_stop(waits.id)
         page.get_by_text("waits, just now").wait_for(state="detached")
         page.goto(f"{server.address}/report?run={adapted.id}")
         page.get_by_text("is needed for an answer").wait_for()
     finish(study, twin)
     page.get_by_text("is needed for an answer").wait_for(state="detached")
     page.get_by_role("button", name="See the run without adaptation").wait_for()
+
+
+def a_run_is_as_good_on_every_page_as_its_table_says(
+    server: Server, study: Study, page: Any, run: Run
+) -> None:
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Predictions of every image (CSV)").click()
+    with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
+        table = {row["file"]: row for row in csv.DictReader(file)}
+    classes = study.manifest.classes
+    unseen = [row for row in table.values() if row["split"] == "test"]
+    right = [row for row in unseen if row["label"] == max(classes, key=lambda name: float(row[name]))]
+    figure = percent(len(right) / len(unseen))
+    page.get_by_text(f"Right on {figure} of {len(unseen)} unseen images").wait_for()
+    captions = page.locator(
+        "[class*=st-key-wrap-gallery-worst] [data-testid=stCaptionContainer]"
+    ).all_inner_texts()
+    told = [re.fullmatch(r"is (\S+), said (\S+) \((.+ %)\)\s+(\S+)", each) for each in captions]
+    assert len(told) == len(unseen) - len(right)
+    for each in told:
+        assert each is not None, captions
+        label, said, sure, file = each.groups()
+        (row,) = [row for name, row in table.items() if name.endswith(file)]
+        assert (row["label"], percent(float(row[said]), 0)) == (label, sure)
+    for name in ("", "predict", "take-home"):
+        page.goto(f"{server.address}/{name}?run={run.id}")
+        page.get_by_text(figure).first.wait_for()
+
+
+def what_was_labelled_by_hand_is_measured_on_every_page(server: Server, study: Study, page: Any) -> None:
+    old = study.manifest
+    rows = tuple(replace(row, label=None) if row.domain == ACROSS["test_domain"] else row for row in old.rows)
+    bare = study.library.add(replace(old, rows=rows))
+    split = study.library.add_split(make_split(bare, **ACROSS))
+    spec = make_spec(bare, split, {"strategy": "mcc", "device": "cpu"})
+    run = study.store.claim(study.store.add_run(spec, name="by hand").id)
+    assert run is not None
+    finish(study, run)
+    page.goto(f"{server.address}/report?run={run.id}")
+    page.get_by_text("Cannot be measured").wait_for()
+    for image in study.lab.spot_check(run).images:
+        study.library.answer(bare.id, image, old.by_image[image].label)
+    figure = percent(study.lab.tested(study.store.get(run.id))["accuracy"])
+    for name in ("report", "", "predict", "take-home"):
+        page.goto(f"{server.address}/{name}?run={run.id}")
+        page.get_by_text(figure).first.wait_for()
+        settled(page)
+        assert page.get_by_text("not measurable").count() == 0

@@ -75,6 +75,7 @@ def test_the_start_page_watches_the_run_that_trains(study: Study) -> None:
     study.store.claim(run.id)
     at = show("study/home.py")
     assert "**first** is training. 1 other" in words(at)
+    assert link_of(at, "run") == run.id  # where nobody chose, the sidebar chooses what trains
     follow(at, "Watch it", "train/live.py")
     assert link_of(at, "run") == run.id
 
