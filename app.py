@@ -7,7 +7,7 @@ start, routes and headers.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pages.ui.libraries import begin_to_load_libraries
 from pages.ui.start import PlainStart, get_address
 from pages.ui.thumb_route import ROUTE as THUMBS
 from pages.ui.upload_route import ROUTE as UPLOADS
+from transfer_core.errors import UserError
 from transfer_core.files import get_home, is_writable, private_files
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.one_server import only_server
@@ -33,10 +34,12 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Once per server: find runs that were killed while nobody looked, and start what waits."""
     home, address = get_home(), get_address()
     with private_files(), only_server(home, address):
-        lab = Lab(home)
-        if is_writable(home):
-            lab.look()
-            lab.library.sweep_orphans()
+        with suppress(UserError):  # every page says it; here a full disk must not keep the pages from coming
+            lab = Lab(home)
+            if is_writable(home):
+                lab.store.check()
+                lab.look()
+                lab.library.sweep_orphans()
         begin_to_load_libraries()
         print(f"\n  Transfer Lab is at {address}\n", flush=True)
         yield

@@ -15,10 +15,12 @@ import streamlit as st  # noqa: E402
 
 from pages.ui.revive import revive  # noqa: E402
 from pages.ui.sidebar import show_sidebar  # noqa: E402
+from pages.ui.state import get_lab  # noqa: E402
 from pages.ui.text import escape  # noqa: E402
 from pages.ui.theme import show_theme  # noqa: E402
 from transfer_core.errors import UserError  # noqa: E402
 from transfer_core.files import get_home, is_writable  # noqa: E402
+from transfer_core.runs.records import notices  # noqa: E402
 
 HERE = Path(__file__).parent
 st.set_page_config(
@@ -48,7 +50,6 @@ PAGES = {
     ],
 }
 page = st.navigation(PAGES, position="hidden")
-show_sidebar(PAGES, page.title)
 revive()
 if not is_writable(home := get_home()):
     st.warning(
@@ -56,9 +57,12 @@ if not is_writable(home := get_home()):
         "Give this user the right to write there, or set TRANSFER_LAB_HOME to another folder.",
         icon=":material/lock:",
     )
-if receipt := st.session_state.pop("receipt", None):
-    st.success(receipt, icon=":material/receipt_long:")
 try:
+    show_sidebar(PAGES, page.title)
+    for notice in notices(get_lab().home):
+        st.warning(escape(notice), icon=":material/healing:")
+    if receipt := st.session_state.pop("receipt", None):
+        st.success(receipt, icon=":material/receipt_long:")
     page.run()
 except UserError as problem:
     st.error(escape(problem), icon=":material/error:")

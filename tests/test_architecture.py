@@ -51,7 +51,7 @@ ENTRIES = (
     "__init__",
 )  # these may import everything
 ONE_PLACE = {
-    "sqlite3": "transfer_core/runs/store.py",
+    "sqlite3": tuple(f"transfer_core/runs/{each}" for each in ("store", "database", "records")),
     "plotly": "transfer_core/figures",
 }  # where names begin so
 LONGEST = 320  # lines

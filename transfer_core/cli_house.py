@@ -13,6 +13,7 @@ from transfer_core.cli_watch import ProgressBar
 from transfer_core.errors import UserError
 from transfer_core.files import get_home
 from transfer_core.runs.lab import Lab, run_object
+from transfer_core.runs.records import notices
 from transfer_core.terminal import shown
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ Answer = tuple[dict[str, Any], str, int]  # (the JSON object, the text for peopl
 
 
 def get_lab() -> Lab:
-    """Return the lab of the home folder."""
-    return Lab(get_home())
+    """Return the lab of the home folder; what was damaged and set aside is said on stderr."""
+    home = get_home()
+    lab = Lab(home)
+    for notice in notices(home):
+        print(notice, file=sys.stderr)
+    return lab
 
 
 def delete(options: argparse.Namespace) -> Answer:

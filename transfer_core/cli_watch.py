@@ -90,9 +90,10 @@ def _tell_new(lab: Lab, run: str, seen: int, bar: ProgressBar) -> int:
 
 def _epoch_line(event: EpochEnded) -> str:
     star = "  best so far" if event.best else ""
-    right = event.train.get("accuracy")  # none where no labelled image was learnt from
+    # None where no labelled image was learnt from, and where a loss was no number.
+    loss, right = (event.train.get(name) for name in ("loss", "accuracy"))
     return (
-        f"epoch {event.epoch:>3} of {event.epochs}  train loss {event.train['loss']:.4f} accuracy "
+        f"epoch {event.epoch:>3} of {event.epochs}  train loss {'-     ' if loss is None else f'{loss:.4f}'} accuracy "
         f"{'-    ' if right is None else f'{right:.3f}'}  validation loss {event.val['loss']:.4f} accuracy "
         f"{event.val['accuracy']:.3f}{star}"
     )

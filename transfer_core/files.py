@@ -11,8 +11,9 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
@@ -20,6 +21,16 @@ from transfer_core.errors import UserError
 
 PRIVATE = 0o700  # the mode of the home folder: its owner alone may enter
 _usual_umask: int | None = None  # of the user, while `private_files` has another
+T = TypeVar("T")
+ASIDE = ".damaged-"  # stands between the name of a damaged file that was kept and the time it was found
+SECRET_BYTES = 32
+NOT_THE_FILE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+)  # why reading may fail, too
 CAN_SYNC_ALL = hasattr(os, "sync")  # not on Windows, where each file is synced by itself
 
 
@@ -158,14 +169,57 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
         part.write_bytes(data)
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, *, sync: bool = True) -> None:
     """Write JSON atomically; NaN and infinity are refused because JSON has no word for them."""
-    write_bytes(path, json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
+    write_bytes(path, json.dumps(value, allow_nan=False, ensure_ascii=False).encode(), sync=sync)
 
 
 def read_json(path: Path) -> Any:
     """Return the JSON value in a file."""
     return json.loads(path.read_bytes())
+
+
+def read_kept(path: Path, otherwise: T) -> T:
+    """Return the JSON value in a file that can be made anew: `otherwise` where it is missing, damaged or of another kind."""
+    try:
+        found = read_json(path)
+    except (FileNotFoundError, ValueError):
+        return otherwise
+    return found if isinstance(found, type(otherwise)) else otherwise
+
+
+def read_work(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file that people have made; a damaged one is set aside, and nothing is left of it."""
+    found: dict[str, Any] = read_kept(path, {})
+    if not found and path.exists() and path.read_bytes() != b"{}":
+        keep_aside(path)
+    return found
+
+
+@contextmanager
+def told_as(message: str) -> Iterator[None]:
+    """Turn whatever a damaged file makes go wrong while it is read into a UserError with this message."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno in NOT_THE_FILE:
+            raise
+        raise UserError(message, "damaged") from error
+    except Exception as error:  # what a parser says of bytes that are no file of its kind has no common class
+        raise UserError(message, "damaged") from error
+
+
+def name_aside(path: Path) -> Path:
+    """Return under which name a damaged file is kept."""
+    return path.with_name(f"{path.name}{ASIDE}{datetime.now():%Y%m%d-%H%M%S-%f}")
+
+
+def keep_aside(path: Path) -> None:
+    """Give a damaged file another name, never delete it."""
+    with suppress(OSError):  # another has just done so, or the disk cannot be written
+        path.rename(name_aside(path))
 
 
 def sweep_parts(folder: Path) -> None:
@@ -200,7 +254,9 @@ def get_secret(home: Path) -> bytes:
     if not is_writable(home) and path.exists():
         return path.read_bytes()
     with plain_words(path), FileLock(home / "secret.lock"):
+        if path.exists() and path.stat().st_size != SECRET_BYTES:
+            keep_aside(path)
         if not path.exists():
-            write_bytes(path, secrets.token_bytes(32))
+            write_bytes(path, secrets.token_bytes(SECRET_BYTES))
             path.chmod(0o600)
         return path.read_bytes()

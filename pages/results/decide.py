@@ -11,6 +11,7 @@ from pages.ui.parts import class_colours, finished_run, missing, title
 from pages.ui.state import get_decision, get_lab, get_report, get_split, get_validation
 from pages.ui.text import escape, plural
 from pages.ui.trade_off import ask_wishes, forget_drafts
+from transfer_core.errors import UserError
 from transfer_core.evaluation.decision import Decision, Wishes, fit_decision, load_wishes
 from transfer_core.evaluation.operating import Consequences, consequences, referral, trade_off
 from transfer_core.evaluation.shares import Share
@@ -23,7 +24,13 @@ report, cases = get_report(run)
 split = get_split(run)
 shifted = split.rule in ("domain", "transfer")
 folder = lab.store.folder(run.id)
-kept = load_wishes(folder)
+damaged = False
+try:
+    kept = load_wishes(folder)
+except UserError as problem:
+    damaged = True
+    st.warning(escape(problem), icon=":material/warning:")
+    kept = Wishes()
 validation = get_validation(run)
 probabilities, truth = validation.probabilities, validation.truth
 if not len(truth) or report.about.get("asked"):
@@ -71,7 +78,10 @@ with left:
     decision = fit_decision(validation, wishes, shifted=shifted, grouped=report.grouped)
     with st.container(horizontal=True):
         use = st.button(
-            "Use this when predicting", type="primary", icon=":material/check:", disabled=wishes == kept
+            "Use this when predicting",
+            type="primary",
+            icon=":material/check:",
+            disabled=wishes == kept and not damaged,
         )
         plain = kept != Wishes() and st.button("Back to the likeliest class", icon=":material/undo:")
     if use or plain:

@@ -157,8 +157,11 @@ def show(run_id: str, *, ticking: bool) -> None:
     lab.look()
     try:
         found = lab.store.get(run_id)
-    except UserError:  # deleted in another window; the whole page says so
-        st.rerun()
+    except UserError as problem:
+        if problem.kind == "no-run":  # deleted in another window; the whole page says so
+            st.rerun()
+        st.warning(escape(problem), icon=":material/hourglass:")  # the next tick looks again
+        return
     if found.is_over and ticking:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):

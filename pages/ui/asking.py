@@ -12,6 +12,7 @@ from transfer_core.data.sources import list_folders
 from transfer_core.errors import UserError
 from transfer_core.files import folder_bytes, get_roots
 from transfer_core.runs.prediction_job import Job
+from transfer_core.runs.prediction_jobs import NOBODY
 from transfer_core.runs.run import Run
 from transfer_core.runs.unread import discard_upload, find_unread, mark_whole
 from transfer_core.runs.uploads import make_token, open_upload
@@ -88,7 +89,8 @@ def _choose(job: str | None) -> None:
 
 def pick_job(run: Run) -> Job | None:
     """Show what was asked of a run, where that was more than once; return the chosen one, else the newest."""
-    jobs = {each.id: each for each in get_predictions().jobs(run.id)}
+    asked = get_predictions()
+    jobs = {each.id: each for each in (*asked.jobs(run.id), *asked.jobs(NOBODY))}
     if not jobs:
         _choose(None)
         return None

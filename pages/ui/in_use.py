@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pages.ui.state import get_decision, get_lab, get_report
 from pages.ui.text import between, escape, measured, percent, plural
+from transfer_core.errors import UserError
 from transfer_core.evaluation.decision import Wishes, load_wishes
 from transfer_core.evaluation.in_use import InUse, Right, is_decided, measure, rule_words, threshold
 from transfer_core.runs.run import Run
@@ -20,7 +21,10 @@ def how_right(run: Run) -> str:
 
 def with_decision(run: Run) -> str:
     """Return as markdown how often a run is right with what was decided for it; nothing where that cannot be told."""
-    wishes = load_wishes(get_lab().store.folder(run.id))
+    try:
+        wishes = load_wishes(get_lab().store.folder(run.id))
+    except UserError as damaged:
+        return escape(damaged)
     if not is_decided(wishes):
         return ""
     report, cases = get_report(run)
@@ -42,7 +46,10 @@ def in_use_words(wishes: Wishes) -> str:
 
 def by_likeliest(run: Run) -> str:
     """Return what to add where classes are told by the likeliest one although thresholds are in use."""
-    wishes = load_wishes(get_lab().store.folder(run.id))
+    try:
+        wishes = load_wishes(get_lab().store.folder(run.id))
+    except UserError:  # it is damaged, and `with_decision` says so
+        return ""
     return " by the likeliest class" if wishes.thresholds else ""
 
 

@@ -34,13 +34,14 @@ from transfer_core.runs.take_home import Packer
 
 KEYS = ("data", "split", "run")
 WHILE_ONE_WAITS = 5_000  # images in which look-alikes are looked for while a page is open
+PATIENCE = 2.0  # seconds in which another program may lock the list of runs before a page says so
 FAST = 3.0  # seconds; clicks that follow faster mean the same
 
 
 @st.cache_resource(show_spinner=False)
 def get_lab() -> Lab:
     """Return the one lab of this server."""
-    return Lab(get_home())
+    return Lab(get_home(), patience=PATIENCE)
 
 
 @st.cache_resource(show_spinner=False)

@@ -50,7 +50,7 @@ def run(store: RunStore) -> Run:
     """A run that has been claimed and whose heart has beaten once."""
     claimed = store.claim(store.add_run(RunSpec("0123", "4567", cut=9)).id)
     assert claimed is not None
-    store.folder(claimed.id).mkdir(parents=True)
+    store.folder(claimed.id).mkdir(parents=True, exist_ok=True)
     store.beat(claimed.id, 1)
     return store.get(claimed.id)
 
@@ -144,7 +144,7 @@ def test_a_worker_that_has_just_claimed_has_a_moment_to_take_its_lock(store: Run
     path = lock_path(store.folder(claimed.id), 1)
     watcher = Watcher(clock)
     assert watcher.sweep(store) == [], "no lock yet"
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     assert watcher.sweep(store) == [], "its file is there, and in the next instant it is taken"
     clock.now += GRACE + 0.1

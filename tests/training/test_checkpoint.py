@@ -12,15 +12,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support import Lab, same_tensors
+from transfer_core.errors import UserError
 from transfer_core.files import sweep_parts
 from transfer_core.training.checkpoint import (
     LAST,
     Checkpoint,
     Standing,
+    find_start,
     load_best,
     load_checkpoint,
     save_checkpoint,
 )
+from transfer_core.training.events import Noted
 
 
 def best_of(*losses: float) -> int:
@@ -88,8 +92,9 @@ class Evil:
 def test_a_doctored_checkpoint_is_refused_and_its_code_not_run(tmp_path: Path) -> None:
     mark = tmp_path / "was-here"
     torch.save({"standing": {}, "model": Evil(mark), "optimiser": {}}, tmp_path / LAST)
-    with pytest.raises(pickle.UnpicklingError, match=r"(?i)weights.only"):
+    with pytest.raises(UserError, match="damaged") as refused:
         load_checkpoint(tmp_path)
+    assert isinstance(refused.value.__cause__, pickle.UnpicklingError)
     assert not mark.exists()
 
 
@@ -144,3 +149,35 @@ def test_a_failing_save_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.M
     assert loaded.standing.epoch == 1
     assert torch.equal(load_best(tmp_path, 1)["w"], torch.ones(4))
     assert not list(tmp_path.glob(".*.part"))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["checkpoint", "and best"])
+def test_a_damaged_checkpoint_goes_on_from_the_best_epoch_or_anew_and_says_so(lab: Lab, both: bool) -> None:
+    whole = lab.train(lab.spec(cut=2))
+    (best,) = whole.folder.glob("best-*")
+    epoch = whole.ended.best
+    cut(whole.folder / LAST)
+    if both:
+        cut(best)
+    start, lost = find_start(whole.folder)
+    again = lab.train(lab.spec(cut=2), folder=whole.folder)
+    notes = [each for each in again.events if isinstance(each, Noted)]
+    assert [each.text for each in notes] == [lost]
+    checkpoint, _ = find_start(whole.folder)
+    assert checkpoint is not None
+    assert checkpoint.standing.mended == lost, "the report will say so, however often it is resumed"
+    if both:
+        assert start is None
+        assert "anew" in lost
+        assert again.log == whole.log
+        assert same_tensors(again.best, whole.best)
+    else:
+        assert start is not None
+        assert (start.standing.epoch, start.standing.best_epoch) == (epoch, epoch)
+        assert f"from epoch {epoch}," in lost
+        assert [each.epoch for each in again.log] == [each.epoch for each in whole.log if each.epoch > epoch]
+    assert again.ended.epoch == whole.ended.epoch

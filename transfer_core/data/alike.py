@@ -6,6 +6,8 @@ import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ from PIL import Image
 
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest
-from transfer_core.files import read_json, write_json
+from transfer_core.files import read_kept, write_json
 
 FILE = "alike.json"  # beside the manifest
 NEAR = 3  # bits of 64 in which two perceptual hashes may differ for their thumbnails to be compared
@@ -30,19 +32,27 @@ def get_alike(
     A version from which images were only taken away asks nothing anew.
     """
     path = library.folder / manifest.id / FILE
-    if path.exists():
-        return list(read_json(path))
+    known = _read(path)
+    if known is not None:
+        return known
     own = manifest.by_image
     before = library.before(manifest)
-    older = library.folder / (before.id if before else "-") / FILE
-    if before and older.exists() and own.keys() <= before.by_image.keys():
-        left = [[image for image in each if image in own] for each in read_json(older)]
+    older = _read(library.folder / before.id / FILE) if before else None
+    if before and older is not None and own.keys() <= before.by_image.keys():
+        left = [[image for image in each if image in own] for each in older]
         clusters = [each for each in left if len(each) > 1]
     else:
         looks = [(row.image, row.look) for row in manifest.rows if row.look]
         clusters = find_alike(looks, lambda image: library.thumb_path(image).read_bytes(), progress)
     write_json(path, clusters)
     return clusters
+
+
+def _read(path: Path) -> list[list[str]] | None:
+    """Return the clusters that are kept; None where none are, or the file is damaged."""
+    found: list[Any] = read_kept(path, [None])
+    whole = all(isinstance(each, list) and all(isinstance(image, str) for image in each) for each in found)
+    return found if whole else None
 
 
 def find_alike(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -18,7 +19,7 @@ from transfer_core.data.alike import get_alike
 from transfer_core.data.crew import Crew
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Row
-from transfer_core.files import read_json, write_json
+from transfer_core.files import read_kept, write_json
 
 RULES = 2  # another number where anything below, or what becomes of it, changes: what was found before is then found anew
 TINY = 64  # pixels; below it a backbone sees mostly blur
@@ -101,8 +102,10 @@ def measure_all(
     before = library.before(manifest) if not path.exists() else None
     own = manifest.by_image
     known = library.folder / before.id / "measures.json" if before else path
-    found = read_json(known) if known.exists() else {}
-    kept = {image: Measures(*each) for image, each in found.items() if image in own}
+    kept: dict[str, Measures] = {}
+    with suppress(TypeError):  # a damaged file: they are measured anew
+        found: dict[str, list[float]] = read_kept(known, {})
+        kept = {image: Measures(*each) for image, each in found.items() if image in own}
     missing = [row.image for row in manifest.rows if row.image not in kept]
     with Crew(len(missing)) as crew:
         measured = crew.each(partial(_measure_stored, library), missing, lambda _: Measures(0.0, 0.0, 0.0))
@@ -122,8 +125,8 @@ def _measure_stored(library: Library, image: str) -> Measures:
 def get_findings(library: Library, manifest: Manifest) -> list[Finding]:
     """Return what stands out in a data set, found once and kept beside it."""
     path = library.folder / manifest.id / "findings.json"
-    kept = read_json(path) if path.exists() else {}
-    if kept.get("rules") == RULES:
+    kept: dict[str, Any] = read_kept(path, {})
+    if kept.get("rules") == RULES and "findings" in kept:
         return [
             Finding(each["kind"], each["message"], tuple(each["images"]), tuple(map(tuple, each["clusters"])))
             for each in kept["findings"]

@@ -11,37 +11,33 @@ import hmac
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 from filelock import FileLock
 
+from transfer_core.data.about import ABOUT, MANIFEST, About, read_about, read_manifest, read_split
 from transfer_core.data.manifest import Manifest, Problem
 from transfer_core.data.names import short_name
 from transfer_core.data.problems import bounded
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
-from transfer_core.files import folder_bytes, get_secret, is_id, read_json, sync_all, write_bytes, write_json
+from transfer_core.files import (
+    folder_bytes,
+    get_secret,
+    is_id,
+    read_kept,
+    read_work,
+    sync_all,
+    write_bytes,
+    write_json,
+)
 
 ORPHAN_AGE = 3600.0  # seconds
 VERSION = ", version "  # stands between the name of a data set and the number of a changed one
-
-
-@dataclass(frozen=True)
-class About:
-    """What lists of data sets show; it can change, the manifest cannot."""
-
-    id: str
-    name: str
-    created: str
-    images: int
-    classes: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    note: str = ""  # where it comes from, what to know of it
-    group_pattern: str = ""  # on paths, by which its groups were made; empty where they were made otherwise
 
 
 class Library:
@@ -63,24 +59,23 @@ class Library:
         folder = self.folder / manifest.id
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / "names.lock"):  # or two that arrive at once take the same name
-            known = read_json(folder / "about.json") if (folder / "about.json").exists() else None
-            if known:
+            known = vars(self.about(manifest.id)) if (folder / ABOUT).exists() else {}
+            if known and not known["damage"]:
                 manifest = self.get(manifest.id).named(known["name"])
             else:
-                manifest = manifest.named(self._free_name(short_name(manifest.name)))
-                write_json(folder / "manifest.json", manifest.to_json())
-            known = known or {"created": datetime.now(UTC).isoformat(timespec="seconds")}
+                manifest = manifest.named(known.get("name") or self._free_name(short_name(manifest.name)))
+                write_json(folder / MANIFEST, manifest.to_json())
             about = {
                 "id": manifest.id,
                 "name": manifest.name,
-                "created": known["created"],
+                "created": known.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
                 "images": len(manifest.rows),
                 "classes": manifest.classes,
                 "problems": [each.to_json() for each in bounded(problems)],
                 "note": note or known.get("note", ""),
                 "group_pattern": group_pattern or known.get("group_pattern", ""),
             }
-            write_json(folder / "about.json", about)  # last: a data set exists once this file does
+            write_json(folder / ABOUT, about)  # last: a data set exists once this file does
         return manifest
 
     def add_version(self, manifest: Manifest, note: str, group_pattern: str | None = None) -> Manifest:
@@ -119,15 +114,15 @@ class Library:
         path = self.folder / dataset / "decided.json"
         if not is_id(dataset) or not path.exists():
             return None
-        told = read_json(path)
-        return told["split"], told["at"]
+        told = read_work(path)
+        return (told["split"], told["at"]) if {"split", "at"} <= told.keys() else None
 
     def before(self, manifest: Manifest) -> Manifest | None:
         """Return the version a data set came from, where its images are read in the same way."""
-        if manifest.parent is None or not (self.folder / manifest.parent / "manifest.json").exists():
-            return None
-        found = self.get(manifest.parent)
-        return found if found.reading == manifest.reading else None
+        with suppress(UserError):  # there is none, it was deleted, or it is damaged
+            found = self.get(manifest.parent or "")
+            return found if found.reading == manifest.reading else None
+        return None
 
     def version_name(self, parent: str) -> str:
         """Return what a new version of a data set is called."""
@@ -141,7 +136,8 @@ class Library:
         `data.dismissed.get_dismissed` also knows what was left in the version before.
         """
         path = self.folder / dataset / "dismissed.json"
-        return list(read_json(path)) if is_id(dataset) and path.exists() else None
+        kinds: list[str] = read_kept(path, [""]) if is_id(dataset) else [""]
+        return None if "" in kinds else kinds
 
     def dismiss(self, dataset: str, kind: str, *, back: bool = False) -> None:
         """Leave a kind of finding as it is, or bring it `back`."""
@@ -153,22 +149,22 @@ class Library:
         write_json(self.folder / self.about(dataset).id / "dismissed.json", sorted(kinds))
 
     def get(self, dataset: str) -> Manifest:
-        """Return the manifest of a data set by its whole id."""
-        path = self.folder / dataset / "manifest.json"
-        if not is_id(dataset) or not path.exists():
-            raise UserError(f"There is no data set {dataset!r}; see the list of data sets.", "no-data")
-        return Manifest.from_json(read_json(path))
+        """Return the manifest of a data set by its whole id; UserError where it is damaged."""
+        return read_manifest(self._about_path(dataset).with_name(MANIFEST))
 
     def about(self, dataset: str) -> About:
         """Return name, date, counts and problems of a data set."""
-        path = self.folder / dataset / "about.json"
+        return read_about(self._about_path(dataset))
+
+    def _about_path(self, dataset: str) -> Path:
+        path = self.folder / dataset / ABOUT
         if not is_id(dataset) or not path.exists():
             raise UserError(f"There is no data set {dataset!r}; see the list of data sets.", "no-data")
-        return _read_about(path)
+        return path
 
     def datasets(self) -> list[About]:
-        """Return all data sets, newest first."""
-        found = [_read_about(path) for path in self.folder.glob("*/about.json")]
+        """Return all data sets, newest first; of a damaged one what is still known, with its `damage`."""
+        found = [read_about(path) for path in self.folder.glob(f"*/{ABOUT}")]
         return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
 
     def find(self, ref: str) -> About:
@@ -187,8 +183,8 @@ class Library:
 
     def rename(self, dataset: str, name: str) -> None:
         """Give a data set another name."""
-        path = self.folder / self.about(dataset).id / "about.json"
-        write_json(path, read_json(path) | {"name": short_name(name.strip()) or dataset})
+        about = {key: value for key, value in asdict(self.about(dataset)).items() if key != "damage"}
+        write_json(self.folder / dataset / ABOUT, about | {"name": short_name(name.strip()) or dataset})
 
     def image_path(self, image: str) -> Path:
         """Return where an image is: the bytes that were brought, without what they said of a person."""
@@ -233,12 +229,12 @@ class Library:
         path = self._split_path(dataset, split)
         if not (is_id(dataset) and is_id(split)) or not path.exists():
             raise UserError(f"There is no split {split!r} of this data set; make one first.", "no-split")
-        return Split.from_json(read_json(path))
+        return read_split(path)
 
     def answers(self, dataset: str) -> dict[str, str | None]:
         """Return what was answered by hand of images without a label, in order; None where somebody could not tell."""
         path = self.folder / dataset / "answers.json"
-        return read_json(path) if is_id(dataset) and path.exists() else {}
+        return read_work(path) if is_id(dataset) else {}
 
     def answer(self, dataset: str, image: str, answer: str | None) -> None:
         """Keep an answer, or that somebody could not tell; what was answered before stays."""
@@ -263,11 +259,17 @@ class Library:
         return self.folder / dataset / "splits" / f"{split}.json"
 
     def held(self, dataset: str) -> tuple[set[str], set[str]]:
-        """Return the images that only this data set has, and those that others have too."""
+        """Return the images that only this data set has, and those that others have too.
+
+        Which images a damaged one has nobody knows: all that no other has, young ones apart, are its own. While another
+        is damaged, none are: they may be that one's too.
+        """
+        others = [each for each in self.datasets() if each.id != dataset]
+        if self.about(dataset).damage:
+            unsure = any(each.damage for each in others)
+            return set() if unsure else {path.stem for path in self._orphans(others)}, set()
         images = {row.image for row in self.get(dataset).rows}
-        elsewhere = {
-            row.image for each in self.datasets() if each.id != dataset for row in self.get(each.id).rows
-        }
+        elsewhere = images if any(each.damage for each in others) else self._images_of(others)
         return images - elsewhere, images & elsewhere
 
     def weigh(self, dataset: str, images: Iterable[str]) -> int:
@@ -284,7 +286,7 @@ class Library:
         own, _ = self.held(dataset)
         freed = self.weigh(dataset, own)
         folder = self.folder / dataset
-        (folder / "about.json").unlink()
+        (folder / ABOUT).unlink()
         shutil.rmtree(folder)
         gone = sorted(image for image in own if self.image_path(image).exists())
         for path in (path for image in own for path in self._files(image)):
@@ -296,22 +298,23 @@ class Library:
 
         Young ones stay: another process may be reading them in right now.
         """
-        known = {row.image for each in self.datasets() for row in self.get(each.id).rows}
+        known = self.datasets()
+        if any(each.damage for each in known):
+            return 0  # whose images nobody can tell
         freed = 0
-        for path in [*self.home.glob("images/*/*"), *self.home.glob("thumbs/*/*")]:
-            about = path.stat()
-            if path.stem not in known and time.time() - about.st_mtime > ORPHAN_AGE:
-                path.unlink()
-                freed += about.st_size
+        for path in self._orphans(known):
+            freed += path.stat().st_size
+            path.unlink()
         return freed
 
+    def _images_of(self, datasets: Iterable[About]) -> set[str]:
+        return {row.image for each in datasets for row in self.get(each.id).rows}
 
-def _read_about(path: Path) -> About:
-    data = read_json(path)
-    found = [Problem(**each) for each in data["problems"]]
-    problems = tuple(bounded(found))
-    if len(problems) < len(
-        found
-    ):  # of before there was a bound: each list of data sets would read them all again
-        write_json(path, {**data, "problems": [each.to_json() for each in problems]})
-    return About(**{**data, "classes": tuple(data["classes"]), "problems": problems})
+    def _orphans(self, datasets: Iterable[About]) -> list[Path]:
+        """Return the files of images that none of these data sets holds, without young ones."""
+        known, now = self._images_of(datasets), time.time()
+        return [
+            path
+            for path in [*self.home.glob("images/*/*"), *self.home.glob("thumbs/*/*")]
+            if path.stem not in known and now - path.stat().st_mtime > ORPHAN_AGE
+        ]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from transfer_core.evaluation.calibrate import apply_temperature, fit_temperature
 from transfer_core.evaluation.cases import Cases
 from transfer_core.evaluation.conformal import fit_conformal, prediction_sets
-from transfer_core.files import read_json, write_json
+from transfer_core.files import read_json, told_as, write_json
 
 Floats = npt.NDArray[np.float64]
 FILE = "decision.json"
@@ -41,8 +41,18 @@ class Wishes:
 
 
 def load_wishes(folder: Path) -> Wishes:
-    """Return what was decided for a run; the plain choice where nothing was."""
-    return Wishes(**read_json(folder / FILE)) if (folder / FILE).exists() else Wishes()
+    """Return what was decided for a run; the plain choice where nothing was; UserError where that is damaged.
+
+    Never the plain choice in the place of thresholds that somebody set: with those a class is missed less often.
+    """
+    if not (folder / FILE).exists():
+        return Wishes()
+    message = f"What was decided for this run is damaged ({folder / FILE}): choose again on the page Decide."
+    with told_as(message):
+        found = Wishes(**read_json(folder / FILE))
+        for each in (*found.thresholds.values(), found.refer_below, found.coverage):
+            float(each)
+    return found
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from transfer_core.errors import UserError
 from transfer_core.evaluation.report import Report
-from transfer_core.files import atomic_path
+from transfer_core.files import atomic_path, told_as
 
 Method = Literal["pca", "tsne"]
 Floats = npt.NDArray[np.float32]
@@ -42,15 +43,19 @@ class FeatureMap:
 
 
 def load_map(path: Path) -> FeatureMap:
-    """Return the map that `save` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        return FeatureMap(
-            stored["places"],
-            stored["xy"],
-            float(stored["kept"]),
-            int(stored["agreeing"]),
-            int(stored["asked"]),
-        )
+    """Return the map that `save` wrote; a damaged one is removed, so that the next to ask makes it anew."""
+    try:
+        with told_as("This map was damaged: open it again."), np.load(path, allow_pickle=False) as stored:
+            return FeatureMap(
+                stored["places"],
+                stored["xy"],
+                float(stored["kept"]),
+                int(stored["agreeing"]),
+                int(stored["asked"]),
+            )
+    except UserError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def draw_sample(report: Report, most: int = MOST, seed: int = 0) -> npt.NDArray[np.int64]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from transfer_core.data.manifest import Manifest, Row
 from transfer_core.errors import UserError
 from transfer_core.evaluation.metrics import Metrics, make_metrics
-from transfer_core.files import atomic_path, read_json, write_json
+from transfer_core.files import atomic_path, read_json, told_as, write_json
 
 if TYPE_CHECKING:
     from transfer_core.evaluation.decision import Decision
@@ -93,9 +93,12 @@ def has_report(folder: Path) -> bool:
 
 
 def load_report(folder: Path, manifest: Manifest) -> Report:
-    """Return the report that `save` wrote."""
-    facts = read_json(folder / "report.json")
-    with np.load(folder / "predictions.npz", allow_pickle=False) as stored:
+    """Return the report that `save` wrote; UserError where it is damaged."""
+    message = (
+        f"The report of this run is damaged (in {folder}): run it again with the same settings, or delete it."
+    )
+    with told_as(message), np.load(folder / "predictions.npz", allow_pickle=False) as stored:
+        facts = read_json(folder / "report.json")
         return Report(
             manifest=manifest,
             images=tuple(str(each) for each in stored["images"]),
@@ -113,6 +116,9 @@ def load_features(folder: Path) -> npt.NDArray[np.float16]:
     except FileNotFoundError:
         message = "This run was made by an older version, which kept no features: run it again to see this."
         raise UserError(message, "no-features") from None
+    except (ValueError, EOFError):
+        message = f"{folder / FEATURES} is damaged: run this run again with the same settings to see this."
+        raise UserError(message, "damaged") from None
     return found
 
 

@@ -8,7 +8,8 @@ from transfer_core.runs.run import Run
 
 def caveats(run: Run, split: Split) -> list[str]:
     """Return the sentences about a finished run, none where nothing speaks against its figures."""
-    return [each for each in (cut_short(run), on_both_sides(split)) if each]
+    mended = (run.result or {}).get("mended")
+    return [each for each in (cut_short(run), mended, on_both_sides(split)) if each]
 
 
 def cut_short(run: Run) -> str | None:

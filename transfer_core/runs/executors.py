@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from transfer_core.files import plain_words
+
 # CREATE_NEW_PROCESS_GROUP | DETACHED_PROCESS; not tried on a real Windows machine
 _WINDOWS_APART = 0x00000200 | 0x00000008
 
@@ -41,8 +43,10 @@ class SubprocessExecutor:
     def start(self, home: Path, run: str, attempt: int) -> None:
         """Start `python -m transfer_core.runs.worker`; its output goes to the run's folder."""
         folder = home / "runs" / run
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "output.log").open("ab") as output:
+        with plain_words(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            output = (folder / "output.log").open("ab")
+        with output:
             self._workers[run, attempt] = subprocess.Popen(
                 [sys.executable, "-m", "transfer_core.runs.worker", str(home), run],
                 stdin=subprocess.DEVNULL,

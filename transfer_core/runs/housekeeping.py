@@ -10,6 +10,7 @@ from transfer_core.errors import UserError
 from transfer_core.files import folder_bytes
 from transfer_core.models.cache import ActivationCache
 from transfer_core.runs.prediction_jobs import PredictionJobs
+from transfer_core.runs.records import RECORD
 from transfer_core.runs.store import ACTIVE, Run, RunStore
 
 
@@ -94,8 +95,11 @@ def delete_run(store: RunStore, run_id: str) -> Receipt:
     folder = store.folder(run.id)
     told = weigh_run(store, run)
     PredictionJobs(store.home).delete_of_run(run.id)
-    store.delete(run.id)
+    # The files before the row: on a full disk they make the room to delete it. The record first of all, or a list of
+    # runs that has to be made again would bring the run back.
+    (folder / RECORD).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
+    store.delete(run.id)
     return replace(told, bytes=told.bytes - folder_bytes(folder))
 
 

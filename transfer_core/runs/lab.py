@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,10 @@ LATEST = 30  # events of steps, about as many seconds, by which the pace is told
 class Lab:
     """Everything below one home folder. One for each process that looks after runs."""
 
-    def __init__(self, home: Path, executor: Executor | None = None) -> None:
+    def __init__(self, home: Path, executor: Executor | None = None, patience: float = 10.0) -> None:
+        """Open the home; `patience`: seconds to wait where another program locks the store."""
         self.home = home
-        self.store = RunStore(home)
+        self.store = RunStore(home, patience)
         self.library = Library(home)
         self.executor = executor or SubprocessExecutor()
         self.watcher = Watcher()
@@ -49,8 +51,12 @@ class Lab:
         ] = {}  # run -> answers, figures
 
     def look(self) -> None:
-        """Mark dead runs as lost and start what waits. Cheap; whoever watches calls it now and then."""
-        reconcile(self.store, self.executor, self.watcher)
+        """Mark dead runs as lost and start what waits. Cheap; whoever watches calls it now and then.
+
+        Where the store cannot be read or written now, a later look does it.
+        """
+        with suppress(UserError):
+            reconcile(self.store, self.executor, self.watcher)
 
     def start(
         self, spec: RunSpec, *, name: str = "", token: str | None = None, parent: str | None = None

@@ -8,16 +8,22 @@ attempt number.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
+from transfer_core.errors import UserError
 from transfer_core.files import plain_words
 from transfer_core.runs.store import ACTIVE, Run, RunStore
 
 PATIENCE = 15.0  # seconds
+WORKER = "transfer_core.runs.worker"  # the module that a worker's command line names
+ENDING = 10.0  # seconds that a killed process may take to let go of its lock
 GRACE = 2.0  # seconds in which a worker that has just claimed takes its lock
 
 
@@ -40,6 +46,29 @@ def is_lock_free(path: Path) -> bool:
     return True
 
 
+def end_earlier(folder: Path, run: Run) -> None:
+    """End workers of earlier attempts at a run that still live; UserError where one cannot be ended.
+
+    One that was stopped, or hung, might else wake up in the middle of a write into the folder. Only while the lock of
+    an attempt is held is there such a process.
+    """
+    for attempt in range(1, run.attempt):
+        path = lock_path(folder, attempt)
+        if not path.exists() or is_lock_free(path):
+            continue
+        for process in psutil.process_iter(["cmdline"]):
+            told = process.info["cmdline"] or []
+            if WORKER in told and run.id in told and process.pid != os.getpid():
+                with suppress(psutil.Error):
+                    process.kill()
+        try:
+            with FileLock(path, timeout=ENDING):
+                pass
+        except Timeout:
+            message = "An earlier training process of this run still lives and cannot be ended: end it, then resume the run."
+            raise UserError(message, "active") from None
+
+
 class Watcher:
     """Remembers when each run's heart was last seen to move."""
 
@@ -48,7 +77,17 @@ class Watcher:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def sweep(self, store: RunStore) -> list[str]:
-        """Mark runs whose worker is dead or hangs as lost; return their ids."""
+        """Mark runs whose worker is dead or hangs as lost; return their ids.
+
+        While the store cannot be read or written, no heart can beat: then each gets the whole patience again.
+        """
+        try:
+            return self._sweep(store)
+        except UserError:
+            self._seen.clear()
+            return []
+
+    def _sweep(self, store: RunStore) -> list[str]:
         active = store.runs(states=ACTIVE)
         self._seen = {run.id: self._seen[run.id] for run in active if run.id in self._seen}
         lost = []

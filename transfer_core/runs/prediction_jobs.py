@@ -34,13 +34,23 @@ from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Problem
 from transfer_core.data.sources import check_inside, open_source
 from transfer_core.errors import UserError
-from transfer_core.files import folder_bytes, get_roots, is_id, plain_words, read_json, write_json
+from transfer_core.files import (
+    folder_bytes,
+    get_roots,
+    is_id,
+    plain_words,
+    read_json,
+    read_kept,
+    told_as,
+    write_json,
+)
 from transfer_core.runs.answers import Answer
 from transfer_core.runs.intake import look_into
 from transfer_core.runs.liveness import is_lock_free
 from transfer_core.runs.prediction_job import ASKED, SEEN_THROUGH, Job
 from transfer_core.runs.uploads import Upload, files_of
 
+NOBODY = ""  # the run of a job of which that is not known any more
 TRIES = 3  # of working a job off, when whoever did died before the next image was looked at
 FEW = 24  # files that the warm helper sees at once; more get a process of their own, so that nobody waits for them
 PATIENCE = 10.0  # seconds in which who works on a job lets go of it
@@ -155,7 +165,7 @@ class PredictionJobs:
         return self._folder / job
 
     def jobs(self, run: str | None = None) -> list[Job]:
-        """Return all jobs, or those of a run, the newest first."""
+        """Return all jobs, or those of a run (of NOBODY: the damaged ones), the newest first."""
         found = [self._read(path.parent) for path in self._folder.glob("*/job.json")]
         wanted = [each for each in found if each and run in (None, each.run)]
         return sorted(wanted, key=lambda each: -each.created)
@@ -170,10 +180,13 @@ class PredictionJobs:
     def _read(self, folder: Path) -> Job | None:
         try:
             asked = read_json(folder / "job.json")
-            state = read_json(folder / "state.json") if (folder / "state.json").exists() else {}
+            return Job(**asked, **read_kept(folder / "state.json", {}))
         except FileNotFoundError:  # deleted meanwhile
             return None
-        return Job(**asked, **state)
+        except (ValueError, TypeError):
+            when = folder.stat().st_mtime
+            told = f"What was asked is damaged ({folder / 'job.json'}): delete this and ask again."
+            return Job(folder.name, NOBODY, "Damaged predictions", when, state="failed", error=told)
 
     def look(self) -> None:
         """Go on with what nobody works on: a job whose process was killed, or that waits and was never begun."""
@@ -192,7 +205,8 @@ class PredictionJobs:
         """Return what came of a job's files so far."""
         path = self.place(job) / "rows.jsonl"
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []  # the last one may be torn
-        return [Answer.from_json(json.loads(line)) for line in lines]
+        with told_as(f"These predictions are damaged ({path} cannot be read): delete them and ask again."):
+            return [Answer.from_json(json.loads(line)) for line in lines]
 
     def picture(self, job: str, row: int) -> Path:
         """Return where the small picture of the `row`-th answer lies; there is none of a file that could not be read."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,7 +146,7 @@ class _Work:
         (self._place / "pictures").mkdir(exist_ok=True)
         if not path.exists():
             return []
-        whole = path.read_bytes().split(b"\n")[:-1]
+        whole = list(takewhile(_is_row, path.read_bytes().split(b"\n")[:-1]))
         if (
             whole and self._job.done < json.loads(whole[-1])["n"] + 1
         ):  # of the last file a frame may be missing
@@ -171,6 +172,14 @@ class _Work:
         if now or time.monotonic() - self._told > TOLD_EVERY:
             self._jobs.write(self._job)
             self._told = time.monotonic()
+
+
+def _is_row(line: bytes) -> bool:
+    """Tell whether a line is whole: what stands behind a damaged one is looked at again."""
+    try:
+        return isinstance(json.loads(line)["n"], int)
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 if __name__ == "__main__":

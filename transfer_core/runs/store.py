@@ -12,30 +12,36 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from transfer_core.errors import UserError
-from transfer_core.files import plain_words
+from transfer_core.runs.database import Database
+from transfer_core.runs.records import RECORD, keep_record
 from transfer_core.runs.run import ACTIVE, OVER, STUDY, Run, Superseded
 from transfer_core.training.events import Event, from_record, to_record
 from transfer_core.training.spec import RunSpec
 
 __all__ = ["ACTIVE", "OVER", "Run", "RunStore", "Superseded"]
+FEW = 20  # events that are deleted at a time where the disk is full
 
 
 class RunStore:
     """Runs below a home folder. Cheap to make; each call opens its own connection, so threads may share it."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.path = home / "store.sqlite"
-        with self._open() as db:
-            if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'").fetchone()[0] == 0:
-                # Not executescript: it would commit halfway.
-                for statement in (Path(__file__).parent / "schema.sql").read_text().split(";\n"):
-                    db.execute(statement)
+    def __init__(self, home: Path, patience: float = 10.0) -> None:
+        """Open the store, made if it is not there; `patience`: seconds to wait where another program locks it."""
+        self.home, self.path = home, home / "store.sqlite"
+        self._db = Database(self.path, patience)
+
+    def check(self) -> None:
+        """Mend the store where it is damaged, and let every run have its record; for the start of a server."""
+        self._db.check()
+        bare = [run.id for run in self.runs() if not (self.folder(run.id) / RECORD).exists()]
+        for run in bare:  # of an earlier version
+            with self._db.reading() as db:
+                keep_record(db, self.folder(run), run)
 
     def folder(self, run: str) -> Path:
         """Return the folder of a run's files."""
@@ -49,7 +55,7 @@ class RunStore:
         """Queue a run. The same token again returns the run it made the first time."""
         token = token or uuid.uuid4().hex
         run = uuid.uuid4().hex[:12]
-        with self._open() as db:
+        with self._change(run) as db:
             db.execute(
                 "INSERT INTO runs (id, token, spec, manifest, device, name, state, parent, created) "
                 "VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT (token) DO NOTHING",
@@ -69,7 +75,7 @@ class RunStore:
 
     def get(self, run: str) -> Run:
         """Return a run by its whole id."""
-        with self._read() as db:
+        with self._db.reading() as db:
             row = db.execute("SELECT * FROM runs WHERE id = ?", (run,)).fetchone()
         if row is None:
             raise UserError(f"There is no run {run[:40]!r}; see the list of runs.", "no-run")
@@ -77,7 +83,7 @@ class RunStore:
 
     def find(self, ref: str) -> Run:
         """Return the run that an id, an unambiguous beginning of one, or a name means."""
-        with self._read() as db:
+        with self._db.reading() as db:
             rows = db.execute(
                 "SELECT * FROM runs WHERE id = ?1 OR (name = ?1 AND name <> '') "
                 "OR (length(?1) >= 3 AND substr(id, 1, length(?1)) = ?1)",
@@ -93,7 +99,7 @@ class RunStore:
 
     def runs(self, *, states: Iterable[str] = (), manifest: str | None = None) -> list[Run]:
         """Return runs, newest first, of some states or one data set where asked."""
-        with self._read() as db:
+        with self._db.reading() as db:
             rows = db.execute("SELECT * FROM runs ORDER BY created DESC, id").fetchall()
         wanted = set(states)
         found = (_make_run(row) for row in rows if not wanted or row["state"] in wanted)
@@ -103,7 +109,7 @@ class RunStore:
 
     def claim(self, run: str) -> Run | None:
         """Take a queued run for this process; None where another won or its device is busy."""
-        with self._open() as db:
+        with self._change(run) as db:
             taken = db.execute(
                 "UPDATE runs SET state = 'running', attempt = attempt + 1, beat = 0, stop_requested = 0, "
                 "started = ?, ended = NULL, error = NULL, best = NULL, result = NULL "
@@ -116,11 +122,12 @@ class RunStore:
 
     def beat(self, run: str, attempt: int) -> None:
         """Raise the heart's counter."""
-        self._write(run, attempt, "beat = beat + 1")
+        with self._db.transaction() as db:
+            self._update(db, run, attempt, "beat = beat + 1")
 
     def request_stop(self, run: str) -> None:
         """Ask a run to stop: a queued one is over at once, a running one after its current step."""
-        with self._open() as db:
+        with self._change(run) as db:
             db.execute(
                 "UPDATE runs SET stop_requested = 1, state = CASE state WHEN 'queued' THEN 'stopped' "
                 "WHEN 'running' THEN 'stopping' ELSE state END, "
@@ -141,11 +148,12 @@ class RunStore:
         """Note how an attempt ended."""
         stored = json.dumps(result, allow_nan=False) if result is not None else None
         values = (state, error, best, stored, time.time())
-        self._write(run, attempt, "state = ?, error = ?, best = ?, result = ?, ended = ?", values)
+        with self._change(run) as db:
+            self._update(db, run, attempt, "state = ?, error = ?, best = ?, result = ?, ended = ?", values)
 
     def mark_lost(self, run: str, attempt: int, beat: int) -> bool:
         """Mark a run lost if its heart still stands where the caller saw it; True where it did."""
-        with self._open() as db:
+        with self._change(run) as db:
             text = (
                 "The training process ended without a word (killed, out of memory, or power lost). "
                 "Nothing up to its last checkpoint is lost: let it go on from there."
@@ -161,7 +169,7 @@ class RunStore:
     def mark_unstartable(self, run: str) -> None:
         """Fail a queued run whose process ends before it can claim the run."""
         text = "The training process could not start: see output.log in the run's folder."
-        with self._open() as db:
+        with self._change(run) as db:
             db.execute(
                 "UPDATE runs SET state = 'failed', error = ?, ended = ? WHERE id = ? AND state = 'queued'",
                 (text, time.time(), run),
@@ -169,7 +177,7 @@ class RunStore:
 
     def requeue(self, run: str) -> Run:
         """Put a stopped, failed or lost run back into the queue, to go on from its checkpoint."""
-        with self._open() as db:
+        with self._change(run) as db:
             changed = db.execute(
                 "UPDATE runs SET state = 'queued', stop_requested = 0, ended = NULL, error = NULL "
                 "WHERE id = ? AND state IN ('stopped', 'failed', 'lost')",
@@ -182,15 +190,30 @@ class RunStore:
 
     def rename(self, run: str, *, name: str | None = None, note: str | None = None) -> None:
         """Change a run's name or note."""
-        with self._open() as db:
+        with self._change(run) as db:
             db.execute(
                 "UPDATE runs SET name = coalesce(?, name), note = coalesce(?, note) WHERE id = ?",
                 (name, note, run),
             )
 
     def delete(self, run: str) -> None:
-        """Remove a run and its events; its files are the caller's affair."""
-        with self._open() as db:
+        """Remove a run and its events, even on a full disk; its files are the caller's affair."""
+        try:
+            with self._db.transaction() as db:
+                db.execute("DELETE FROM runs WHERE id = ?", (run,))
+        except UserError as error:
+            if error.kind != "disk-full":
+                raise
+            self._delete_in_parts(run)
+
+    def _delete_in_parts(self, run: str) -> None:
+        """Remove a run in transactions so small that the room which the journal has already is enough."""
+        few = "DELETE FROM events WHERE run = ?1 AND seq IN (SELECT seq FROM events WHERE run = ?1 LIMIT ?2)"
+        left = True
+        while left:
+            with self._db.transaction() as db:
+                left = db.execute(few, (run, FEW)).rowcount == FEW
+        with self._db.transaction() as db:
             db.execute("DELETE FROM runs WHERE id = ?", (run,))
 
     # -- events ---------------------------------------------------------------------------
@@ -198,7 +221,7 @@ class RunStore:
     def add_events(self, run: str, attempt: int, events: Iterable[Event]) -> None:
         """Append events in order, all or none."""
         now = time.time()
-        with self._open() as db:
+        with self._db.transaction() as db:
             self._check_attempt(db, run, attempt)
             db.execute("UPDATE runs SET beat = beat + 1 WHERE id = ?", (run,))  # it lives, or could not tell
             last = db.execute("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?", (run,)).fetchone()[0]
@@ -213,7 +236,7 @@ class RunStore:
 
     def drop_events_after(self, run: str, attempt: int, epoch: int) -> None:
         """Forget what was told of epochs that a resumed run will train again."""
-        with self._open() as db:
+        with self._db.transaction() as db:
             self._check_attempt(db, run, attempt)
             db.execute("DELETE FROM events WHERE run = ? AND (epoch > ? OR kind = 'Ended')", (run, epoch))
 
@@ -222,7 +245,7 @@ class RunStore:
         wanted = tuple(kinds)
         marks = ", ".join("?" * len(wanted))
         only = f" AND kind IN ({marks})" if wanted else ""
-        with self._read() as db:
+        with self._db.reading() as db:
             rows = db.execute(
                 f"SELECT seq, at, kind, body FROM events WHERE run = ? AND seq > ?{only} ORDER BY seq",
                 (run, after, *wanted),
@@ -232,7 +255,7 @@ class RunStore:
     def last_event(self, run: str, kind: str = "") -> tuple[int, float, Event] | None:
         """Return the newest event of a run, of a kind where asked."""
         only = " AND kind = ?" if kind else ""
-        with self._read() as db:
+        with self._db.reading() as db:
             row = db.execute(
                 f"SELECT seq, at, kind, body FROM events WHERE run = ?{only} ORDER BY seq DESC LIMIT 1",
                 (run, kind) if kind else (run,),
@@ -241,14 +264,16 @@ class RunStore:
 
     # -- inside ---------------------------------------------------------------------------
 
-    def _write(self, run: str, attempt: int, what: str, values: tuple[object, ...] = ()) -> None:
-        with self._open() as db:
-            changed = db.execute(
-                f"UPDATE runs SET {what} WHERE id = ? AND attempt = ? AND state IN ('running', 'stopping')",
-                (*values, run, attempt),
-            ).rowcount
-            if not changed:
-                raise Superseded(run)
+    @staticmethod
+    def _update(
+        db: sqlite3.Connection, run: str, attempt: int, what: str, values: tuple[object, ...] = ()
+    ) -> None:
+        changed = db.execute(
+            f"UPDATE runs SET {what} WHERE id = ? AND attempt = ? AND state IN ('running', 'stopping')",
+            (*values, run, attempt),
+        ).rowcount
+        if not changed:
+            raise Superseded(run)
 
     @staticmethod
     def _check_attempt(db: sqlite3.Connection, run: str, attempt: int) -> None:
@@ -256,51 +281,12 @@ class RunStore:
         if row is None or row["attempt"] != attempt or row["state"] not in ACTIVE:
             raise Superseded(run)
 
-    def _read(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A transaction that takes no write lock."""
-        return self._open("BEGIN")
-
     @contextmanager
-    def _open(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        """One transaction: committed whole, or not at all."""
-        with plain_words(self.path):
-            try:
-                db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-            except sqlite3.OperationalError as error:
-                raise UserError(f"The run store {self.path} cannot be opened ({error}).", "store") from error
-        try:
-            db.row_factory = sqlite3.Row
-            # Write-ahead logging has a corruption bug before 3.51.3; the rollback journal has not.
-            journal = "WAL" if sqlite3.sqlite_version_info >= (3, 51, 3) else "DELETE"
-            db.execute(f"PRAGMA journal_mode = {journal}")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA foreign_keys = ON")
-            db.execute(begin)
+    def _change(self, run: str) -> Iterator[sqlite3.Connection]:
+        """A transaction that changes a run's row, after which its record says the same."""
+        with self._db.transaction() as db:
             yield db
-            db.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            raise _explain(error, self.path) from error
-        finally:
-            db.close()  # an open transaction is rolled back
-
-
-def _explain(error: sqlite3.DatabaseError, path: Path) -> Exception:
-    text = str(error)
-    if "full" in text:
-        return UserError(
-            f"The disk that holds {path} is full: free some space there and try again.", "disk-full"
-        )
-    if "readonly" in text:
-        return UserError(f"{path} cannot be written: give this user the right to write there.", "read-only")
-    if "locked" in text:
-        return UserError(f"Another program keeps {path} locked: try again in a moment.", "busy")
-    if "not a database" in text or "malformed" in text:
-        return UserError(
-            f"The list of runs {path} is damaged: move this file away and start again; data sets and the "
-            "weights in runs/ are not touched by it.",
-            "damaged-store",
-        )
-    return error
+            keep_record(db, self.folder(run), run)  # inside: nobody else writes one meanwhile
 
 
 def _make_run(row: sqlite3.Row) -> Run:

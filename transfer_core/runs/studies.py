@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from transfer_core.files import read_json, write_json
+from transfer_core.files import read_kept, write_json
 
 Study = Literal["labels", "curve"]
 
 
 def get_study(folder: Path, what: str) -> dict[str, Any] | None:
     """Return what a study found; None where nobody asked for it yet."""
-    path = _path(folder, what)
-    return read_json(path) if path.exists() else None
+    return read_kept(_path(folder, what), {}) or None
 
 
 def keep_study(folder: Path, what: Study, found: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.errors import UserError
-from transfer_core.files import atomic_path, read_json, write_json
+from transfer_core.files import atomic_path, read_json, read_kept, write_json
 from transfer_core.runs.caveats import caveats
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.lab import Lab
@@ -171,6 +171,5 @@ class Packed:
 def find_packed(lab: Lab, run: Run) -> Packed | None:
     """Return a run's bundle where there is one."""
     own = lab.store.folder(run.id)
-    if not (own / PACKED).exists() or not (own / RECEIPT).exists():
-        return None
-    return Packed(own / PACKED, read_json(own / RECEIPT))
+    receipt: dict[str, Any] = read_kept(own / RECEIPT, {})
+    return Packed(own / PACKED, receipt) if receipt and zipfile.is_zipfile(own / PACKED) else None

@@ -8,14 +8,13 @@ that whoever watches sees at once that it has begun.
 
 from __future__ import annotations
 
-import os
 import platform
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,111 +22,83 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from transfer_core.errors import UserError
-from transfer_core.files import read_json, sweep_parts, write_json
+from transfer_core.files import read_kept, sweep_parts, write_json
 from transfer_core.runs.dispatch import dispatch
 from transfer_core.runs.executors import SubprocessExecutor
-from transfer_core.runs.liveness import lock_path
+from transfer_core.runs.liveness import end_earlier, lock_path
 from transfer_core.runs.store import Run, RunStore, Superseded
-from transfer_core.training.events import Ended, Event, Noted, PhaseStarted, Progressed, Saving
+from transfer_core.runs.telling import Heart, Teller, log_error, twice
+from transfer_core.training.events import Ended, Noted, Progressed
 
 if TYPE_CHECKING:
     from transfer_core.training.checkpoint import Standing
     from transfer_core.training.setup import Setup
 
-FLUSH_EVERY = 1.0  # seconds that events may wait to be written together
 ASK_EVERY = 0.2  # seconds between looks at the stop flag
-
-
-class Teller:
-    """Writes events to the store, a few times a second, and at once where they must be safe."""
-
-    def __init__(self, store: RunStore, run: Run) -> None:
-        self._store, self._run = store, run
-        self._waiting: list[Event] = []
-        self.flushed = 0.0
-
-    def tell(self, event: Event) -> None:
-        """Take an event."""
-        self._waiting.append(event)
-        urgent = isinstance(event, (PhaseStarted, Saving, Noted, Ended)) and not _is_short(event)
-        if urgent or time.monotonic() - self.flushed >= FLUSH_EVERY:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what waits."""
-        if self._waiting:
-            self._store.add_events(self._run.id, self._run.attempt, self._waiting)
-        self._waiting, self.flushed = [], time.monotonic()
-
-
-def _is_short(event: Event) -> bool:
-    """Tell whether a phase is one of many, as the points of a regularisation path are."""
-    return isinstance(event, PhaseStarted) and event.number > 1
-
-
-class Heart(threading.Thread):
-    """Raises the run's counter every second; ends the process when another attempt took over."""
-
-    def __init__(self, store: RunStore, run: Run, teller: Teller) -> None:
-        super().__init__(daemon=True)
-        self._store, self._run, self._teller, self._over = store, run, teller, threading.Event()
-
-    def run(self) -> None:
-        """Beat until told to stop."""
-        while not self._over.wait(1.0):
-            if time.monotonic() - self._teller.flushed < 1.0:
-                continue  # writing events has raised the counter just now
-            try:
-                self._store.beat(self._run.id, self._run.attempt)
-            except Superseded:
-                os._exit(3)
-            except Exception:  # a full disk or a locked store for a moment: the next beat may go through
-                traceback.print_exc()
-
-    def stop(self) -> None:
-        """Stop beating."""
-        self._over.set()
-        self.join()
+PATIENCE = 1e6  # seconds: whoever locks the store will let go of it, and training has the time
+AGAIN = 0.5  # seconds until the end is noted again where the store could not take it
+FULL = "The disk is full: free some space, then resume the run."
+Outcome = tuple[str, str | None, dict[str, Any] | None]  # state, error, result
 
 
 def work(home: Path, run_id: str) -> None:
     """Claim a run and see it through; returns at once where there is nothing to claim."""
-    store = RunStore(home)
-    run = store.claim(run_id)
+    store = RunStore(home, PATIENCE)
+    run = twice(lambda: store.claim(run_id))
     if run is None:
         return
     folder = store.folder(run.id)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock_path(folder, run.attempt)):
-        teller = Teller(store, run)
-        heart = Heart(store, run, teller)
-        heart.start()
+    teller = Teller(store, run)
+    heart = Heart(store, run, teller)
+    with ExitStack() as held:
         try:
-            state, error, result = _try(store, run, teller)
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(lock_path(folder, run.attempt)))
+            held.callback(heart.stop)
+            heart.start()
+            outcome = _try(store, run, teller)
+        except OSError as error:
+            outcome = "failed", _explain(error), None
         except Superseded:
             return
-        finally:
-            heart.stop()
+        heart.is_last = True
         try:
-            best = result["val"].get("accuracy") if result else None
+            _finish(store, run, outcome)
+        except Superseded:
+            return
+    with suppress(UserError):  # whoever looks next starts what waits
+        dispatch(store, SubprocessExecutor())
+
+
+def _finish(store: RunStore, run: Run, outcome: Outcome) -> None:
+    """Note how it ended, as soon as the store takes it: with the disk full, that is what is noted."""
+    while True:
+        state, error, result = outcome
+        best = result["val"].get("accuracy") if result else None
+        try:
             store.finish(run.id, run.attempt, state, error=error, best=best, result=result)
-        except Superseded:
+        except UserError as problem:
+            log_error()
+            if problem.kind == "disk-full":
+                outcome = "failed", FULL, None
+            time.sleep(AGAIN)
+        else:
             return
-    dispatch(store, SubprocessExecutor())
 
 
-def _try(store: RunStore, run: Run, teller: Teller) -> tuple[str, str | None, dict[str, Any] | None]:
+def _try(store: RunStore, run: Run, teller: Teller) -> Outcome:
     """Return (state, error, result) of an attempt; only Superseded escapes."""
     try:
+        end_earlier(store.folder(run.id), run)
         return _train_and_test(store, run, teller)
     except Superseded:
         raise
     except UserError as error:
-        return "failed", str(error), None
+        return "failed", FULL if error.kind == "disk-full" else str(error), None
     except MemoryError:
         return "failed", "The memory is used up: choose a smaller batch size or a smaller backbone.", None
     except Exception as error:
-        traceback.print_exc()
+        log_error()
         return "failed", _explain(error), None
 
 
@@ -136,13 +107,11 @@ def _explain(error: Exception) -> str:
     if "out of memory" in text.lower():
         return "The memory of the device is used up: choose a smaller batch size or freeze more stages."
     if "enforce fail" in text or "inline_container" in text or "No space left" in text:
-        return "The disk is full: free some space, then resume the run."
+        return FULL
     return f"Training ended with an unexpected error ({type(error).__name__}); output.log has the details."
 
 
-def _train_and_test(
-    store: RunStore, run: Run, teller: Teller
-) -> tuple[str, str | None, dict[str, Any] | None]:
+def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
     started = time.monotonic()
     folder = store.folder(run.id)
     sweep_parts(folder)
@@ -164,7 +133,7 @@ def _train_and_test(
     cache.budget = _fixed_budget(folder, cache.budget)
     setup = make_setup(run.spec, Library(store.home), cache)
     done = count_done(setup, folder)
-    store.drop_events_after(run.id, run.attempt, done)
+    twice(lambda: store.drop_events_after(run.id, run.attempt, done))
     if done:
         teller.tell(Noted(f"Resumed after epoch {done}.", done))
     loop = make_loop(setup, folder, teller.tell, _make_should_stop(store, run))
@@ -194,9 +163,12 @@ def _train_and_test(
 def _fixed_budget(folder: Path, budget: int) -> int:
     """Return the cache budget of the first attempt: a resumed run must store what that one stored."""
     path = folder / "plan.json"
-    if not path.exists():
-        write_json(path, {"budget": budget})
-    return int(read_json(path)["budget"])
+    found: dict[str, Any] = read_kept(path, {})
+    kept = found.get("budget")
+    if isinstance(kept, int):
+        return kept
+    write_json(path, {"budget": budget})
+    return budget
 
 
 def _test(
@@ -244,6 +216,8 @@ def _test(
         about["second_question"] = dict(setup.task.tasks)
     if setup.asked:
         about["asked"] = [setup.manifest.classes[number] for number in setup.asked]
+    if standing.mended:
+        about["mended"] = standing.mended
     if setup.has_target:
         from transfer_core.runs.oracle import about_target
 
@@ -252,7 +226,10 @@ def _test(
         setup.manifest, images, parts, seen.probabilities, setup.split.keeps_groups(setup.manifest), about
     )
     report.save(folder, seen.features)
-    remember(setup, seconds)
+    try:
+        remember(setup, seconds)
+    except Exception:  # an estimate is never needed
+        log_error()
     result = {**about, "test": report.metrics().to_json()}
     if setup.has_target:
         unused = replace(report, parts=tuple(
@@ -277,7 +254,7 @@ def _make_should_stop(store: RunStore, run: Run) -> Callable[[], bool]:
     def should_stop() -> bool:
         nonlocal asked, wanted
         if not wanted and time.monotonic() - asked >= ASK_EVERY:
-            wanted = store.get(run.id).stop_requested
+            wanted = twice(lambda: store.get(run.id)).stop_requested
             asked = time.monotonic()
         return wanted
 

@@ -8,16 +8,20 @@ speaks of stays until the next checkpoint.
 
 from __future__ import annotations
 
+import json
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from transfer_core.files import atomic_path, write_bytes
+from transfer_core.errors import UserError
+from transfer_core.files import atomic_path, told_as, write_bytes
 
 LAST = "last.pt"
 
@@ -33,6 +37,7 @@ class Standing:
     best_val: dict[str, float] = field(default_factory=dict)
     best_target: dict[str, float] = field(default_factory=dict)
     since: int = 0  # the epoch after which the present search began
+    mended: str = ""  # what was lost with a damaged checkpoint, in a sentence
 
     def after(
         self, epoch: int, seconds: float, score: float, val: dict[str, float], target: dict[str, float]
@@ -56,9 +61,8 @@ class Checkpoint:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, best: dict[str, Tensor] | None) -> None:
     """Write the best weights (where they changed), then the state; a kill between loses nothing."""
-    epoch = checkpoint.standing.best_epoch
     if best is not None:
-        save_best(folder, epoch, best)
+        save_best(folder, checkpoint.standing, best)
     content = {
         "standing": asdict(checkpoint.standing),
         "model": checkpoint.model,
@@ -68,30 +72,60 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, best: dict[str, Tensor
     with atomic_path(folder / LAST) as part:
         torch.save(content, part)
     for other in folder.glob("best-*.safetensors"):
-        if other != _best_path(folder, epoch):
+        if other != _best_path(folder, checkpoint.standing.best_epoch):
             other.unlink()
 
 
-def save_best(folder: Path, epoch: int, weights: dict[str, Tensor]) -> None:
-    """Write the weights of the chosen epoch."""
+def save_best(folder: Path, standing: Standing, weights: dict[str, Tensor]) -> None:
+    """Write the weights of the chosen epoch, with what is known of it: enough to go on from there."""
     # Not save_file: killed, it leaves a temporary file of its own that nobody sweeps.
-    write_bytes(_best_path(folder, epoch), save(weights))
+    about = {"standing": json.dumps(asdict(standing))}
+    write_bytes(_best_path(folder, standing.best_epoch), save(weights, about))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """Return the state to go on from, None where no epoch was finished yet."""
+    """Return the state at the end of an epoch, None where no epoch was finished yet; UserError where it is damaged."""
     path = folder / LAST
     if not path.exists():
         return None
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return Checkpoint(
-        Standing(**content["standing"]), content["model"], content["optimiser"], content["average"]
-    )
+    with told_as(f"The checkpoint {path} is damaged."):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return Checkpoint(
+            Standing(**content["standing"]), content["model"], content["optimiser"], content["average"]
+        )
 
 
 def load_best(folder: Path, epoch: int) -> dict[str, Tensor]:
-    """Return the weights of the chosen epoch; FileNotFoundError where there are none."""
-    return load_file(_best_path(folder, epoch))
+    """Return the weights of the chosen epoch; UserError where there are none, or they are damaged."""
+    path = _best_path(folder, epoch)
+    with told_as(f"The weights {path} are damaged or gone: run this run again with the same settings."):
+        return load_file(path)
+
+
+def find_start(folder: Path) -> tuple[Checkpoint | None, str]:
+    """Return from where training goes on, None for its beginning, and what was lost, in a sentence, where something was.
+
+    Where the checkpoint is damaged that is the best epoch until then, without the optimiser's state.
+    """
+    try:
+        checkpoint = load_checkpoint(folder)
+        if checkpoint and checkpoint.standing.best_epoch:
+            load_best(
+                folder, checkpoint.standing.best_epoch
+            )  # without it there is nothing to show at the end
+        return checkpoint, ""
+    except UserError:
+        pass
+    for path in sorted(folder.glob("best-*.safetensors"), reverse=True):
+        with suppress(UserError), told_as("damaged"), safe_open(path, "pt") as stored:
+            standing = Standing(**json.loads(stored.metadata()["standing"]))
+            lost = (
+                f"A checkpoint was damaged: training went on from epoch {standing.best_epoch}, the best until then, "
+                "with a fresh optimiser."
+            )
+            standing = replace(standing, epoch=standing.best_epoch, mended=lost)
+            return Checkpoint(standing, load_file(path), {}), lost
+    return None, "A checkpoint was damaged, and so were the best epoch's weights: training began anew."
 
 
 def _best_path(folder: Path, epoch: int) -> Path:

@@ -6,13 +6,15 @@ of the frozen part and of the part that trains. Before the first run there is no
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer_core.files import read_json, write_json
+from transfer_core.errors import UserError
+from transfer_core.files import read_kept, write_json
 from transfer_core.models.backbones import Backbone
 from transfer_core.strategies import get_strategy
 from transfer_core.training.spec import RunSpec
@@ -102,7 +104,8 @@ def remember(setup: Setup, seconds: dict[str, float]) -> None:
         known["frozen"] = _blend(known.get("frozen"), seconds["cache"] / frozen)
     if spec.cut < len(backbone.stages) and trained and usual:
         known["trained"] = _blend(known.get("trained"), seconds["train"] / trained)
-    write_json(_path(setup.library.home), timings)
+    with suppress(OSError, UserError):  # an estimate is never needed
+        write_json(_path(setup.library.home), timings)
 
 
 def _blend(old: float | None, new: float) -> float:
@@ -114,5 +117,10 @@ def _path(home: Path) -> Path:
 
 
 def _read(home: Path) -> dict[str, dict[str, float]]:
-    path = _path(home)
-    return read_json(path) if path.exists() else {}
+    """Return what is known; of a damaged file, what can be used."""
+    found: dict[str, Any] = read_kept(_path(home), {})
+    return {
+        name: {part: pace for part, pace in paces.items() if isinstance(pace, float) and pace >= 0}
+        for name, paces in found.items()
+        if isinstance(paces, dict)
+    }

@@ -26,13 +26,22 @@ from transfer_core.training.average import WeightAverage
 from transfer_core.training.checkpoint import (
     Checkpoint,
     Standing,
+    find_start,
     load_best,
-    load_checkpoint,
     save_best,
     save_checkpoint,
 )
 from transfer_core.training.domains import measure_domains
-from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saving, Stepped
+from transfer_core.training.events import (
+    Ended,
+    EpochEnded,
+    Event,
+    Noted,
+    PhaseStarted,
+    Progressed,
+    Saving,
+    Stepped,
+)
 from transfer_core.training.feed import Feed
 from transfer_core.training.judge import Judge
 from transfer_core.training.meter import Meter
@@ -76,10 +85,13 @@ class Loop:
             self._anchors = {
                 name: each.detach().clone() for name, each in self.model.stages.named_parameters()
             }
-        checkpoint = load_checkpoint(self.folder)
+        checkpoint, lost = find_start(self.folder)
         if checkpoint:
             self.standing = checkpoint.standing
             self.model.load_trained(checkpoint.model)
+        if lost:
+            self.standing = replace(self.standing, mended=lost)
+            self.emit(Noted(lost, self.standing.epoch))
         try:
             if not checkpoint and self.setup.measures_domains:
                 self._measure_domains()
@@ -90,7 +102,7 @@ class Loop:
         except Diverged:
             reason = "diverged"
         if self._best is not None:  # stopped inside an epoch: the best of those before is kept
-            save_best(self.folder, self.standing.best_epoch, self._best)
+            save_best(self.folder, self.standing, self._best)
         ended = Ended(reason, self.standing.epoch, self.standing.best_epoch)
         self.emit(ended)
         return ended
@@ -120,8 +132,9 @@ class Loop:
         self._average = WeightAverage(self.model, self.spec.cut, phase.average) if phase.average else None
         self.model.averaged = self._average.applied if self._average else nullcontext
         if checkpoint:
-            optimiser.load_state_dict(checkpoint.optimiser)
-            if self._average:
+            if checkpoint.optimiser:  # the best epoch's weights come without
+                optimiser.load_state_dict(checkpoint.optimiser)
+            if self._average and checkpoint.average:
                 self._average.load(checkpoint.average)
         count = sum(each.numel() for each in self.model.kept(phase.modules))
         self.emit(

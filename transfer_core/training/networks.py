@@ -6,14 +6,16 @@ is that of all together, in which nothing is trained.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
-from transfer_core.files import read_json, write_json
+from transfer_core.files import read_kept, write_json
 from transfer_core.models.model import Classifier
-from transfer_core.training.checkpoint import Standing, load_best, load_checkpoint, save_best
+from transfer_core.training.checkpoint import Standing, find_start, load_best, save_best
 from transfer_core.training.events import Ended, EpochEnded, Event, Noted, PhaseStarted
 from transfer_core.training.judge import Judge
 from transfer_core.training.loop import Emit, Loop
@@ -21,6 +23,7 @@ from transfer_core.training.places import make_places
 from transfer_core.training.setup import Setup
 
 TOLD = "told.json"  # what a network's latest epoch told of its training
+NOTHING: dict[str, Any] = {"train": {"loss": math.nan}, "lr": 0.0}
 APART = 1000  # between the seeds of two networks' orders: a run with the next seed has none of them
 
 
@@ -43,9 +46,9 @@ class Networks:
             ended = loop.run()
             self.cache_seconds += loop.cache_seconds
             epoch = number * self._each + ended.epoch
-            self.standing = replace(
-                self.standing, epoch=epoch, seconds=self.standing.seconds + loop.standing.seconds
-            )
+            lost = " ".join(filter(None, (self.standing.mended, loop.standing.mended)))
+            seconds = self.standing.seconds + loop.standing.seconds
+            self.standing = replace(self.standing, epoch=epoch, seconds=seconds, mended=lost)
             if ended.best:
                 member.load_trained(load_best(loop.folder, ended.best))
                 trained.append(member)
@@ -103,10 +106,12 @@ class Networks:
         with model.in_precision(setup.spec.precision), setup.activations(setup.spec.cut) as activations:
             activations.fill(judge.images, 1)
             found = judge.look(activations, setup.spec.cut, epoch)
-        save_best(self.folder, epoch, model.trained_state(setup.spec.cut))
         seconds = self.standing.seconds
         self.standing = self.standing.after(epoch, seconds, found.score, found.val, found.target)
-        told = [read_json(network_folder(self.folder, number) / TOLD) for number in range(trained)]
+        save_best(self.folder, replace(self.standing, best_epoch=epoch), model.trained_state(setup.spec.cut))
+        places = [network_folder(self.folder, number) / TOLD for number in range(trained)]
+        kept: list[dict[str, Any]] = [read_kept(path, NOTHING) for path in places]
+        told = [each for each in kept if each.get("train") and each is not NOTHING] or [NOTHING]
         shared = [name for name in told[0]["train"] if all(name in each["train"] for each in told)]
         train = {name: mean(each["train"][name] for each in told) for name in shared}
         rate = told[-1]["lr"]
@@ -127,11 +132,12 @@ def make_loop(setup: Setup, folder: Path, emit: Emit, should_stop: Callable[[], 
 def count_done(setup: Setup, folder: Path) -> int:
     """Return after how many epochs of the run a training in this folder goes on."""
     if setup.spec.networks == 1:
-        checkpoint = load_checkpoint(folder)
+        checkpoint, _ = find_start(folder)
         return checkpoint.standing.epoch if checkpoint else 0
     each, done = _epochs_of_each(setup), 0
     for number in range(setup.spec.networks):
-        if checkpoint := load_checkpoint(network_folder(folder, number)):
+        checkpoint, _ = find_start(network_folder(folder, number))
+        if checkpoint:
             done = number * each + checkpoint.standing.epoch
     return done
 

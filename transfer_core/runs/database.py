@@ -1,0 +1,115 @@
+"""The SQLite file behind the run store: transactions, what goes wrong with them, and its mending."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from transfer_core.errors import UserError
+from transfer_core.files import plain_words
+from transfer_core.runs.records import has_records, is_whole, mend_store
+
+SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
+DAMAGED = "damaged-store"
+ROOM = 300_000  # bytes of the journal
+
+
+class Database:
+    """One SQLite file. Each transaction opens its own connection, so threads may share it."""
+
+    def __init__(self, path: Path, patience: float) -> None:
+        """Open it, made if it is not there; `patience`: seconds to wait where another program locks it."""
+        self.path, self._patience = path, patience
+        try:
+            self._prepare()
+        except UserError as error:
+            if error.kind != DAMAGED:
+                raise
+            self._prepare()  # it has been mended
+        with suppress(
+            OSError, UserError
+        ):  # the disk is full or may not be written: then there is what there is
+            self._reserve()
+
+    def _prepare(self) -> None:
+        with self.reading() as db:
+            if _is_made(db):
+                return
+        with self.transaction() as db:
+            if _is_made(db):  # by another, meanwhile
+                return
+            if has_records(self.path.parent):  # it was cut to nothing, or taken away
+                raise sqlite3.DatabaseError("malformed")
+            for statement in SCHEMA.split(";\n"):  # not executescript: it would commit halfway
+                db.execute(statement)
+
+    def _reserve(self) -> None:
+        """Give the journal its room now, which it keeps: with it small changes and deletions work on a full disk.
+
+        SQLite takes what stands behind a journal's end for the rest of an older one, and zeros for none.
+        """
+        journal = self.path.with_name(f"{self.path.name}-journal")
+        if journal.exists() and journal.stat().st_size >= ROOM:
+            return
+        with self.transaction(), journal.open("ab") as file:  # nobody else writes meanwhile
+            file.write(bytes(ROOM - file.tell()))
+
+    def check(self) -> None:
+        """Read all of it, and mend it where it is damaged."""
+        if not is_whole(self.path):
+            mend_store(self.path, SCHEMA)
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that takes no write lock."""
+        return self.transaction("BEGIN")
+
+    @contextmanager
+    def transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        """One transaction: committed whole, or not at all."""
+        with plain_words(self.path):
+            try:
+                db = sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)
+            except sqlite3.OperationalError as error:
+                raise UserError(f"The run store {self.path} cannot be opened ({error}).", "store") from error
+        try:
+            db.row_factory = sqlite3.Row
+            # A journal that stays needs no room on a full disk. (Write-ahead logging always does, and has a corruption
+            # bug before 3.51.3.)
+            db.execute("PRAGMA journal_mode = PERSIST")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute(begin)
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            db.close()
+            raise self._explain(error) from error
+        finally:
+            db.close()  # an open transaction is rolled back
+
+    def _explain(self, error: sqlite3.DatabaseError) -> Exception:
+        """Return what to tell of an error; a damaged store is mended before."""
+        text = str(error)
+        if "full" in text:
+            return UserError(
+                f"The disk that holds {self.path} is full: free some space there and try again.", "disk-full"
+            )
+        if "readonly" in text:
+            return UserError(
+                f"{self.path} cannot be written: give this user the right to write there.", "read-only"
+            )
+        if "locked" in text:
+            return UserError(f"Another program keeps {self.path} locked: try again in a moment.", "busy")
+        if "not a database" in text or "malformed" in text:
+            mend_store(self.path, SCHEMA)
+            return UserError(
+                "The list of runs was damaged and has been made again from the folders of the runs: try again.",
+                DAMAGED,
+            )
+        return error
+
+
+def _is_made(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'").fetchone()[0])
