@@ -28,7 +28,7 @@ from transfer_core.data.split import make_split
 from transfer_core.models.cache import ActivationCache
 from transfer_core.runs.lab import standing
 from transfer_core.runs.store import Run, RunStore
-from transfer_core.runs.worker import Heart, Teller
+from transfer_core.runs.telling import Heart, Teller
 from transfer_core.training.events import EpochEnded, Stepped
 from transfer_core.training.loop import Loop
 from transfer_core.training.rules import make_spec

@@ -175,7 +175,8 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     assert shown["test"] == test
     with rows.open(newline="") as lines:
         table = list(csv.DictReader(lines))
-    assert list(table[0]) == ["image", "file", "split", "label", "domain", "group", *data["classes"]]
+    raw = [f"uncalibrated {name}" for name in data["classes"]]
+    assert list(table[0]) == ["image", "file", "split", "label", "domain", "group", *data["classes"], *raw]
     tested = [row for row in table if row["split"] == "test"]
     right = sum(max(data["classes"], key=lambda name: float(row[name])) == row["label"] for row in tested)
     assert right / len(tested) == test["accuracy"]
