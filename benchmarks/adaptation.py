@@ -35,7 +35,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import TARGET_TRAIN, Manifest
 from transfer_core.data.samples import add_solar_cells
 from transfer_core.data.split import make_split
-from transfer_core.evaluation.compare import Difference, paired_difference
+from transfer_core.evaluation.contest import Contest, Pair
 from transfer_core.evaluation.metrics import balanced_accuracy
 from transfer_core.evaluation.predict import predict
 from transfer_core.models.backbones import get_backbone
@@ -143,7 +143,7 @@ class Matrix:
         return {"strategy": "probe with the target's labels", "source": spec.source, "target": spec.target,
                 "seed": spec.seed, "n": len(said), "modules": modules, "balanced": found}  # fmt: skip
 
-    def compared(self, specs: list[RunSpec]) -> tuple[Row, Difference]:
+    def compared(self, specs: list[RunSpec]) -> tuple[Row, Pair]:
         """Return runs of several seeds beside their twins: means, and the paired difference of all, by group."""
         truth, own, other, groups = [], [], [], []
         pairs = [(self.run(spec), self.run(self.twin(spec))) for spec in specs]
@@ -156,15 +156,16 @@ class Matrix:
             groups += [row.group or row.image for row in rows]
             own += mine["said"]
             other += twin["said"]
-        gap = paired_difference(np.array(truth), np.array(own), np.array(other), 2, groups)
+        right = [np.array(each) == np.array(truth) for each in (own, other)]
+        (pair,) = Contest(np.array(truth), right, 2, groups, "balanced_accuracy").pairs
         row = {
             "strategy": specs[0].strategy, "way": f"{specs[0].source}->{specs[0].target}", "seeds": len(specs),
             "source only": statistics.mean(twin["balanced"] for _, twin in pairs),
             "balanced": statistics.mean(mine["balanced"] for mine, _ in pairs),
             "with target labels": statistics.mean(self.labelled(spec)["balanced"] for spec in specs),
-            "gain": gap.value, "low": gap.interval[0], "high": gap.interval[1], "verdict": gap.verdict, "n": gap.n,
+            "gain": pair.gap.value, "low": pair.gap.interval[0], "high": pair.gap.interval[1], "verdict": pair.verdict, "n": pair.n,
         }  # fmt: skip
-        return row, gap
+        return row, pair
 
 
 def main() -> None:
@@ -208,8 +209,12 @@ def main() -> None:
         for row in rows[:2]
     ]
     checks += [
-        Check("gain over source only, mean of both ways", statistics.mean(gap.value for gap in gaps), 0.08),
-        Check("lower end of the gain's interval, the surer way", max(gap.interval[0] for gap in gaps), 0.0),
+        Check(
+            "gain over source only, mean of both ways", statistics.mean(gap.gap.value for gap in gaps), 0.08
+        ),
+        Check(
+            "lower end of the gain's interval, the surer way", max(gap.gap.interval[0] for gap in gaps), 0.0
+        ),
     ]
     name = "adaptation" if options.seeds == 3 else f"adaptation-{options.seeds}-seeds"
     finish(f"{name}-{options.networks}-networks" if options.networks > 1 else name, rows, checks)

@@ -37,7 +37,7 @@ def test_compare_gives_every_pair_and_the_lead(study: Study, capsys: pytest.Capt
     ]
     code, answer = ask(capsys, "compare", *(run.id for run in runs))
     assert (code, answer["comparable"]) == (0, True)
-    assert answer["leader"] == runs[1].id
+    assert (answer["leader"], answer["first_on_validation"], answer["take"]) == (None, runs[1].id, runs[2].id)
     assert [each["accuracy"] for each in answer["entries"]] == [1.0, 3 / 14, 13 / 14]
     first, second, third = answer["pairs"]
     assert (first["verdict"], second["verdict"], third["verdict"]) == ("better", "cannot tell", "worse")
@@ -49,7 +49,12 @@ def test_compare_gives_every_pair_and_the_lead(study: Study, capsys: pytest.Capt
     assert first["words"].startswith("cut 2 is better than cut 4: +78.6 points of accuracy (")
     assert main(["compare", *(run.id for run in runs)]) == 0
     text = capsys.readouterr().out
-    assert "Leads by accuracy on the validation images: 2. cut 4" in text
+    assert "No run leads. 2. cut 4 is first by accuracy on the validation images, with 90.0 % of" in text
+    assert "but it is worse than 1. cut 2 on the test images, −78.6 points of accuracy" in text
+    assert (
+        "1. cut 2 and 3. cut 6 cannot be told apart" in text
+        or "3. cut 6 and 1. cut 2 cannot be told apart" in text
+    )
     assert "cannot tell apart" in text
 
 
@@ -123,7 +128,7 @@ def test_a_sweep_trains_and_compares(study: Study, capsys: pytest.CaptureFixture
     assert (first["state"], last["state"]) == ("done", "done")
     assert first["parameters_trained"] > last["parameters_trained"] > 0
     assert first["test_interval"][0] <= first["test_accuracy"] <= first["test_interval"][1]
-    assert answer["leader"] in {first["run"], last["run"]}
+    assert answer["take"] in {first["run"], last["run"]}
     assert ask(capsys, *sweep)[1]["cuts"] == answer["cuts"], "nothing is trained twice"
 
 
@@ -148,3 +153,29 @@ def test_what_makes_figures_worth_less_stands_wherever_they_do(
         assert short in said
         assert "groups were on both sides" in said
     assert not any("topped after" in each for each in ask(capsys, "show", runs[0].id)[1]["caveats"])
+
+
+def test_stopping_keeps_the_twin_unless_asked_and_says_so(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = study.manifest.domains
+    study.choices = {"rule": "transfer", "train_domain": source, "test_domain": target}
+    run = study.queued(strategy="mcc")
+    lacking = study.lab.needs_twin(run)
+    assert lacking
+    twin = study.store.add_run(lacking, name="plain", parent=run.id)
+    code, answer = ask(capsys, "stop", run.id)
+    assert (code, answer["state"], answer["twin_stopped"], answer["twin_state"]) == (
+        0,
+        "stopped",
+        False,
+        "queued",
+    )
+    assert main(["stop", run.id]) == 0
+    assert (
+        f"plain ({twin.id}) still trains, for comparison: transfer-lab stop {twin.id}"
+        in capsys.readouterr().out
+    )
+    assert main(["stop", run.id, "--with-twin"]) == 0
+    assert f"Stopped with it: plain ({twin.id})." in capsys.readouterr().out
+    assert study.store.get(twin.id).state == "stopped"

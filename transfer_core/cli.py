@@ -19,7 +19,7 @@ from transfer_core import cli_catalogue, cli_compare, cli_data, cli_home, cli_ho
 from transfer_core.cli_house import Answer, get_lab
 from transfer_core.cli_options import make_parser
 from transfer_core.cli_prepare import prepare
-from transfer_core.cli_results import headline_lines, verdict_line, verdict_object
+from transfer_core.cli_results import add_verdict, headline_lines
 from transfer_core.cli_watch import watch
 from transfer_core.errors import UserError
 from transfer_core.evaluation.footnotes import footnotes, tell_choice
@@ -112,6 +112,8 @@ def _follow(lab: Lab, run: str, options: argparse.Namespace) -> Answer:
         if not watch(lab, each):
             data, text, _ = _run_answer(lab, run)
             return data, f"{text}\nThe run goes on by itself.", 130
+        if lab.store.get(run).state == "stopped":  # whoever stops a run does not wait for another
+            break
     return _run_answer(lab, run)
 
 
@@ -122,10 +124,12 @@ def _run_answer(lab: Lab, run: str) -> Answer:
     if found.error:
         lines.append(found.error)
     if twin := lab.twin(found):
-        data["twin"] = twin.id
-    if verdict := lab.verdict(found):
-        data["verdict"] = verdict_object(verdict)
-        lines.append(verdict_line(verdict))
+        data |= {"twin": twin.id, "twin_state": twin.state}
+        if found.state == "stopped" and not twin.is_over:
+            lines.append(
+                f"{shown(twin.name)} ({twin.id}) still trains, for comparison: transfer-lab stop {twin.id} ends it."
+            )
+    add_verdict(lab, found, data, lines)
     if "test" in data and not data["test"]["n"]:
         lines.append("cannot be measured: the unseen images have no labels")
     elif "test" in data:
@@ -185,9 +189,12 @@ def _show(options: argparse.Namespace) -> Answer:
 def _stop(options: argparse.Namespace) -> Answer:
     lab = get_lab()
     run = lab.store.find(options.run)
-    lab.stop(run)
+    twin = lab.stop(run, with_twin=options.with_twin)
     watch(lab, run.id, stopping=True)
-    return _run_answer(lab, run.id)
+    data, text, code = _run_answer(lab, run.id)
+    if twin and options.with_twin:
+        text += f"\nStopped with it: {shown(twin.name)} ({twin.id})."
+    return data | {"twin_stopped": bool(twin and options.with_twin)}, text, code
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Answer]] = {

@@ -51,7 +51,10 @@ def _compare(lab: Lab, runs: Sequence[str]) -> Comparison | None:
 
 
 def _lines(found: Comparison) -> list[str]:
-    from transfer_core.runs.verdicts import basis, sentence
+    from transfer_core.evaluation.pair_words import sentence
+    from transfer_core.runs.lead import find_lead
+    from transfer_core.runs.lead_words import alone, tell_in_one
+    from transfer_core.runs.verdicts import basis
 
     lines = [*_table(found), ""]
     if not found.contest:
@@ -64,13 +67,17 @@ def _lines(found: Comparison) -> list[str]:
             several if len(found.entries) > 1 else "One recipe alone: there is nothing to compare it with.",
         ]
     names = [f"{number}. {shown(entry.name)}" for number, entry in enumerate(found.entries, start=1)]
-    lines.append(f"Leads by {found.chosen_by}: {names[found.leader]}")
-    lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in found.against_leader()]
-    others = [pair for pair in found.pairs if found.leader not in (pair.first, pair.second)]
-    lines += [f"  {sentence(pair, names[pair.first], names[pair.second])}" for pair in others]
+    lead = find_lead(found)
+    lines.append(tell_in_one(found, lead, names.__getitem__, shown))
+    told = lead.ahead if lead.entry is None else lead.entry
+    others = [pair for pair in found.pairs if told not in (pair.first, pair.second)]
+    lines += [
+        f"  {sentence(pair, names[pair.first], names[pair.second])} {shown(alone(found, pair))}".rstrip()
+        for pair in [*found.against(told), *others]
+    ]
     return [
         *lines,
-        basis(found.pairs, once=any(each.seeds == 1 for each in found.entries), across=found.across),
+        basis(found.pairs, once=any(each.seeds == 1 for each in found.entries)),
         *found.caveats,
     ]
 
@@ -78,7 +85,7 @@ def _lines(found: Comparison) -> list[str]:
 def _table(found: Comparison) -> list[str]:
     lines = []
     for index, entry in enumerate(found.entries):
-        low, high = found.interval(index)
+        low, high = found.interval(index, "accuracy")
         seeds = f", {entry.seeds} runs" if entry.seeds > 1 else ""
         how = "lowest to highest" if entry.seeds > 1 and not found.contest else "95 %"
         lines.append(
@@ -94,7 +101,8 @@ def sweep(options: argparse.Namespace) -> Answer:
     """Train once for every number of frozen stages, and show what it costs and brings."""
     import uuid
 
-    from transfer_core.runs.sweep import look_up, parse_cuts, start_sweep, sweep_specs
+    from transfer_core.runs.series import look_up, start_missing
+    from transfer_core.runs.sweep import parse_cuts, sweep_specs
 
     lab = get_lab()
     if options.cut is not None:
@@ -104,7 +112,10 @@ def sweep(options: argparse.Namespace) -> Answer:
     cuts = parse_cuts(options.cuts)
     manifest, split, wishes = prepare(lab, options, "fine_tuning")
     planned = look_up(lab, manifest, split, sweep_specs(manifest, split, wishes, cuts))
-    runs = [run.id for run in start_sweep(lab, planned, uuid.uuid4().hex, options.name or "")]
+    names = [f"{options.name}, {spec.cut} frozen" for spec in planned.specs] if options.name else []
+    runs = [run.id for run in start_missing(lab, planned, uuid.uuid4().hex, names)]
+    if planned.done:
+        print(f"{len(planned.done)} of {len(runs)} are there already and are used again.", file=sys.stderr)
     if not options.detach:
         for number, run in enumerate(runs, start=1):
             found = lab.store.get(run)
@@ -120,6 +131,9 @@ def sweep(options: argparse.Namespace) -> Answer:
 
 
 def _sweep_answer(lab: Lab, runs: Sequence[str]) -> tuple[dict[str, Any], str]:
+    from transfer_core.runs.lead import find_lead
+    from transfer_core.runs.lead_words import tell_in_one
+
     found = [lab.store.get(run) for run in runs]
     done = [run for run in found if run.result]
     side = _compare(lab, [run.id for run in done]) if done else None
@@ -143,7 +157,13 @@ def _sweep_answer(lab: Lab, runs: Sequence[str]) -> tuple[dict[str, Any], str]:
         lines.append(line)
     data: dict[str, Any] = {"cuts": rows, "runs": [run_object(lab, run) for run in found]}
     if side and len(facts) > 1:
-        best = side.entries[side.leader]
-        data["leader"] = best.recipe.id
-        lines.append(f"Leads by {side.chosen_by}: {best.recipe.spec.cut} frozen.")
+        lead = find_lead(side)
+
+        def name(entry: int) -> str:
+            return f"{side.entries[entry].recipe.spec.cut} frozen"
+
+        data["leader"] = side.entries[lead.entry].recipe.id if lead.leads and lead.entry is not None else None
+        data["take"] = lead.run.id if lead.run else None
+        data["lead_words"] = tell_in_one(side, lead, name, shown)
+        lines.append(data["lead_words"])
     return data, "\n".join(lines)

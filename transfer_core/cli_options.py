@@ -77,7 +77,13 @@ def make_parser() -> argparse.ArgumentParser:
     resume = add("resume", "let a stopped, failed or lost run go on")
     resume.add_argument("run")
     resume.add_argument("--detach", action="store_true", help="return at once")
-    add("stop", "stop a run and keep its best epoch").add_argument("run")
+    stop = add("stop", "stop a run and keep its best epoch")
+    stop.add_argument("run")
+    stop.add_argument(
+        "--with-twin",
+        action="store_true",
+        help="also the same run without adaptation that waits for it alone (kept without this)",
+    )
     add("report", "tell every figure of a run's unseen images").add_argument("run")
     predict = add("predict", "say what a run's model thinks of images")
     predict.add_argument("run")

@@ -19,7 +19,8 @@ from transfer_core.evaluation.words import (
 from transfer_core.terminal import shown
 
 if TYPE_CHECKING:
-    from transfer_core.evaluation.compare import Difference
+    from transfer_core.runs.lab import Lab
+    from transfer_core.runs.run import Run
 
 
 def report(options: argparse.Namespace) -> Answer:
@@ -33,9 +34,7 @@ def report(options: argparse.Namespace) -> Answer:
     run = lab.store.find(options.run)
     found = summarise(lab.report(run), lab.decision(run)) | {"test": lab.tested(run)}
     lines = _lines(shown(run.name), found)
-    if verdict := lab.verdict(run):
-        found["verdict"] = verdict_object(verdict)
-        lines.append(verdict_line(verdict))
+    add_verdict(lab, run, found, lines)
     if run.result:
         split = lab.library.get_split(run.manifest, run.spec.split)
         found["caveats"] = caveats(run, split)
@@ -44,21 +43,21 @@ def report(options: argparse.Namespace) -> Answer:
     return run_object(lab, run) | found, "\n".join(lines), 0
 
 
-def verdict_object(verdict: Difference) -> dict[str, Any]:
-    """Return as plain data whether adaptation helped."""
-    return {
-        "verdict": verdict.verdict, "harmful": verdict.is_harmful, "balanced_accuracy_gain": verdict.value,
-        "interval": list(verdict.interval), "n": verdict.n, "resampled": verdict.resampled,
+def add_verdict(lab: Lab, run: Run, data: dict[str, Any], lines: list[str]) -> None:
+    """Add to an answer whether adaptation helped, and how surely, where that is known."""
+    from transfer_core.evaluation.pair_words import beside_twin, resampled
+    from transfer_core.runs.caveats import compared_as_they_stand, without
+
+    if not (pair := lab.verdict(run)):
+        return
+    what = without(run)
+    short = compared_as_they_stand(run, lab.twin(run))
+    data["verdict"] = {
+        "verdict": pair.verdict, "harmful": pair.is_harmful, "measure": pair.measure, "gain": pair.gap.value,
+        "interval": list(pair.gap.interval), "n": pair.n, "units": pair.units, "resampled": resampled(pair),
+        "words": beside_twin(pair, what), "cut_short": short,
     }  # fmt: skip
-
-
-def verdict_line(verdict: Difference) -> str:
-    """Say whether adaptation helped, and how surely."""
-    low, high = (100 * end for end in verdict.interval)
-    return (
-        f"did adaptation help? {verdict.verdict}: balanced accuracy {100 * verdict.value:+.1f} points beside the same run "
-        f"without it (95 % {low:+.1f} to {high:+.1f})"
-    )
+    lines.append(" ".join([f"did {what} help? {pair.verdict}: {beside_twin(pair, what)}", *short]))
 
 
 def headline_lines(test: Mapping[str, Any]) -> list[str]:

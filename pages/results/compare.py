@@ -11,6 +11,7 @@ from pages.ui.sweep import show_sweep, wishes_of
 from pages.ui.text import escape, plural, right_on
 from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.runs.comparison import MOST, Comparison, compare
+from transfer_core.runs.lead import find_lead
 from transfer_core.runs.recipes import group_runs
 from transfer_core.strategies import get_strategy
 
@@ -81,8 +82,10 @@ if not comparable:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Comparing every pair on the same test images")
-def compared(home: str, facts: tuple[tuple[str, str, str], ...], answers: int) -> Comparison | None:
-    """Return a comparison, kept for all sessions until a run, a name or an answer by hand is added."""
+def compared(
+    home: str, facts: tuple[tuple[str, str, str], ...], ended: tuple[str, ...], answers: int
+) -> Comparison | None:
+    """Return a comparison, kept for all sessions until a run ends, or a name or an answer by hand is added."""
     return compare(lab, [lab.store.get(run) for run, *_ in facts])
 
 
@@ -91,21 +94,24 @@ numbers = {run.id: number for number, recipe in enumerate(recipes, start=1) for 
 manifest = known[picked[0]].manifest
 split = lab.library.get_split(manifest, known[picked[0]].spec.split)
 facts = tuple((run.id, run.state, run.name) for run in runs)
-found = compared(str(lab.home), facts, len(lab.library.answers(manifest)))
+ended = tuple(
+    run.id for run in lab.store.runs(manifest=manifest) if run.is_over and run.result
+)  # twins among them
+found = compared(str(lab.home), facts, ended, len(lab.library.answers(manifest)))
 if found and len(found.entries) > 1:
-    show_lead(found, numbers)
+    lead = find_lead(found)
+    told = lead.ahead if lead.entry is None else lead.entry
+    show_lead(found, lead, numbers)
     show_depth(found)
-    show_verdicts(found, numbers)
-    leader = found.entries[found.leader]
-    doubt = next(filter(None, map(no_better_than_guessing, leader.tests)), "")
-    if doubt:
-        what = "leads" if found.has_lead else "has the best figure"
-        st.warning(f"{numbers[leader.recipe.id]} {what}, but: {escape(doubt)}", icon=":material/warning:")
-    label = f"Take home: {escape(leader.best_run.name)} ({right_on(lab.tested(leader.best_run))} of unseen images right)"
-    kind = "secondary" if doubt else "primary"
-    if comparable and st.button(label, type=kind, icon=":material/inventory_2:"):
-        choose(run=leader.best_run.id)
-        go("results/take_home.py")
+    show_verdicts(found, told, numbers)
+    if lead.run:
+        test = lab.tested(lead.run)
+        if doubt := no_better_than_guessing(test):
+            st.warning(f"{escape(lead.run.name)}: {escape(doubt)}", icon=":material/warning:")
+        label = f"Take home: {escape(lead.run.name)} ({right_on(test)} of unseen images right)"
+        if st.button(label, type="secondary" if doubt else "primary", icon=":material/inventory_2:"):
+            choose(run=lead.run.id)
+            go("results/take_home.py")
     show_pairs(found, numbers)
 
 st.markdown("#### The race")
@@ -120,7 +126,7 @@ else:
     show_cost(found, numbers)
     if found.contest:
         st.markdown("#### Class by class")
-        show_classes(found, numbers)
+        show_classes(found, told, numbers)
 base = known[picked[0]].spec
 if get_strategy(base.strategy).freezes != "nothing":
     show_sweep(get_manifest(manifest), split, wishes_of(base))

@@ -10,6 +10,7 @@ from pages.ui.live_curves import Series, live_curves, with_gaps
 from pages.ui.parts import missing, state_badge, title
 from pages.ui.run_progress import show_progress
 from pages.ui.state import current_run, get_lab, go, run_again
+from pages.ui.stopping import stop_button
 from pages.ui.text import ago, duration, escape, percent, plural
 from pages.ui.waiting import show_waiting
 from transfer_core.errors import UserError
@@ -122,12 +123,11 @@ def active(found: Run) -> None:
     if found.state == "stopping":
         st.caption("Stopping after this step; the best epoch is kept.")
     elif found.state == "queued":
-        st.button("Cancel", icon=":material/close:", on_click=lab.stop, args=(found,))
+        stop_button(found, "Cancel", key="stop", icon=":material/close:")
     elif not now["doing"].startswith(("Testing", "Predicting")):
         ends = [each for _, _, each in lab.store.events(found.id, kinds=["EpochEnded"])]
         kept = any(isinstance(each, EpochEnded) and each.best for each in ends)
-        st.button("Stop and keep the best" if kept else "Stop", key="stop", icon=":material/stop:",
-                  on_click=lab.stop, args=(found,))  # fmt: skip
+        stop_button(found, "Stop and keep the best" if kept else "Stop", key="stop", icon=":material/stop:")
 
 
 def over(found: Run) -> None:

@@ -8,15 +8,17 @@ from functools import partial
 import streamlit as st
 
 from pages.ui.state import choose, get_lab, go
-from pages.ui.text import escape, percent, plural
-from transfer_core.evaluation.compare import too_few
+from pages.ui.text import escape, percent
+from transfer_core.evaluation.contest import Pair
+from transfer_core.evaluation.pair_words import beside_twin, missing
+from transfer_core.runs.caveats import compared_as_they_stand, without
 from transfer_core.runs.lab import default_name
 from transfer_core.runs.run import Run
 from transfer_core.strategies import TARGET, UNLABELLED, get_strategy
 from transfer_core.training.events import EpochEnded
 from transfer_core.training.health import Finding, called, check_health, list_parts, of_latest_network
+from transfer_core.training.spec import RunSpec
 
-FEWEST = 6  # groups or images: of five all may differ in one direction by chance, in 1 of 16 cases
 ONCE = "Both were trained once: how another seed would do is not known."
 SIGNALS = {  # validators -> in words
     "information_maximisation": "Sure and even predictions (information maximisation)",
@@ -116,58 +118,54 @@ def show_made_for(run: Run) -> None:
 def show_verdict(run: Run) -> None:
     """Show whether adaptation helped, or what is missing to tell; nothing for other runs."""
     lab = get_lab()
-    twin, missing = lab.twin(run), lab.needs_twin(run)
-    if twin is None and missing is None:
+    twin, lacking = lab.twin(run), lab.needs_twin(run)
+    if twin is None and lacking is None:
         return
     with st.container(border=True):
-        what = "adaptation" if run.spec.target else "the unlabelled images"
+        what = without(run)
         st.markdown(f"#### Did {what} help?")
-        if missing:
-            st.markdown(f"Not known: the same run without {what} is missing or was cut short.")
-            if st.button("Train it now", icon=":material/play_arrow:"):
-                started = lab.start(missing, name=f"{default_name(missing)}, for comparison", parent=run.id)
-                choose(run=started.id)
-                go("train/live.py")
         if twin is None:
-            return
-        difference = lab.verdict(run)
-        if run.state != "done":
-            st.markdown("This run was cut short, so it is not compared.")
-        elif difference is None:
+            st.markdown(f"Not known: the same run without {what} is missing.")
+        for each in compared_as_they_stand(run, twin):
+            st.caption(f":material/info: {each}")
+        if twin and (pair := lab.verdict(run)):
+            _say_verdict(pair, what)
+        elif twin:
             _not_yet(run, twin)
-        else:
-            low, high = (100 * each for each in difference.interval)
-            figure = (
-                f"Balanced accuracy {100 * difference.value:+.1f} points beside the same run without {what} "
-                f"(95 % interval {low:+.1f} to {high:+.1f}, {plural(difference.n, 'labelled test image')}, "
-                f"{difference.resampled} resampled)."
-            )
-            if difference.verdict == "better":
-                st.success(f"**Better.** {figure} {ONCE}", icon=":material/trending_up:")
-            elif difference.is_harmful:
-                sure = difference.verdict == "worse"
-                word = "Worse." if sure else "It looks worse, which is not proven."
-                advice = f"{ONCE} Use" if sure else "Harm is flagged before it is proven: to be safe, use"
-                st.error(
-                    f"**{word}** {figure} {advice} the run without {what}.", icon=":material/trending_down:"
-                )
-            else:
-                told = (
-                    f"Too few {difference.resampled}: at least {FEWEST} with labels have to hold each class, and the two runs to differ on as many."
-                    if too_few(difference.units)
-                    else f"More {'groups with labels' if difference.resampled == 'groups' else 'labelled test images'} may tell."
-                )
-                st.info(
-                    f"**Cannot tell.** {figure} {told}",
-                    icon=":material/balance:",
-                )
-        if twin.result and st.button(f"See the run without {what}", icon=":material/open_in_new:"):
+        if lacking:
+            _offer_twin(run, lacking, twin, what)
+        if twin and twin.result and st.button(f"See the run without {what}", icon=":material/open_in_new:"):
             choose(run=twin.id)
             go("results/report.py")
 
 
+def _offer_twin(run: Run, lacking: RunSpec, twin: Run | None, what: str) -> None:
+    """Offer to train a twin that is missing, or to go on with one that was stopped."""
+    lab = get_lab()
+    label = f"Train the run without {what} to its end" if twin else "Train it now"
+    if st.button(label, icon=":material/play_arrow:"):
+        name = f"{default_name(lacking)}, for comparison"
+        started = lab.resume(twin.id) if twin else lab.start(lacking, name=name, parent=run.id)
+        choose(run=started.id)
+        go("train/live.py")
+
+
+def _say_verdict(pair: Pair, what: str) -> None:
+    figure = beside_twin(pair, what)
+    if pair.verdict == "better":
+        st.success(f"**Better.** {figure} {ONCE}", icon=":material/trending_up:")
+    elif pair.is_harmful:
+        sure = pair.verdict == "worse"
+        word = "Worse." if sure else "It looks worse, which is not proven."
+        advice = f"{ONCE} Use" if sure else "Harm is flagged before it is proven: to be safe, use"
+        st.error(f"**{word}** {figure} {advice} the run without {what}.", icon=":material/trending_down:")
+    else:
+        lack = missing(pair)
+        st.info(f"**Cannot tell.** {figure} {lack[0].upper()}{lack[1:]}.", icon=":material/balance:")
+
+
 def _not_yet(run: Run, twin: Run) -> None:
-    if twin.state != "done":
+    if not (twin.is_over and run.is_over):
         st.markdown(f"The same run without adaptation is needed for an answer; it is {escape(twin.state)}.")
         return
     own, other = get_lab().report(run), get_lab().report(twin)

@@ -1,4 +1,4 @@
-"""What a comparison says: a sentence for each pair with the leader, and a small table of all pairs."""
+"""What a comparison says: who leads and why, a sentence for each pair with it, and a small table of all pairs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from html import escape as html_escape
 
 import streamlit as st
 
-from pages.ui.text import escape, percent, plural
+from pages.ui.text import escape, plural
 from transfer_core.evaluation.contest import Pair
+from transfer_core.evaluation.pair_words import MEASURES, points, sentence, signed
 from transfer_core.runs.comparison import Comparison
-from transfer_core.runs.verdicts import basis, points, sentence, signed
+from transfer_core.runs.lead import Lead
+from transfer_core.runs.lead_words import alone, headline, tell_lead
+from transfer_core.runs.verdicts import basis
 
 SAID = 6  # sentences at most before the rest is folded away
 FEW = 10  # groups
@@ -34,33 +37,34 @@ _STYLE = """<style>
 </style>"""
 
 
-def show_lead(found: Comparison, numbers: Mapping[str, int]) -> None:
-    """Say who leads, and by what."""
-    leader = found.entries[found.leader]
-    right = f"{percent(leader.val)} of {plural(leader.val_n, 'validation image')}"
-    figure = f": {right}" if found.by_accuracy else f". On the source it is right on {right}"
-    name, by = _name(found, found.leader, numbers), f"by {escape(found.chosen_by)}{figure}."
-    if found.has_lead:
-        st.markdown(f"### {name} leads  \n{by}")
-    else:
-        st.markdown(
-            f"### {name} has the best figure  \n{by} Others have validation images of their own, so this is no lead."
-        )
+def show_lead(found: Comparison, lead: Lead, numbers: Mapping[str, int]) -> None:
+    """Say who leads and by what, or why none does and whom to take."""
+
+    def name(entry: int) -> str:
+        return _name(found, entry, numbers)
+
+    *why, last = tell_lead(found, lead, name, escape)
+    st.markdown(f"### {headline(lead, name)}  \n{why[0] if why else last}")
+    if why[1:]:
+        st.markdown("\n".join(f"- {each}" for each in why[1:]))
+    if why:
+        st.markdown(last)
     for each in found.caveats:
         st.info(escape(each), icon=":material/info:")
 
 
-def show_verdicts(found: Comparison, numbers: Mapping[str, int]) -> None:
-    """Say how the leader compares with every other, and on what that rests; nothing where nothing can be tested."""
+def show_verdicts(found: Comparison, entry: int, numbers: Mapping[str, int]) -> None:
+    """Say how an entry compares with every other, and on what that rests; nothing where nothing can be tested."""
     if not found.contest:
         return
-    pairs = found.against_leader()
+    pairs = found.against(entry)
     _say(found, pairs[:SAID], numbers)
     if pairs[SAID:]:
         with st.expander(f"And {plural(len(pairs) - SAID, 'other')}"):
             _say(found, pairs[SAID:], numbers)
     st.caption(
-        f"{basis(pairs, once=any(each.seeds == 1 for each in found.entries), across=found.across)} The lead comes from validation images; the test images only say how sure it is."
+        f"{basis(pairs, once=any(each.seeds == 1 for each in found.entries))} Validation images choose who leads; test images "
+        "only confirm it, or speak against it."
     )
     if found.contest.grouped and found.contest.units < FEW:
         st.info(
@@ -73,7 +77,9 @@ def show_verdicts(found: Comparison, numbers: Mapping[str, int]) -> None:
 def _say(found: Comparison, pairs: Sequence[Pair], numbers: Mapping[str, int]) -> None:
     for pair in pairs:
         first = f"**{numbers[found.entries[pair.first].recipe.id]}**"  # its name stands above
-        st.markdown(f"{ICONS[pair.verdict]} {sentence(pair, first, _name(found, pair.second, numbers))}")
+        st.markdown(
+            f"{ICONS[pair.verdict]} {sentence(pair, first, _name(found, pair.second, numbers))} {escape(alone(found, pair))}"
+        )
 
 
 def _name(found: Comparison, entry: int, numbers: Mapping[str, int]) -> str:
@@ -103,7 +109,7 @@ def show_pairs(found: Comparison, numbers: Mapping[str, int]) -> None:
         st.caption(
             "**+** the row is better, **−** it is worse, **?** cannot tell."
             if wide
-            else "Numbers: difference in accuracy on the test images, row less column, in points."
+            else f"Numbers: difference in {MEASURES[found.measure]} on the test images, row less column, in points."
         )
 
 
@@ -113,8 +119,8 @@ def _cell(found: Comparison, row: int, column: int, *, wide: bool) -> str:
     pair = found.contest.pair(row, column)
     sign, word = SIGNS[pair.verdict]
     p = "p < 0.001" if pair.p_corrected < 0.001 else f"p = {pair.p_corrected:.3f}"
-    told = f"{word}: {points(pair.accuracy)}, corrected {p}"
-    inside = sign if wide else f"{signed(pair.accuracy.value)}<small>{word}</small>"
+    told = f"{word}: {points(pair)}, corrected {p}"
+    inside = sign if wide else f"{signed(pair.gap.value)}<small>{word}</small>"
     kind = "better" if pair.verdict == "better" else "other"
     return f"<td class='{kind}' title='{html_escape(told)}'>{inside}</td>"
 

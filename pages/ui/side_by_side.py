@@ -8,7 +8,8 @@ import streamlit as st
 
 from pages.ui.charts import show_chart
 from pages.ui.parts import PALETTE, class_colours
-from pages.ui.text import escape, interval
+from pages.ui.text import escape, interval, percent
+from transfer_core.evaluation.pair_words import MEASURES
 from transfer_core.runs.comparison import Comparison, Entry
 from transfer_core.runs.sweep import is_sweep
 from transfer_core.strategies import get_strategy
@@ -32,7 +33,7 @@ def show_table(found: Comparison, numbers: Mapping[str, int]) -> None:
     for index, entry in enumerate(found.entries):
         row = {"No.": numbers[entry.recipe.id], "Run": entry.name, "Runs": entry.seeds}
         for space, (label, name) in zip(("", " ", "  "), FIGURES.items(), strict=True):
-            ends = found.interval(index) if name == "accuracy" and found.contest else entry.spread(name)
+            ends = found.interval(index, name) if name in MEASURES else entry.spread(name)
             row |= {label: 100 * entry.figure(name), f"{about}{space}": interval(ends)}
         spec = entry.recipe.spec
         table.append(
@@ -62,7 +63,7 @@ def show_table(found: Comparison, numbers: Mapping[str, int]) -> None:
     st.dataframe(table, hide_index=True, column_config=config, alt="The chosen runs side by side")
     if several:
         st.caption(
-            "Several seeds: means; for accuracy the 95 % interval over images and seeds, for the others from the lowest seed to "
+            "Several seeds: means with the 95 % interval over images and seeds; for macro-F1 from the lowest seed to "
             "the highest. A single run: its 95 % interval."
             if found.contest
             else "Several runs: their mean, and from the lowest to the highest. A single run: its 95 % interval."
@@ -73,7 +74,7 @@ FIGURES = {"Right on unseen": "accuracy", "Balanced": "balanced_accuracy", "Macr
 
 
 def show_forest(found: Comparison, numbers: Mapping[str, int]) -> None:
-    """Show the accuracy of each as a point with its interval, its seeds as rings."""
+    """Show the figure that decides of each as a point with its interval, its seeds as rings."""
     from transfer_core.figures_compare import forest  # plotly is slow to import
 
     entries = found.entries
@@ -81,13 +82,14 @@ def show_forest(found: Comparison, numbers: Mapping[str, int]) -> None:
     show_chart(
         forest(
             [f"{numbers[entry.recipe.id]} {entry.name}" for entry in entries],
-            [entry.figure("accuracy") for entry in entries],
-            [found.interval(index) for index in range(len(entries))],
-            [[test["accuracy"] for test in entry.tests] for entry in entries],
+            [entry.figure(found.measure) for entry in entries],
+            [found.interval(index, found.measure) for index in range(len(entries))],
+            [[test[found.measure] for test in entry.tests] for entry in entries],
             [_colour(entry, numbers) for entry in entries],
-            "Accuracy on unseen images" + (", rings: each run" if rings else ", 95 % interval"),
+            f"{MEASURES[found.measure].capitalize()} on unseen images"
+            + (", rings: each run" if rings else ", 95 % interval"),
         ),
-        alt="Accuracy of each run on unseen images with its interval",
+        alt=f"{MEASURES[found.measure].capitalize()} of each run on unseen images with its interval",
     )
 
 
@@ -103,7 +105,7 @@ def show_cost(found: Comparison, numbers: Mapping[str, int]) -> None:
             [entry.name for entry in entries],
             [float(COSTS[str(cost)](entry)) for entry in entries],
             [entry.figure("accuracy") for entry in entries],
-            [found.interval(index) for index in range(len(entries))],
+            [found.interval(index, "accuracy") for index in range(len(entries))],
             [_colour(entry, numbers) for entry in entries],
             str(cost),
             "95 % interval"
@@ -118,8 +120,8 @@ def show_cost(found: Comparison, numbers: Mapping[str, int]) -> None:
         )
 
 
-def show_classes(found: Comparison, numbers: Mapping[str, int]) -> None:
-    """Show for two chosen entries how much more of each class the first finds."""
+def show_classes(found: Comparison, entry: int, numbers: Mapping[str, int]) -> None:
+    """Show for two chosen entries, at first the one given, how much more of each class the first finds."""
     if not found.contest:
         return
     from transfer_core.figures_compare import class_differences
@@ -129,9 +131,9 @@ def show_classes(found: Comparison, numbers: Mapping[str, int]) -> None:
     def label(entry: int) -> str:
         return f"{numbers[found.entries[entry].recipe.id]} {found.entries[entry].name}"
 
-    others = [each for each in entries if each != found.leader]
+    others = [each for each in entries if each != entry]
     left, right = st.columns(2)
-    first = left.selectbox("First", entries, index=found.leader, format_func=label)
+    first = left.selectbox("First", entries, index=entry, format_func=label)
     second = right.selectbox("Second", entries, index=others[0], format_func=label)
     if first == second:
         st.caption("Choose two different ones.")
@@ -167,18 +169,19 @@ def show_depth(found: Comparison) -> None:
     rows = [
         {
             "cut": entry.recipe.spec.cut, "val": entry.val, "val_interval": entry.val_interval,
-            "test": entry.figure("accuracy"), "test_interval": found.interval(index),
+            "test": entry.figure("accuracy"), "test_interval": found.interval(index, "accuracy"),
             "seconds": entry.seconds, "trained": entry.trained,
         }
         for index, entry in entries
     ]  # fmt: skip
     best = max(rows, key=lambda row: row["val"])
     stages = len(specs[0].make_backbone().stages)
-    st.markdown(f"#### Best on validation images with {best['cut']} of {stages} stages frozen")
+    st.markdown("#### How deep to freeze")
     show_chart(
         freeze_depth(rows, stages, (PALETTE[1], PALETTE[0], PALETTE[2])),
         alt="Accuracy, seconds and trained parameters against the number of frozen stages",
     )
     st.caption(
-        "Choose by the validation curve; the test curve is there to check, and choosing by it would flatter."
+        f"Highest on the validation images: {best['cut']} of {stages} stages frozen, {percent(best['val'])}; whether that is a lead "
+        "stands above. Choose by the validation curve; the test curve is there to check, and choosing by it would flatter."
     )

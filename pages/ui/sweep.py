@@ -14,7 +14,8 @@ from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.models.weights import find_weights
-from transfer_core.runs.sweep import Sweep, look_up, start_sweep, sweep_specs
+from transfer_core.runs.series import Series, look_up, start_missing
+from transfer_core.runs.sweep import sweep_specs
 from transfer_core.strategies import get_strategy
 from transfer_core.training.rules import unmet_need
 from transfer_core.training.spec import RunSpec
@@ -44,15 +45,15 @@ def show_sweep(manifest: Manifest, split: Split, wishes: Mapping[str, Any]) -> N
         _offer(sweep, manifest, split)
 
 
-def _offer(sweep: Sweep, manifest: Manifest, split: Split) -> None:
+def _offer(sweep: Series, manifest: Manifest, split: Split) -> None:
     spec = sweep.specs[0]
     backbone, strategy = spec.make_backbone(), get_strategy(spec.strategy)
     st.markdown(
         f"The same run, **{escape(strategy.title)}** on **{escape(backbone.title)}**, once for every number of frozen stages, "
         f"{sweep.specs[0].cut} to {sweep.specs[-1].cut}: how accurate, how long, how many parameters. Everything else is equal."
     )
-    done = len(sweep.specs) - len(sweep.missing) - len(sweep.waiting)
-    facts = [f"{done} of {plural(len(sweep.specs), 'run')} done already"] if done else []
+    done = len(sweep.done)
+    facts = [f"{done} of {plural(len(sweep.specs), 'run')} done already, used again"] if done else []
     facts += [f"{len(sweep.waiting)} on their way"] if sweep.waiting else []
     if sweep.missing:
         how_long = f"about {duration(sweep.seconds)} on {spec.device}" if sweep.seconds else (
@@ -67,7 +68,7 @@ def _offer(sweep: Sweep, manifest: Manifest, split: Split) -> None:
     label = f"Train {plural(len(sweep.missing), 'run')} and watch" if sweep.missing else "Show the sweep"
     if st.button(label, icon=":material/ac_unit:", disabled=not ready, key="start-sweep"):
         token = start_token("-".join(each.id for each in sweep.specs))
-        runs = start_sweep(get_lab(), sweep, token)
+        runs = start_missing(get_lab(), sweep, token)
         choose(run=runs[0].id)
         st.session_state["race"] = ",".join(run.id for run in runs)
         go("results/compare.py")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.ui.state import get_lab
+from pages.ui.stopping import stop_button
 from pages.ui.text import ago, escape, plural
 from transfer_core.runs.run import Run
 
@@ -21,11 +22,14 @@ def show_waiting(beside: str) -> None:
     for each in reversed(waiting):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{escape(each.name)}, {ago(each.created)}", width="stretch")
-            st.button(
-                "Cancel", key=f"cancel-{each.id}", icon=":material/close:", on_click=_cancel, args=([each],)
-            )
+            stop_button(each, "Cancel", key=f"cancel-{each.id}", icon=":material/close:", stop=_cancel_one)
     if len(waiting) > 1:
         st.button("Cancel all that wait", icon=":material/clear_all:", on_click=_cancel, args=(waiting,))
+
+
+def _cancel_one(run: Run, *, with_twin: bool = False) -> None:
+    twin = get_lab().waiting_twin(run) if with_twin else None
+    _cancel([run, *([twin] if twin else [])])
 
 
 def _cancel(found: Sequence[Run]) -> None:

@@ -94,7 +94,7 @@ def test_intervals_cover_where_seeds_differ() -> None:
         found = Contest(truth, [rng.random((4, 250)) < each for each in rates], 2)
         low, high = found.pairs[0].accuracy.interval
         hits += low <= 0.05 <= high
-        low, high = found.accuracy(0).interval
+        low, high = found.figure(0, "accuracy").interval
         means += low <= 0.85 <= high
     assert 0.93 <= hits / 400 <= 0.97
     assert 0.93 <= means / 400 <= 0.97
@@ -143,7 +143,7 @@ def test_verdicts_and_what_is_missing() -> None:
 def test_images_that_are_all_alike_have_the_exact_interval(n: int) -> None:
     found = Contest(np.zeros(n, int), [np.ones((1, n), bool), np.zeros((1, n), bool)], 1)
     exact = binomtest(n, n).proportion_ci(method="exact")
-    assert found.accuracy(0).interval == pytest.approx((exact.low, 1.0))
+    assert found.figure(0, "accuracy").interval == pytest.approx((exact.low, 1.0))
     (gap,) = found.recalls(0, 1)
     # As the sign test has it: that five differ in one direction happens by chance, that six do does not.
     assert (gap.interval[0] > 0) == (binomtest(n, n).pvalue < 0.05)

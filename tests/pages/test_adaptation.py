@@ -62,7 +62,7 @@ def test_so_few_groups_cannot_tell(study: Study) -> None:
     run = across(study).ended(strategy="mcc", name="mine", wrong=0)
     study.ended(strategy="source_only", wrong=9)
     at = show("results/report.py", run=run.id)
-    assert "at least 6 with labels have to hold each class" in words(at)
+    assert "at least 6 groups with labels have to hold each class" in words(at).lower()
     assert not at.success
 
 
@@ -145,6 +145,28 @@ def test_several_strategies_are_started_and_raced(study: Study) -> None:
     )
     assert set(at.multiselect[0].value) == {run.id for run in runs}
     assert "The table is here as soon as" in words(at)
+
+
+def test_a_race_uses_again_what_is_there(study: Study) -> None:
+    split = study.split(rule="image")
+    form = {"data": study.manifest.id, "split": split.id}
+    at = show("train/new_run.py", **form)
+    at.button(key="start-race").click().run()
+    first = study.store.runs()
+    for run in first:
+        study.finish(run, {"n": 0})
+    study.store.rename(first[0].id, name="mine")
+    at = show("train/new_run.py", **form)
+    assert "**mine**" in words(at)
+    assert "are trained already and are used again" in words(at)
+    picker = widget(at.multiselect, "Strategies")
+    picker.set_value([*picker.value, "probe_then_tune"]).run()
+    button(at, "Start 1 run and watch the race").click().run()
+    assert not at.exception
+    assert "are used again" in at.success[0].value
+    runs = study.store.runs()
+    assert len(runs) == len(first) + 1
+    assert set(link_of(at, "race").split(",")) == {run.id for run in runs}
 
 
 def test_a_target_without_labels_is_said_to_be_unmeasurable(study: Study) -> None:

@@ -22,6 +22,22 @@ def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
     assert "the best epoch is kept" in words(at)
 
 
+@pytest.mark.parametrize(("choice", "left"), [("this run only", "queued"), ("both", "stopped")])
+def test_stopping_asks_what_becomes_of_the_twin(study: Study, choice: str, left: str) -> None:
+    source, target = study.manifest.domains
+    study.choices = {"rule": "transfer", "train_domain": source, "test_domain": target}
+    run = study.running(strategy="mcc")
+    lacking = study.lab.needs_twin(run)
+    assert lacking
+    twin = study.store.add_run(lacking, name="source only", parent=run.id)
+    at = show("train/live.py", run=run.id)
+    assert "Stop and keep the best" not in labels(at), "a choice stands in its place"
+    assert "source only** waits in the queue: the same run without adaptation" in words(at)
+    button(at, f"Stop {choice}").click().run()
+    assert not at.exception
+    assert (study.store.get(run.id).state, study.store.get(twin.id).state) == ("stopping", left)
+
+
 def test_each_network_of_a_run_begins_anew(study: Study) -> None:
     run = study.running(strategy="fine_tuning", cut=2, networks=3, epochs=4)
     at = show("train/live.py", run=run.id)

@@ -13,10 +13,13 @@ from scipy.stats import binomtest
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import Study, bring
 from transfer_core.errors import UserError
+from transfer_core.evaluation.pair_words import points, sentence, signed
 from transfer_core.runs.comparison import compare
 from transfer_core.runs.executors import SubprocessExecutor
-from transfer_core.runs.sweep import is_sweep, look_up, parse_cuts, start_sweep, sweep_specs
-from transfer_core.runs.verdicts import basis, comparison_object, points, sentence, signed
+from transfer_core.runs.lead import find_lead
+from transfer_core.runs.series import look_up, start_missing
+from transfer_core.runs.sweep import is_sweep, parse_cuts, sweep_specs
+from transfer_core.runs.verdicts import basis, comparison_object
 from transfer_core.training.spec import RunSpec
 
 
@@ -30,19 +33,19 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
     return study
 
 
-def test_the_lead_comes_from_validation_images_and_the_pair_from_test_images(study: Study) -> None:
-    leads = study.ended(name="leads", wrong=9, val=0.9)
+def test_the_order_comes_from_validation_images_and_the_pair_from_test_images(study: Study) -> None:
+    leads = study.ended(name="ahead", wrong=9, val=0.9)
     other = study.ended(name="other", wrong=0, val=0.7, cut=3, strategy="fine_tuning")
     found = compare(study.lab, [other, leads])
     assert found
-    assert found.entries[found.leader].recipe.runs == (leads,)
+    assert found.entries[found.order[0]].recipe.runs == (leads,)
     assert found.chosen_by == "accuracy on the validation images"
-    (pair,) = found.against_leader()
+    (pair,) = found.against(found.order[0])
     assert (pair.only_first, pair.only_second, pair.n) == (0, 9, 20)
     assert pair.p == pytest.approx(binomtest(0, 9, 0.5).pvalue)
     assert pair.accuracy.value == pytest.approx(-9 / 20)
     assert pair.verdict == "worse"
-    assert sentence(pair, "A", "B") == f"A is worse than B: {points(pair.accuracy)}."
+    assert sentence(pair, "A", "B") == f"A is worse than B: {points(pair)}."
     assert "exact McNemar" in basis([pair], once=True)
     assert "another seed" in basis([pair], once=True)
     plan = study.lab.plan(other.spec, study.manifest, study.split(**study.choices))
@@ -72,7 +75,7 @@ def test_seeds_are_one_entry_with_their_spread(study: Study) -> None:
     assert first.figure("accuracy") == pytest.approx(np.mean([1, 0.8, 0.6]))
     assert first.spread("accuracy") == pytest.approx((0.6, 1.0))
     assert found.pairs[0].test == "seeds"
-    low, high = found.interval(0)
+    low, high = found.interval(0, "accuracy")
     assert low < 0.8 < high
 
 
@@ -84,7 +87,7 @@ def test_other_splits_are_spread_and_never_tested(study: Study) -> None:
     found = compare(study.lab, runs)
     assert found
     assert [entry.seeds for entry in found.entries] == [3, 3]
-    assert (found.contest, found.pairs, found.against_leader()) == (None, [], [])
+    assert (found.contest, found.pairs, found.against(0), find_lead(found).run) == (None, [], [], None)
     one_split = compare(study.lab, runs[:2])
     assert one_split
     assert one_split.contest
@@ -107,7 +110,7 @@ def test_adaptations_are_led_by_the_rule_that_chose_their_epochs(study: Study) -
         object.__setattr__(run, "result", {**(run.result or {}), **told})
     found = compare(study.lab, runs)
     assert found
-    assert found.entries[found.leader].name == "dann"
+    assert found.entries[found.order[0]].name == "dann"
     assert found.chosen_by.startswith("doing well on the source's validation images")
 
 
@@ -190,8 +193,8 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(study: Study) -> None:
 
     sweep = look([3, 5, 7])
     assert [run and run.id for run in sweep.runs] == [done.id, None, None]
-    runs = start_sweep(study.lab, sweep, "click")
-    assert start_sweep(study.lab, sweep, "click") == runs, "the same click twice"
+    runs = start_missing(study.lab, sweep, "click")
+    assert start_missing(study.lab, sweep, "click") == runs, "the same click twice"
     assert runs[0].id == done.id
     assert failed.id not in {run.id for run in runs}
     again = look([3, 5, 7])

@@ -11,6 +11,7 @@ from sample_data.shapes import draw_shapes
 from tests.pages.screens import Study, bring
 from transfer_core.errors import UserError
 from transfer_core.runs import worker
+from transfer_core.runs.caveats import compared_as_they_stand
 from transfer_core.runs.lab import Lab, run_object
 from transfer_core.runs.store import Run
 from transfer_core.training.rules import make_spec, twin_spec
@@ -76,7 +77,7 @@ def test_the_verdict_is_told(study: Study, lab: Lab, own: int, other: int, verdi
     study.ended(strategy="source_only", wrong=other)
     found = lab.verdict(run)
     assert found is not None
-    assert (found.verdict, found.resampled) == (verdict, "groups")
+    assert (found.verdict, found.test, found.measure) == (verdict, "groups", "balanced_accuracy")
     assert found.is_harmful == (verdict == "worse")
 
 
@@ -105,18 +106,32 @@ def test_the_figures_of_the_target_are_in_the_json(study: Study) -> None:
     assert told["oracle"]["images"] == 20
 
 
-def test_a_twin_that_was_cut_short_is_none(study: Study, lab: Lab) -> None:
+def test_what_was_stopped_is_compared_as_it_stands_where_nothing_whole_is_there(
+    study: Study, lab: Lab
+) -> None:
     run = study.ended(strategy="mcc")
     missing = lab.needs_twin(run)
     assert missing is not None
     assert missing.strategy == "source_only"
-    study.ended("stopped", strategy="source_only", wrong=9)
-    assert (lab.twin(run), lab.verdict(run)) == (None, None)
-    study.ended("done", strategy="source_only", wrong=9)
-    assert lab.needs_twin(run) is None
-    assert lab.verdict(run) is not None
-    cut_short = study.ended("stopped", strategy="mcc", epochs=1)
-    assert lab.verdict(cut_short) is None
+    own = study.lab.verdict
+    study.ended("stopped", result=False, strategy="source_only")
+    assert (lab.twin(run), own(run)) == (None, None), "it has no model"
+    short = study.ended("stopped", strategy="source_only", wrong=12)
+    assert lab.twin(run) == short
+    assert lab.needs_twin(run) == missing, "it can still be trained to its end"
+    first = own(run)
+    assert first is not None
+    (said,) = compared_as_they_stand(run, short)
+    assert said == "The run without adaptation was stopped after 2 of 4 epochs and is compared as it stands."
+    whole = study.ended("done", strategy="source_only", wrong=2)
+    assert (lab.needs_twin(run), lab.twin(run)) == (None, whole)
+    assert compared_as_they_stand(run, whole) == []
+    second = own(run)
+    assert second is not None
+    assert second.gap.value < first.gap.value
+    cut_short = study.ended("stopped", strategy="mcc", wrong=0)
+    assert own(cut_short) is not None
+    assert compared_as_they_stand(cut_short, whole)[0].startswith("This run was stopped after 2 of 4 epochs")
 
 
 def test_only_what_learnt_from_the_target_is_called_adapted(study: Study, lab: Lab) -> None:
@@ -140,14 +155,16 @@ def test_a_waiting_run_of_an_earlier_version_is_not_trained_as_something_else(st
     assert "settings that are no more (shots): set it up anew" in (ended.error or "")
 
 
-def test_a_queued_twin_leaves_with_the_last_run_that_needs_it(study: Study, lab: Lab) -> None:
+def test_a_twin_stays_where_a_run_is_stopped_unless_it_is_to_go_too(study: Study, lab: Lab) -> None:
     first, second = lab.start(spec(study, "mcc")), lab.start(spec(study, "dann"))
     twin = lab.twin(first)
     assert twin is not None
     assert twin == lab.twin(second)
-    lab.stop(first)
+    assert lab.stop(first, with_twin=True) is None, "the second needs it"
     assert study.store.get(twin.id).state == "queued"
-    lab.stop(second)
+    assert lab.stop(second) == twin
+    assert study.store.get(twin.id).state == "queued", "nothing goes without a word"
+    lab.stop(second, with_twin=True)
     assert {run.state for run in study.store.runs()} == {"stopped"}
 
 
@@ -156,6 +173,6 @@ def test_a_baseline_of_ones_own_stays_queued(study: Study, lab: Lab) -> None:
     adapted = lab.start(spec(study, "mcc"))
     twin = lab.twin(adapted)
     assert twin is not None
-    lab.stop(adapted)
+    assert lab.stop(adapted, with_twin=True) is None
     assert study.store.get(twin.id).state == "queued"
     assert (twin.id == own.id) == (twin.spec.id == own.spec.id)

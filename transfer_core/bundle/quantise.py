@@ -24,7 +24,7 @@ from transfer_core.bundle.graph import INPUT, Session
 from transfer_core.bundle.subject import Subject, Tell
 from transfer_core.data.images import Pixels
 from transfer_core.data.manifest import Row
-from transfer_core.evaluation.compare import paired_difference
+from transfer_core.evaluation.contest import Contest
 from transfer_core.files import atomic_path
 
 CALIBRATION = 96  # training images from which ranges are taken
@@ -128,16 +128,16 @@ def _compare(
     classes = subject.manifest.classes
     truth = np.array([classes.index(row.label or "") for row in rows], dtype=np.int64)
     groups = [row.group or row.image for row in rows] if subject.report.grouped else None
-    gap = paired_difference(truth, small, full, len(classes), groups)
+    (pair,) = Contest(truth, [small == truth, full == truth], len(classes), groups, "balanced_accuracy").pairs
     return {
         "n": len(rows),
         "accuracy_float": float((full == truth).mean()),
         "accuracy_int8": float((small == truth).mean()),
         "same_class": float((full == small).mean()),
-        "balanced_accuracy_difference": gap.value,
-        "difference_ci": list(gap.interval),
-        "verdict": gap.verdict,
-        "resampled": gap.resampled,
+        "balanced_accuracy_difference": pair.gap.value,
+        "difference_ci": list(pair.gap.interval),
+        "verdict": pair.verdict,
+        "resampled": "images" if groups is None else "groups",
     }
 
 

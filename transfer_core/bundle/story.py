@@ -13,6 +13,7 @@ from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.chance import no_better_than_guessing
 from transfer_core.evaluation.footnotes import footnotes, tell_choice
 from transfer_core.evaluation.in_use import threshold
+from transfer_core.evaluation.pair_words import beside_twin
 from transfer_core.evaluation.summary import tell_domains, tell_sets, tell_use
 from transfer_core.evaluation.words import between, by_hand, coefficient, interval, percent, undefined
 
@@ -129,12 +130,16 @@ def _figures(subject: Subject) -> list[Block]:
         for each in footnotes(subject.result, subject.spec, other_classes=bool(subject.split.new_classes))
     ]
     if subject.verdict:
-        low, high = (100 * end for end in subject.verdict.interval)
+        without = "adaptation" if subject.spec.get("target") else "the unlabelled images"
+        told = beside_twin(subject.verdict, without)
         blocks.append(
             Text(
-                f"Did adaptation help? {subject.verdict.verdict.capitalize()}: balanced accuracy "
-                f"{100 * subject.verdict.value:+.1f} points beside the same run without it (95 % {low:+.1f} to {high:+.1f}, "
-                f"{subject.verdict.n:,} images, {subject.verdict.resampled} resampled).",
+                " ".join(
+                    [
+                        f"Did {without} help? {subject.verdict.verdict.capitalize()}. {told}",
+                        *subject.cut_short,
+                    ]
+                ),
                 warning=subject.verdict.is_harmful,
             )
         )

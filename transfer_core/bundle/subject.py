@@ -11,7 +11,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Row
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
-from transfer_core.evaluation.compare import Difference
+from transfer_core.evaluation.contest import Pair
 from transfer_core.evaluation.decision import Decision
 from transfer_core.evaluation.report import Report
 from transfer_core.models.backbones import Backbone
@@ -56,7 +56,8 @@ class Subject:
     test: Mapping[str, Any]
     epochs: Sequence[Epoch]
     note: str = ""  # where the data set comes from
-    verdict: Difference | None = None
+    verdict: Pair | None = None
+    cut_short: Sequence[str] = ()  # what the verdict says of a run that was stopped
     adapted: bool = False  # to images of the target domain
     caveats: Sequence[
         str

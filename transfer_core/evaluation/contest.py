@@ -1,7 +1,8 @@
 """Which of several models is better on the same test images, every pair of them, and how surely.
 
-Exact McNemar where images are independent and each model was trained once; else a test by the paired bootstrap, of
-whole groups where the split kept groups apart, and with the seeds' own variance where there are several.
+Exact McNemar for the accuracy of independent images where each model was trained once; else a test by the paired bootstrap,
+of whole groups where the split kept groups apart, and with the seeds' own variance where there are several. Two models are
+a family of one pair: a run beside its twin is asked here as well, so that no page has a verdict of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from transfer_core.data.split import Split
 from transfer_core.evaluation.draws import Interval
 from transfer_core.evaluation.paired import (
     ALPHA,
@@ -27,6 +29,19 @@ from transfer_core.evaluation.paired import (
     units_needed,
 )
 from transfer_core.evaluation.resample import Figures, count, draw_figures, make_figures, number_units
+
+Measure = Literal["accuracy", "balanced_accuracy"]  # by which models are compared
+HARM = -0.03  # a difference from which a model is flagged, whatever the interval says
+
+
+def choose_measure(split: Split) -> Measure:
+    """Return what decides between runs of a split: across domains classes may be as rare as they like in the target."""
+    return "balanced_accuracy" if split.rule == "transfer" else "accuracy"
+
+
+def too_few(units: int) -> bool:
+    """Tell whether so many units (images or groups) could all differ in one direction by chance, as five do in 1 of 16 cases."""
+    return 2.0 ** (1 - units) >= ALPHA
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,13 @@ class Pair:
     n: int
     units: int  # what was treated as independent: images, or groups of them
     pairs: int  # how many were compared
+    measure: Measure  # that decides
+    telling: int  # units on which they differ, at most as many as hold the rarest class where each class counts alike
     accuracy: Gap
     balanced_accuracy: Gap
     only_first: int | None  # images that only the first gets right; None where there are several seeds
     only_second: int | None
-    test: Literal["mcnemar", "groups", "seeds"]
+    test: Literal["mcnemar", "images", "groups", "seeds"]
     p: float
     p_corrected: float
     more: (
@@ -60,9 +77,19 @@ class Pair:
     needs_seeds: bool = False  # whether images alone would not tell, because seeds differ too much
 
     @property
+    def gap(self) -> Gap:
+        """The difference in the measure that decides."""
+        return self.balanced_accuracy if self.measure == "balanced_accuracy" else self.accuracy
+
+    @property
+    def is_harmful(self) -> bool:
+        """Whether to warn of the first: surely worse, or worse by 3 points as it looks."""
+        return self.verdict == "worse" or self.gap.value <= HARM
+
+    @property
     def verdict(self) -> Literal["better", "cannot tell", "worse"]:
         """Better or worse only where the corrected test and the interval that holds for all pairs say so."""
-        low, high = self.accuracy.held
+        low, high = self.gap.held
         if self.p_corrected >= ALPHA or low <= 0 <= high:
             return "cannot tell"
         return "better" if low > 0 else "worse"
@@ -115,7 +142,7 @@ class Contest:
     """Several models on the same images.
 
     `truth` [n] class numbers; `right` holds for each model [seeds, n] whether each of its runs gets each image right.
-    `groups` [n]: whole groups are drawn. Runs of one model that differ in their seed alone stand for it by their
+    `groups` [n]: whole groups are drawn. `measure` decides. Runs of one model that differ in their seed alone stand for it by their
     mean at each image. Then two things vary, and their variances add up (Searle, Casella and McCulloch 1992, crossed
     random effects): which images were tested, by the bootstrap, and which seeds were trained, by the variance
     between the seeds less what these images cause of it. Resampling three seeds would understate that by a third; so
@@ -133,16 +160,21 @@ class Contest:
         right: Sequence[npt.NDArray[np.bool_]],
         classes: int,
         groups: Sequence[str] | None = None,
+        measure: Measure = "accuracy",
     ) -> None:
+        self.measure = measure
         runs = [np.atleast_2d(each) for each in right]
         ends = np.cumsum([0, *(len(each) for each in runs)])
         self.n, self.models, self.grouped = len(truth), len(runs), groups is not None
         self._truth, self._classes, self._groups = truth, classes, groups
         self._right = np.concatenate(runs).T.astype(np.float64)  # [n, runs]
         self._own = [slice(start, end) for start, end in pairwise(map(int, ends))]
-        units = number_units(self.n, groups)
-        self.units = len(np.unique(units))  # images, or groups of them, treated as independent
-        self._holding = [len(np.unique(units[truth == label])) for label in range(classes)]
+        self._units = number_units(self.n, groups)
+        self.units = len(np.unique(self._units))  # images, or groups of them, treated as independent
+        self._holding = [len(np.unique(self._units[truth == label])) for label in range(classes)]
+        self.rarest = min(
+            (units for units in self._holding if units), default=0
+        )  # units that hold the rarest class
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -170,50 +202,49 @@ class Contest:
             for label, units in enumerate(self._holding)
         ]
 
-    def accuracy(self, model: int) -> Gap:
-        """Return the accuracy of one model, the mean over its seeds, with its interval."""
-        return self._spread("accuracy", (), (model,), self.units).gap(1)
+    def figure(self, model: int, measure: Measure) -> Gap:
+        """Return a figure of one model, the mean over its seeds, with its interval."""
+        return self._spread(measure, (), (model,), self._counting(measure)).gap(1)
+
+    def _counting(self, measure: Measure) -> int:
+        """Return how many units a figure rests on: a mean over classes is no surer than the class that fewest units hold."""
+        return self.rarest if measure == "balanced_accuracy" else self.units
 
     def _duel(self, first: int, second: int, pairs: int) -> Pair:
-        seen = self._spread("accuracy", (), (first, second), self.units)
-        # A mean over classes is no surer than the class that fewest units hold.
-        least = min((units for units in self._holding if units), default=0)
-        balanced = self._spread("balanced_accuracy", (), (first, second), least)
+        both = {
+            each: self._spread(each, (), (first, second), self._counting(each))
+            for each in ("accuracy", "balanced_accuracy")
+        }
+        seen = both[self.measure]
         one, other = (self._right[:, self._own[each]] for each in (first, second))
+        differ = one.mean(1) != other.mean(1)
+        telling = min(self._counting(self.measure), len(np.unique(self._units[differ])))
         single = one.shape[1] == other.shape[1] == 1
         only = (int((one > other).sum()), int((other > one).sum())) if single else (None, None)
-        exact = single and not self.grouped
-        p = mcnemar(int((one > other).sum()), int((other > one).sum())) if exact else self._p(seen)
+        exact = single and not self.grouped and self.measure == "accuracy"
+        p = mcnemar(int((one > other).sum()), int((other > one).sum())) if exact else _p(seen, telling)
         more, alone = (
             more_images(
                 max(
-                    units_needed(seen.value, seen.images * self.units, fixed, ALPHA / pairs),
-                    self._fewest(pairs),
+                    units_needed(seen.value, seen.images * seen.units, fixed, ALPHA / pairs),
+                    0.0
+                    if exact
+                    else 1 + math.log2(pairs / ALPHA),  # of fewer no difference can be told from chance
                 )
                 * self.n
-                / self.units,
+                / seen.units,
                 self.n,
             )
             for fixed in (seen.seeds, 0.0)
         )
         return Pair(
-            first=first, second=second, n=self.n, units=self.units, pairs=pairs,
-            accuracy=seen.gap(pairs), balanced_accuracy=balanced.gap(pairs),
+            first=first, second=second, n=self.n, units=self.units, pairs=pairs, measure=self.measure,
+            telling=telling,
+            accuracy=both["accuracy"].gap(pairs), balanced_accuracy=both["balanced_accuracy"].gap(pairs),
             only_first=only[0], only_second=only[1],
-            test="groups" if self.grouped else "mcnemar" if single else "seeds", p=p, p_corrected=p,
-            more=more, needs_seeds=more is None and alone is not None,
+            test="groups" if self.grouped else "mcnemar" if exact else "images" if single else "seeds",
+            p=p, p_corrected=p, more=more, needs_seeds=more is None and alone is not None,
         )  # fmt: skip
-
-    def _fewest(self, pairs: int) -> float:
-        """Return how many groups it takes before any difference can be told from chance; see `_p`."""
-        return 1 + math.log2(pairs / ALPHA) if self.grouped else 0.0
-
-    def _p(self, seen: _Spread) -> float:
-        """Return the p value; so few groups that all could differ alike by chance cannot make it smaller than that."""
-        width = (seen.images + seen.seeds) ** 0.5
-        if not seen.value or self.units < 2:
-            return 1.0
-        return max(student_p(seen.value / width, seen.df) if width else 0.0, 2.0 ** (1 - self.units))
 
     # -- what varies ------------------------------------------------------------------------
 
@@ -256,3 +287,11 @@ class Contest:
         total = sum(each for each, _ in parts)
         df = total**2 / sum(each**2 / free for each, free in parts) if total else units - 1.0
         return _Spread(value, images, total - images, df, units, ends)
+
+
+def _p(seen: _Spread, telling: int) -> float:
+    """Return the p value; so few units that all could differ alike by chance cannot make it smaller than that."""
+    width = (seen.images + seen.seeds) ** 0.5
+    if not seen.value or seen.units < 2:
+        return 1.0
+    return min(1.0, max(student_p(seen.value / width, seen.df) if width else 0.0, 2.0 ** (1 - telling)))

@@ -14,13 +14,33 @@ def caveats(run: Run, split: Split) -> list[str]:
 
 def cut_short(run: Run) -> str | None:
     """Say that a run was ended before its time; None where it was not."""
-    if run.state == "done" or not run.result:
+    if not (far := _how_far(run)):
         return None
+    kept = "what there was of them is kept" if run.spec.networks > 1 else "the best of them is kept"
+    return f"{far[0].upper()}{far[1:]}; {kept}."
+
+
+def without(run: Run) -> str:
+    """Return what a run's twin goes without, in words."""
+    return "adaptation" if run.spec.target else "the unlabelled images"
+
+
+def compared_as_they_stand(run: Run, twin: Run | None) -> list[str]:
+    """Say which of a run and its twin was ended before its time."""
+    told = ((run, "This run"), (twin, f"The run without {without(run)}"))
+    return [
+        f"{name} was {far} and is compared as it stands."
+        for each, name in told
+        if each and (far := _how_far(each))
+    ]
+
+
+def _how_far(run: Run) -> str:
+    if run.state == "done" or not run.result:
+        return ""
     if run.spec.networks > 1:
-        return (
-            f"Stopped before all {run.spec.networks} networks were trained; what there was of them is kept."
-        )
-    return f"Stopped after {run.result['epoch']} of {run.spec.total_epochs} epochs; the best of them is kept."
+        return f"stopped before all {run.spec.networks} networks were trained"
+    return f"stopped after {run.result['epoch']} of {run.spec.total_epochs} epochs"
 
 
 def on_both_sides(split: Split) -> str | None:

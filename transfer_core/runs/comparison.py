@@ -1,9 +1,9 @@
-"""Runs side by side: their figures and costs, who leads on validation images, and what can be said of every pair."""
+"""Runs side by side: their figures and costs, their order on validation images, and what can be said of every pair."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from transfer_core.errors import UserError
-from transfer_core.evaluation.contest import Contest, Pair
+from transfer_core.evaluation.contest import Contest, Measure, Pair, choose_measure
 from transfer_core.evaluation.draws import Interval
 from transfer_core.evaluation.metrics import exact
 from transfer_core.evaluation.report import Report, load_report
@@ -27,6 +27,7 @@ from transfer_core.training.spec import RULES
 MOST = 30  # recipes side by side
 BY_ACCURACY = "accuracy on the validation images"
 BYTES = 4  # of a weight in the file taken home
+Key = tuple[float, ...]  # by which runs are put in order
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Entry:
     val: float  # accuracy on validation images
     val_interval: Interval
     val_n: int
+    best_run: Run  # the one to take home: the best of its seeds, by the rule that orders the entries
+    twin: Run | None = None  # of the best run: the same without adaptation
+    beside_twin: Pair | None = None  # what the best run's report says of it
 
     @property
     def name(self) -> str:
@@ -70,57 +74,47 @@ class Entry:
         values = [float(test[name]) for test in self.tests]
         return min(values), max(values)
 
-    @property
-    def best_run(self) -> Run:
-        """The run to take home: the one with the highest validation accuracy."""
-        return max(self.recipe.runs, key=lambda run: _validation(run, "accuracy"))
-
 
 @dataclass(frozen=True)
 class Comparison:
-    """What stands side by side. `contest` is None where not all were tested on the same images: nothing is tested then."""
+    """What stands side by side. `contest` is None where not all were tested on the same images: nothing is tested then.
+
+    Who leads is asked of `lead.find_lead` alone.
+    """
 
     entries: tuple[Entry, ...]
     classes: tuple[str, ...]
+    measure: Measure  # that decides
     contest: Contest | None
-    leader: int
-    chosen_by: str  # the rule that names the leader, in words
+    validation: (
+        Contest | None
+    )  # the same on validation images; None where these differ, or are of another domain
+    order: tuple[int, ...]  # entries from best to worst on validation images
+    chosen_by: str  # the rule that orders them, in words
+    val_rarest: int  # validation images, or groups, that hold the rarest class
     caveats: tuple[str, ...] = ()  # what makes some figures worth less than they look
 
     @property
     def by_accuracy(self) -> bool:
-        """Whether accuracy on validation images names the leader, and not a rule that looks at the target."""
+        """Whether accuracy on validation images orders the entries, and not a rule that looks at the target."""
         return self.chosen_by.startswith(BY_ACCURACY)
-
-    @property
-    def across(self) -> bool:
-        """Whether these went from one domain to another."""
-        return any(run.spec.target for entry in self.entries for run in entry.recipe.runs)
-
-    @property
-    def has_lead(self) -> bool:
-        """Whether all were trained on the same splits, so that their figures on validation images stand side by side."""
-        splits = {frozenset(run.spec.split for run in each.recipe.runs) for each in self.entries}
-        return self.contest is not None or len(splits) == 1
 
     @cached_property
     def pairs(self) -> list[Pair]:
         """Every pair once; none where they cannot be compared."""
         return self.contest.pairs if self.contest else []
 
-    def against_leader(self) -> list[Pair]:
-        """Return the leader beside every other, in the order of the entries."""
+    def against(self, entry: int) -> list[Pair]:
+        """Return an entry beside every other, in their order."""
         if not self.contest:
             return []
-        others = [each for each in range(len(self.entries)) if each != self.leader]
-        return [self.contest.pair(self.leader, each) for each in others]
+        return [self.contest.pair(entry, each) for each in range(len(self.entries)) if each != entry]
 
-    def interval(self, entry: int) -> Interval:
-        """Return the 95 % interval of an entry's accuracy; of several seeds, over images and seeds."""
-        single = self.entries[entry].seeds == 1
-        if single or not self.contest:
-            return self.entries[entry].spread("accuracy")
-        return self.contest.accuracy(entry).interval
+    def interval(self, entry: int, measure: Measure) -> Interval:
+        """Return the 95 % interval of an entry's figure; of several seeds, over images and seeds."""
+        if self.entries[entry].seeds == 1 or not self.contest:
+            return self.entries[entry].spread(measure)
+        return self.contest.figure(entry, measure).interval
 
 
 def tested_key(lab: Lab, run: Run) -> str:
@@ -148,11 +142,25 @@ def compare(lab: Lab, runs: Sequence[Run]) -> Comparison | None:
     if len(recipes) > MOST:
         raise UserError(f"Compare {MOST} at most at a time; these are {len(recipes)}.", "too-many")
     reports = _load(lab, measured)
-    entries = tuple(_make_entry(lab, recipe, reports) for recipe in recipes)
-    leader, rule = _lead(lab, entries)
-    contest = _make_contest(recipes, reports) if same and len(recipes) > 1 else None
-    told = _caveats(lab, entries)
-    return Comparison(entries, reports[recipes[0].id].manifest.classes, contest, leader, rule, told)
+    first = measured[0]
+    split = lab.library.get_split(first.manifest, first.spec.split)
+    measure, rate = choose_measure(split), _rule(measured)
+    entries = tuple(_make_entry(lab, recipe, reports, rate.better) for recipe in recipes)
+    scores = [_mean_key([rate.better(run) for run in entry.recipe.runs]) for entry in entries]
+    order = tuple(sorted(range(len(entries)), key=scores.__getitem__, reverse=True))
+    where = (
+        f" of {split.train_domain or 'the source'}"
+        if split.rule == "transfer" and rate.words == BY_ACCURACY
+        else ""
+    )
+    contest = _make_contest(recipes, reports, measure) if same and len(recipes) > 1 else None
+    alike = len({run.spec.split for run in measured}) == 1
+    validation = _make_contest(recipes, reports, "accuracy", "val") if contest and alike else None
+    return Comparison(
+        entries=entries, classes=reports[recipes[0].id].manifest.classes, measure=measure, contest=contest,
+        validation=validation if split.rule != "transfer" else None, order=order, chosen_by=f"{rate.words}{where}",
+        val_rarest=validation.rarest if validation else 0, caveats=_caveats(lab, entries),
+    )  # fmt: skip
 
 
 def _caveats(lab: Lab, entries: Sequence[Entry]) -> tuple[str, ...]:
@@ -178,28 +186,35 @@ def _load(lab: Lab, runs: Sequence[Run]) -> dict[str, Report]:
     return {run.id: load_report(lab.store.folder(run.id), manifests[run.spec.split]) for run in runs}
 
 
-def _make_contest(recipes: Sequence[Recipe], reports: dict[str, Report]) -> Contest:
-    """Return the contest on the labelled test images, in a canonical order."""
+def _images(report: Report, part: str) -> list[str]:
+    """Return the labelled images of a part, in a canonical order."""
+    return sorted(row.image for row, _, _ in report.rows(part) if row.label is not None)
+
+
+def _make_contest(
+    recipes: Sequence[Recipe], reports: dict[str, Report], measure: Measure, part: str = "test"
+) -> Contest | None:
+    """Return the contest on the labelled images of a part; None where there are none."""
     first = reports[recipes[0].id]
-    rows = sorted(
-        (row for row, _, _ in first.rows("test") if row.label is not None), key=lambda row: row.image
-    )
-    images = [row.image for row in rows]
+    images, rows = _images(first, part), first.manifest.by_image
+    if not images:
+        return None
     numbers = {name: index for index, name in enumerate(first.manifest.classes)}
-    truth = np.array([numbers[row.label or ""] for row in rows], dtype=np.int64)
+    truth = np.array([numbers[rows[image].label or ""] for image in images], dtype=np.int64)
     right = [
         np.stack([reports[run.id].predicted(images) == truth for run in recipe.runs]) for recipe in recipes
     ]
-    groups = [row.group or row.image for row in rows] if first.grouped else None
-    return Contest(truth, right, len(numbers), groups)
+    groups = [rows[image].group or image for image in images] if first.grouped else None
+    return Contest(truth, right, len(numbers), groups, measure)
 
 
-def _make_entry(lab: Lab, recipe: Recipe, reports: dict[str, Report]) -> Entry:
+def _make_entry(lab: Lab, recipe: Recipe, reports: dict[str, Report], better: Callable[[Run], Key]) -> Entry:
     spec = recipe.spec
     report = reports[recipe.id]
     trained, weights = count_parameters(spec, len(report.manifest.classes))
     n = sum(part == "val" for part in report.parts)
     val = mean(_validation(run, "accuracy") for run in recipe.runs)
+    best = max(recipe.runs, key=better)
     return Entry(
         recipe=recipe,
         tests=tuple(lab.tested(run) for run in recipe.runs),
@@ -209,6 +224,9 @@ def _make_entry(lab: Lab, recipe: Recipe, reports: dict[str, Report]) -> Entry:
         val=val,
         val_interval=_val_interval([reports[run.id] for run in recipe.runs], val, n),
         val_n=n,
+        best_run=best,
+        twin=lab.twin(best),
+        beside_twin=lab.verdict(best),
     )
 
 
@@ -224,22 +242,28 @@ def _validation(run: Run, name: str) -> float:
     return float((run.result or {}).get("val", {}).get(name, 0.0))
 
 
-def _lead(lab: Lab, entries: Sequence[Entry]) -> tuple[int, str]:
-    """Return the entry that leads without a look at the test images, and by which rule.
+@dataclass(frozen=True)
+class _Rule:
+    """By what runs are put in order: a key to be made large, and the rule in words."""
+
+    better: Callable[[Run], Key]
+    words: str
+
+
+def _rule(runs: Sequence[Run]) -> _Rule:
+    """Return what puts runs in order without a look at the test images.
 
     Where all epochs were chosen by a rule that looks at the target's unlabelled images, that rule chooses among the
     runs too; else the accuracy on validation images does, then their loss.
     """
-    runs = [run for entry in entries for run in entry.recipe.runs]
     (rule, *others) = {run.spec.select for run in runs}
     if not others and rule != "validation_loss" and all((run.result or {}).get("target") for run in runs):
-        scores = [mean(_score(run) for run in entry.recipe.runs) for entry in entries]
-        return min(range(len(entries)), key=scores.__getitem__), RULES[rule]
-    split = lab.library.get_split(runs[0].manifest, runs[0].spec.split)
-    where = f" of {split.train_domain or 'the source'}" if split.rule == "transfer" else ""
-    losses = [mean(_validation(run, "loss") for run in entry.recipe.runs) for entry in entries]
-    best = max(range(len(entries)), key=lambda each: (entries[each].val, -losses[each]))
-    return best, f"{BY_ACCURACY}{where}"
+        return _Rule(lambda run: (-_score(run),), RULES[rule])
+    return _Rule(lambda run: (_validation(run, "accuracy"), -_validation(run, "loss")), BY_ACCURACY)
+
+
+def _mean_key(keys: Sequence[Key]) -> Key:
+    return tuple(mean(each) for each in zip(*keys, strict=True))
 
 
 def _score(run: Run) -> float:

@@ -15,7 +15,7 @@ from transfer_core.data.split import Split
 from transfer_core.data.spot_check import SpotCheck, draw_spot_check
 from transfer_core.errors import UserError
 from transfer_core.evaluation.cases import make_cases
-from transfer_core.evaluation.compare import Difference, paired_difference
+from transfer_core.evaluation.contest import Contest, Pair, choose_measure
 from transfer_core.evaluation.decision import Decision, fit_decision, load_wishes
 from transfer_core.evaluation.metrics import as_told
 from transfer_core.evaluation.report import Report, load_report
@@ -72,7 +72,7 @@ class Lab:
             raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
         run = self.store.add_run(spec, name=name or default_name(spec), token=token, parent=parent)
         twin = twin_spec(spec, split)
-        if twin and not self._twin_run(twin):
+        if twin and not _is_whole(self._twin_run(twin)):
             own = f"{token}-twin" if token else None
             self.store.add_run(twin, name=f"{default_name(twin)}, for comparison", token=own, parent=run.id)
         dispatch(self.store, self.executor)
@@ -83,24 +83,31 @@ class Lab:
         spec = twin_spec(run.spec, self.library.get_split(run.manifest, run.spec.split))
         return self._twin_run(spec) if spec else None
 
-    def stop(self, run: Run) -> None:
-        """Ask a run to stop; the twin that was queued for it leaves the queue where no other run needs it."""
+    def stop(self, run: Run, *, with_twin: bool = False) -> Run | None:
+        """Ask a run to stop, `with_twin` also the twin that waits for it alone; return that twin, None where none waits."""
         self.store.request_stop(run.id)  # first: whatever becomes of the twin, this one stops
+        twin = self.waiting_twin(run)
+        if twin and with_twin:
+            self.store.request_stop(twin.id)
+        return twin
+
+    def waiting_twin(self, run: Run) -> Run | None:
+        """Return the twin that is queued for a run and that no other run needs; None where there is none."""
         twin = self.twin(run)
         if twin is None or twin.state != "queued":
-            return
-        compared = {
-            each.id: each for each in self.store.runs(manifest=run.manifest) if self._has_twin(each, twin)
-        }
-        needed = any(
-            each.id != run.id and (each.state == "done" or not each.is_over) for each in compared.values()
-        )
-        if twin.parent in compared and not needed:
-            self.store.request_stop(twin.id)
-
-    def _has_twin(self, run: Run, twin: Run) -> bool:
-        found = self.twin(run)
-        return found is not None and found.id == twin.id
+            return None
+        split = self.library.get_split(run.manifest, run.spec.split)
+        others = [
+            each
+            for each in self.store.runs(manifest=run.manifest)
+            if each.id != run.id
+            and each.spec.split == run.spec.split
+            and (spec := twin_spec(each.spec, split))
+            and spec.id == twin.spec.id
+        ]
+        needed = any(each.result or not each.is_over for each in others)
+        queued_for = {run.id, *(each.id for each in others)}  # else it is somebody's own
+        return twin if twin.parent in queued_for and not needed else None
 
     def is_adapted(self, run: Run) -> bool:
         """Tell whether a run has learnt from images of the target domain, with or without their labels."""
@@ -111,33 +118,36 @@ class Lab:
         return bool(result.get("target_labels_used")) or twin_spec(run.spec, split) is not None
 
     def _twin_run(self, spec: RunSpec) -> Run | None:
-        """Return the run of this spec: one with a result before one that is on its way."""
+        """Return the run of this spec: one that came to its end, else one on its way, else one stopped that has a model."""
         found = [run for run in self.store.runs(manifest=spec.manifest) if run.spec.id == spec.id]
-        useful = [run for run in found if run.state == "done" or not run.is_over]  # one cut short is no twin
-        return min(useful, key=lambda run: run.state != "done", default=None)
+        useful = [run for run in found if run.result or not run.is_over]
+        return min(useful, key=lambda run: (run.state != "done", run.is_over), default=None)
 
     def needs_twin(self, run: Run) -> RunSpec | None:
-        """Return the spec of the run without adaptation that is missing beside a run, None where none is."""
+        """Return the spec of the run without adaptation that is missing beside a run or was cut short, None where none is."""
         spec = twin_spec(run.spec, self.library.get_split(run.manifest, run.spec.split))
-        return spec if spec and not self._twin_run(spec) else None
+        return spec if spec and not _is_whole(self._twin_run(spec)) else None
 
-    def verdict(self, run: Run) -> Difference | None:
+    def verdict(self, run: Run) -> Pair | None:
         """Return how a run compares with its twin on labelled test images; None where that is not known.
 
-        Both must have come to their own end.
+        What was stopped is compared as it stands, where it has a model.
         """
         twin = self.twin(run)
-        if not (run.state == "done" and twin and twin.state == "done"):
+        if not all(each and each.is_over and each.result for each in (run, twin)):
             return None
+        assert twin
         own, other = self.report(run), self.report(twin)
         rows = [row for row, _, _ in own.rows("test") if row.label is not None]
         if not rows:
             return None
         numbers = {name: index for index, name in enumerate(own.manifest.classes)}
         truth = np.array([numbers[row.label or ""] for row in rows], dtype=np.int64)
-        first, second = (each.predicted([row.image for row in rows]) for each in (own, other))
+        right = [each.predicted([row.image for row in rows]) == truth for each in (own, other)]
         groups = [row.group or row.image for row in rows] if own.grouped else None
-        return paired_difference(truth, first, second, len(numbers), groups)
+        measure = choose_measure(self.library.get_split(run.manifest, run.spec.split))
+        (pair,) = Contest(truth, right, len(numbers), groups, measure).pairs
+        return pair
 
     def resume(self, run: str) -> Run:
         """Let a stopped, failed or lost run go on from its last checkpoint."""
@@ -193,6 +203,11 @@ class Lab:
         """Return the labelling by hand that tells how a run does where its test images came without labels."""
         manifest, split = self.library.get(run.manifest), self.library.get_split(run.manifest, run.spec.split)
         return draw_spot_check(manifest, split, self.library.answers(run.manifest))
+
+
+def _is_whole(run: Run | None) -> bool:
+    """Tell whether a run came to its own end, or may yet."""
+    return run is not None and (run.state == "done" or not run.is_over)
 
 
 def default_name(spec: RunSpec) -> str:

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from transfer_core.data.manifest import Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
 from transfer_core.models.backbones import get_backbone
-from transfer_core.runs.lab import Lab
 from transfer_core.runs.recipes import recipe_key
-from transfer_core.runs.run import Run
 from transfer_core.strategies import get_strategy
 from transfer_core.training.rules import make_spec
 from transfer_core.training.spec import RunSpec
 
 ALL = "all"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """One spec for each cut, with the run that has it where there is one."""
-
-    specs: tuple[RunSpec, ...]
-    runs: tuple[Run | None, ...]
-    seconds: float | None  # that the missing runs will take, None where nobody knows yet
-
-    @property
-    def missing(self) -> list[RunSpec]:
-        """What is not trained yet, nor on its way."""
-        return [spec for spec, run in zip(self.specs, self.runs, strict=True) if run is None]
-
-    @property
-    def waiting(self) -> list[Run]:
-        """The runs on their way."""
-        return [run for run in self.runs if run and not run.is_over]
 
 
 def sweep_specs(
@@ -72,30 +51,6 @@ def parse_cuts(text: str) -> list[int] | None:
         raise UserError(
             f"Cuts are numbers of frozen stages such as 0,3,5, or all, not {text[:40]!r}."
         ) from None
-
-
-def look_up(lab: Lab, manifest: Manifest, split: Split, specs: Sequence[RunSpec]) -> Sweep:
-    """Return what there is of a sweep, and what the rest would cost."""
-    found: dict[str, Run] = {}
-    for run in lab.store.runs(manifest=manifest.id):
-        if run.state == "done" or not run.is_over:
-            kept = found.setdefault(run.spec.id, run)
-            if kept.state != "done":  # a finished run before one on its way
-                found[run.spec.id] = run
-    runs = tuple(found.get(spec.id) for spec in specs)
-    costs = [
-        lab.plan(spec, manifest, split).seconds for spec, run in zip(specs, runs, strict=True) if run is None
-    ]
-    known = [each for each in costs if each is not None]
-    return Sweep(tuple(specs), runs, sum(known) if len(known) == len(costs) else None)
-
-
-def start_sweep(lab: Lab, sweep: Sweep, token: str, name: str = "") -> list[Run]:
-    """Start what is missing; return the runs of all cuts. The same token starts nothing twice."""
-    return [
-        run or lab.start(spec, name=f"{name}, {spec.cut} frozen" if name else "", token=f"{token}-{spec.cut}")
-        for spec, run in zip(sweep.specs, sweep.runs, strict=True)
-    ]
 
 
 def is_sweep(specs: Sequence[RunSpec]) -> bool:

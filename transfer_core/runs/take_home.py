@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfer_core.errors import UserError
 from transfer_core.files import atomic_path, read_json, read_kept, write_json
-from transfer_core.runs.caveats import caveats
+from transfer_core.runs.caveats import caveats, compared_as_they_stand
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.store import Run
@@ -66,6 +66,7 @@ def make_subject(lab: Lab, run: Run) -> Subject:
         epochs=[Epoch(each.epoch, each.train, each.val) for each in ends],
         note=lab.library.about(run.manifest).note,
         verdict=lab.verdict(run),
+        cut_short=compared_as_they_stand(run, lab.twin(run)),
         adapted=lab.is_adapted(run),
         caveats=caveats(run, split),
     )
