@@ -65,6 +65,8 @@ def test_every_page_says_the_same_and_follows(server: Server, study: Study, page
     what_trains_is_watched_and_a_report_follows_its_twin(server, study, page, adapted)
     a_run_is_as_good_on_every_page_as_its_table_says(server, study, page, adapted)
     what_was_labelled_by_hand_is_measured_on_every_page(server, study, page)
+    a_report_and_a_comparison_name_the_same_run(server, study, page, adapted)
+    stopping_asks_what_becomes_of_the_twin(server, study, page)
     assert complaints(page) == []
 
 
@@ -83,7 +85,7 @@ def what_was_deleted_is_told_and_nothing_of_another_shown(server: Server, study:
 
 def a_tick_belongs_to_the_run_not_to_the_row(study: Study, page: Any) -> None:
     for name in ("other", "newest"):
-        study.ended(name=name, strategy="mcc", seed=2)
+        study.ended(name=name, strategy="coral", seed=2)
     page.get_by_text("3 runs.").wait_for()  # they came by themselves
     table = page.locator(".stDataFrameGlideDataEditor").first
     table.click(position={"x": 15, "y": HEAD + 1.5 * ROW})
@@ -165,3 +167,32 @@ def what_was_labelled_by_hand_is_measured_on_every_page(server: Server, study: S
         page.get_by_text(figure).first.wait_for()
         settled(page)
         assert page.get_by_text("not measurable").count() == 0
+
+
+def a_report_and_a_comparison_name_the_same_run(
+    server: Server, study: Study, page: Any, adapted: Run
+) -> None:
+    page.goto(f"{server.address}/report?run={adapted.id}")
+    page.get_by_text("to be safe, use the run without adaptation").wait_for()
+    twin = study.lab.twin(adapted)
+    assert twin is not None
+    page.goto(f"{server.address}/compare?race={adapted.id},{twin.id}")
+    page.get_by_role("button", name="Take home: twin").wait_for()
+    settled(page)
+    assert page.get_by_role("button", name="Take home: adapted").count() == 0
+
+
+def stopping_asks_what_becomes_of_the_twin(server: Server, study: Study, page: Any) -> None:
+    run = study.running(name="adapts", strategy="mcc", seed=5)
+    spec = twin_spec(run.spec, study.lab.library.get_split(run.manifest, run.spec.split))
+    assert spec is not None
+    twin = study.store.add_run(spec, name="its twin", parent=run.id)
+    with alive(study, run):
+        page.goto(f"{server.address}/live?run={run.id}")
+        page.get_by_role("button", name="Stop and keep the best").click()
+        page.get_by_role("button", name="Stop this run only").click()
+        page.get_by_text("the best epoch is kept").wait_for()
+        assert study.store.get(run.id).state == "stopping"
+        assert study.store.get(twin.id).state == "queued"
+        study.store.request_stop(twin.id)  # or the server would train it
+    study.store.finish(run.id, run.attempt, "stopped")
