@@ -203,7 +203,11 @@ def _problem_line(problem: Problem) -> str:
 def datasets(options: argparse.Namespace) -> Answer:
     """List the data sets."""
     found = get_lab().library.datasets()
-    text = "\n".join(f"{each.id}  {each.images:>7} images  {shown(each.name)}" for each in found)
+    lines = [
+        f"{each.id}  {each.images:>7} images  {shown(each.name)}{each.damage and f'  DAMAGED: {shown(each.damage)}'}"
+        for each in found
+    ]
+    text = "\n".join(lines)
     return {"datasets": [asdict(each) for each in found]}, text or "No data sets yet.", 0
 
 

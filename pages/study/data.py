@@ -19,6 +19,23 @@ from transfer_core.data.problems import count_problems
 from transfer_core.runs.housekeeping import delete_dataset, dependents, weigh_dataset
 
 lab = get_lab()
+
+
+def show_damaged() -> None:
+    """Say which data sets are damaged, and offer to delete each."""
+    for each in lab.library.datasets():
+        if each.damage:
+            st.error(f"**{escape(each.name)}**: {escape(each.damage)}", icon=":material/broken_image:")
+            runs = dependents(lab.store, each.id)
+            words = f"Delete it with its {len(runs)} run{'s' * (len(runs) != 1)}" if runs else "Delete it"
+            sure = st.checkbox("I want to delete all of it", key=f"sure-{each.id}")
+            if st.button(words, key=f"delete-{each.id}", icon=":material/delete:", disabled=not sure):
+                receipt = delete_dataset(lab.store, lab.library, each.id)
+                choose(data=None, split=None, run=None)
+                st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {receipt}."
+                st.rerun()
+
+
 settle_arrival()
 if st.session_state.get("arrival"):
     title("What have I got?")
@@ -30,6 +47,7 @@ if upload is not None:
     title("What do the labels say?")
     ask_table(upload)
     st.stop()
+show_damaged()
 manifest = current_data("What have I got?")
 if manifest is None:
     if under_way := [each for each in get_intake().arrivals() if not each.is_over]:

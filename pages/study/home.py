@@ -12,7 +12,7 @@ from pages.ui.text import ago, distinct, escape, plural, size
 from transfer_core.runs.housekeeping import disk_use
 
 lab = get_lab()
-datasets, runs = lab.library.datasets(), lab.store.runs()
+datasets, runs = [each for each in lab.library.datasets() if not each.damage], lab.store.runs()
 
 st.title("Train an image classifier on your own pictures", anchor=False)
 st.markdown(":gray[No code; nothing leaves this machine.]")

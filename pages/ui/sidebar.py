@@ -57,7 +57,7 @@ def _watch(arrivals: Sequence[str]) -> None:
 
 def _pick_data() -> None:
     lab = get_lab()
-    names = {each.id: each.name for each in lab.library.datasets()}
+    names = {each.id: each.name for each in lab.library.datasets() if not each.damage}
     run = next((each for each in lab.store.runs() if each.id == chosen("run")), None)
     if run and run.manifest in names:
         choose(data=run.manifest)  # a link may name a run alone

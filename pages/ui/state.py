@@ -211,7 +211,7 @@ def current_data(question: str = "") -> Manifest | None:
             _end(error, question, "data")
         choose(data=found)  # the whole id, where the link named or shortened it
         return get_manifest(found)
-    known = library.datasets()
+    known = [each for each in library.datasets() if not each.damage]
     if not known:
         return None
     choose(data=known[0].id)

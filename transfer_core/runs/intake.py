@@ -34,7 +34,7 @@ from transfer_core.data.sources import (
     open_source,
 )
 from transfer_core.errors import UserError
-from transfer_core.files import get_roots, is_id, read_json
+from transfer_core.files import get_roots, is_id, read_json, read_kept
 from transfer_core.runs.unread import (
     GONE,
     Starts,
@@ -182,7 +182,7 @@ class Intake:
                 remove(folder)
             elif (folder / "failed.json").exists() or not is_id(folder.name):
                 continue
-            elif (folder / "upload.json").exists():
+            elif read_kept(folder / "upload.json", {}):  # where it is damaged, the upload is listed as unread
                 found.append(self._read_upload(folder))
             elif not is_whole(folder) and not is_resumable(folder):
                 remove(folder)

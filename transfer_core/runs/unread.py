@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer_core.errors import UserError
-from transfer_core.files import is_id, read_json, write_bytes, write_json
+from transfer_core.files import is_id, read_json, read_kept, write_bytes, write_json
 from transfer_core.runs.uploads import SLICES, Upload, make_token_of, received
 
 TRIES = 3  # starts that got no further than one before
@@ -76,13 +76,13 @@ def _make(home: Path, folder: Path) -> Unread | None:
     upload = Upload(make_token_of(home, folder.name), folder)
 
     def told(name: str) -> dict[str, Any] | None:
-        path = folder / name
-        return dict(read_json(path)) if path.exists() else None
+        found: dict[str, Any] = read_kept(folder / name, {})
+        return found or (None if name == "upload.json" or not (folder / name).exists() else {})
 
     whole, failed, closed, waiting = map(told, ("whole.json", "failed.json", "upload.json", "waiting.json"))
     name = next((each["name"] for each in (closed, waiting, whole) if each and each.get("name")), "Upload")
-    if failed:
-        return Unread(upload, name, str(failed["error"]), told=whole)
+    if failed is not None:
+        return Unread(upload, name, str(failed.get("error", "What was noted of it is damaged.")), told=whole)
     if closed:
         return None  # it is being read
     return Unread(upload, name, asks=waiting is not None, told=whole)
