@@ -15,7 +15,7 @@ import pytest
 
 from sample_data.shapes import draw_shapes
 from tests.browser.serving import Server
-from tests.browser.test_journey import complaints, settled
+from tests.browser.test_journey import complaints, settled, until
 from tests.pages.screens import Study, bring
 from transfer_core.data.split import make_split
 from transfer_core.evaluation.words import percent
@@ -90,11 +90,11 @@ def a_tick_belongs_to_the_run_not_to_the_row(study: Study, page: Any) -> None:
     table = page.locator(".stDataFrameGlideDataEditor").first
     table.click(position={"x": 15, "y": HEAD + 1.5 * ROW})
     field = page.get_by_label("Name", exact=True)
-    assert field.input_value() == "other"
+    until(lambda: field.input_value() == "other", "another run stands under the form")
     page.get_by_label("Filter").fill("ot")
     page.get_by_label("Filter").press("Enter")
     page.get_by_text("1 run.").wait_for()
-    assert field.input_value() == "other"
+    until(lambda: field.input_value() == "other", "another run stands under the form")
 
 
 def what_trains_is_watched_and_a_report_follows_its_twin(
