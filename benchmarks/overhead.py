@@ -26,7 +26,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.samples import add_solar_cells
 from transfer_core.data.split import make_split
 from transfer_core.models.cache import ActivationCache
-from transfer_core.runs.lab import standing
+from transfer_core.runs.progress import standing
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.runs.telling import Heart, Teller
 from transfer_core.training.events import EpochEnded, Stepped

@@ -21,7 +21,9 @@ from transfer_core.data.split import Split, make_split
 from transfer_core.models.backbones import Backbone, Stage, WeightsFile
 from transfer_core.models.cache import ActivationCache
 from transfer_core.training.checkpoint import load_best, load_checkpoint
-from transfer_core.training.events import Ended, EpochEnded, Event
+from transfer_core.training.course import FROZEN, TESTING
+from transfer_core.training.estimate import make_course
+from transfer_core.training.events import Ended, EpochEnded, Event, Progressed, Stepped
 from transfer_core.training.networks import make_loop
 from transfer_core.training.rules import make_spec
 from transfer_core.training.setup import Setup, make_setup
@@ -147,6 +149,22 @@ class Outcome:
         return checkpoint.model
 
 
+def goes_forward(setup: Setup, events: list[Event]) -> None:
+    """Every training keeps the laws of one bar: it never goes back, nothing is left that is less than none, it ends full."""
+    course, share, far = make_course(setup), 0.0, 0
+    for event in [*events, Progressed(TESTING, 1, 1)]:
+        told = course.mark(event)
+        if isinstance(told, (Progressed, Stepped)):
+            assert told.share is not None
+            assert share <= told.share <= 1.0, event
+            assert told.left is None or told.left >= 0
+            share = told.share
+        if isinstance(event, Progressed) and event.doing == FROZEN:
+            assert far <= event.done <= event.total, "one count over the whole pass"
+            far = event.done
+    assert share == 1.0
+
+
 def without_times(events: list[Event]) -> list[EpochEnded]:
     """What was told of each epoch, with the seconds, which differ each time, left out."""
     return [replace(each, seconds=0.0) for each in events if isinstance(each, EpochEnded)]
@@ -194,6 +212,7 @@ class Lab:
 
         setup = setup or self.setup(spec)
         ended = make_loop(setup, folder, tell, should_stop).run()
+        goes_forward(setup, events)
         return Outcome(ended, events, setup, folder)
 
     def relabelled(self, labels: dict[str, str | None], classes: tuple[str, ...] = ()) -> Lab:

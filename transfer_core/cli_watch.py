@@ -6,7 +6,8 @@ import sys
 import time
 from typing import Any
 
-from transfer_core.runs.lab import Lab, standing
+from transfer_core.runs.lab import Lab
+from transfer_core.runs.progress import standing
 from transfer_core.terminal import shown, tell
 from transfer_core.training.events import EpochEnded, Noted
 
@@ -20,8 +21,10 @@ class ProgressBar:
         self._title, self._shown = title, 0.0
         self._on = sys.stderr.isatty()
 
-    def update(self, done: int, total: int, title: str = "", left: float | None = None) -> None:
-        """Draw the bar, ten times a second at most."""
+    def update(
+        self, done: float, total: float, title: str = "", left: float | None = None, words: str = ""
+    ) -> None:
+        """Draw the bar, ten times a second at most; `words` stand beside it, the counts where there are none."""
         if not self._on or (time.monotonic() - self._shown < 0.1 and done < total):
             return
         self._shown = time.monotonic()
@@ -29,7 +32,7 @@ class ProgressBar:
         bar = "#" * filled + "." * (24 - filled)
         rest = f"  {_clock(left)} left" if left is not None else ""
         print(
-            f"\r\033[K{shown(title or self._title)}  [{bar}] {done}/{total}{rest}",
+            f"\r\033[K{shown(title or self._title)}  [{bar}] {words or f'{done}/{total}'}{rest}",
             end="",
             file=sys.stderr,
             flush=True,
@@ -84,7 +87,9 @@ def _tell_new(lab: Lab, run: str, seen: int, bar: ProgressBar) -> int:
         elif isinstance(event, Noted):
             tell(event.text, sys.stderr)
     now: dict[str, Any] = standing(lab.store, lab.store.get(run))
-    bar.update(now["done"], now["total"], now["doing"], now["left"])
+    count = f" ({now['done']:,} of {now['total']:,})" if now["total"] > 1 else ""
+    percent = f"{100 * now['share']:.0f} %"
+    bar.update(now["share"], 1.0, f"{now['doing'] or 'Starting'}{count}", now["left"], percent)
     return seen
 
 

@@ -124,7 +124,7 @@ def active(found: Run) -> None:
         st.caption("Stopping after this step; the best epoch is kept.")
     elif found.state == "queued":
         stop_button(found, "Cancel", key="stop", icon=":material/close:")
-    elif not now["doing"].startswith(("Testing", "Predicting")):
+    elif not now["doing"].startswith("Testing"):
         ends = [each for _, _, each in lab.store.events(found.id, kinds=["EpochEnded"])]
         kept = any(isinstance(each, EpochEnded) and each.best for each in ends)
         stop_button(found, "Stop and keep the best" if kept else "Stop", key="stop", icon=":material/stop:")

@@ -95,7 +95,11 @@ class Study:
                     "facts": {"domain accuracy": 0.9 - 0.1 * epoch, "lambda": 0.4 * epoch},
                 }
                 trained |= {"cross-entropy": 1.0 / epoch, "domain": 0.3 * epoch}
-            events.append(Stepped(epoch, 2, 2, 1.0 / epoch, 321.0, {"cpu_percent": 42.0, "memory_mb": 900.0}))
+            events.append(
+                Stepped(
+                    epoch, 2, 2, 1.0 / epoch, 321.0, {"cpu_percent": 42.0, "memory_mb": 900.0}, epoch / 5, 9.0
+                )
+            )
             events.append(EpochEnded(epoch, 4, trained, figures, 1e-3, 2.0 * epoch, best=True, **told))
         self.store.add_events(run.id, run.attempt, events)
         return self.store.get(run.id)

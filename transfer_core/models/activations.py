@@ -69,14 +69,7 @@ class Activations:
         """
         if self._cache is None:
             return True
-        owned: dict[Activations, list[str]] = {}
-        for image in images:
-            owned.setdefault(self._others.get(image, self), []).append(image)
-        lacking = [
-            (own, view, own._shelf(view).missing(part))
-            for view in range(views)
-            for own, part in owned.items()
-        ]
+        lacking = self._lacking(images, views)
         total, done = sum(len(each) for _, _, each in lacking), 0
         if total:
             self._cache.make_room(total * self._key(0).row_bytes)
@@ -88,6 +81,26 @@ class Activations:
                     if progress and not progress(done, total):
                         return False
         return True
+
+    def count_lacking(self, wanted: Sequence[tuple[Sequence[str], int]]) -> int:
+        """Return how many views `fill` would compute for all of (images, views), each once."""
+        if self._cache is None:
+            return 0
+        found: dict[tuple[Activations, int], set[str]] = {}
+        for images, views in wanted:
+            for own, view, missing in self._lacking(images, views):
+                found.setdefault((own, view), set()).update(missing)
+        return sum(map(len, found.values()))
+
+    def _lacking(self, images: Sequence[str], views: int) -> list[tuple[Activations, int, list[str]]]:
+        owned: dict[Activations, list[str]] = {}
+        for image in images:
+            owned.setdefault(self._others.get(image, self), []).append(image)
+        return [
+            (own, view, own._shelf(view).missing(part))
+            for view in range(views)
+            for own, part in owned.items()
+        ]
 
     def at_cut(self, images: Sequence[str], views: Sequence[int] | None = None, draw: int = 0) -> Tensor:
         """Return activations [n, ...] float32 on the device; `views[i]` is the view of image i.
@@ -221,6 +234,30 @@ class Activations:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class FrozenPass:
+    """Counts what a run computes below the cut as one pass, in however many calls, at whichever cuts."""
+
+    def __init__(self) -> None:
+        self.done = self.total = 0  # views of images
+
+    def expect(self, lacking: int) -> None:
+        """Note how much is still to be computed, as far as is known."""
+        self.total = self.done + lacking
+
+    def fill(
+        self, activations: Activations, images: Sequence[str], views: int, tell: Callable[[int, int], bool]
+    ) -> bool:
+        """Fill as `Activations.fill`; `tell(done, total)` is told the counts of the whole pass."""
+        before = self.done
+
+        def told(done: int, _: int) -> bool:
+            self.done = before + done
+            self.total = max(self.total, self.done)
+            return tell(self.done, self.total)
+
+        return activations.fill(images, views, progress=told)
 
 
 class _Writer:

@@ -26,14 +26,12 @@ from transfer_core.runs.dispatch import dispatch, reconcile
 from transfer_core.runs.executors import Executor, SubprocessExecutor
 from transfer_core.runs.familiar import get_familiar
 from transfer_core.runs.liveness import Watcher
+from transfer_core.runs.progress import standing
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.strategies import get_strategy
 from transfer_core.training.estimate import Plan, make_plan
-from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Stepped
 from transfer_core.training.rules import twin_spec, unmet_need
 from transfer_core.training.spec import RunSpec
-
-LATEST = 30  # events of steps, about as many seconds, by which the pace is told
 
 
 class Lab:
@@ -219,71 +217,6 @@ def default_name(spec: RunSpec) -> str:
     return f"{strategy.title}, {backbone.title}{frozen}{networks}"
 
 
-def standing(store: RunStore, run: Run) -> dict[str, Any]:
-    """Return how far a run is, in plain data: what it does, epoch, epochs, seconds left if known."""
-    facts: dict[str, Any] = {
-        "doing": "",
-        "done": 0,
-        "total": 0,
-        "epoch": 0,
-        "epochs": run.spec.total_epochs,
-        "left": None,
-    }
-    ends = [
-        event for _, _, event in store.events(run.id, kinds=["EpochEnded"]) if isinstance(event, EpochEnded)
-    ]
-    if ends:
-        facts |= {"epoch": ends[-1].epoch, "epochs": ends[-1].epochs}
-        facts["left"] = (ends[-1].epochs - ends[-1].epoch) * ends[-1].seconds / ends[-1].epoch
-    last = store.last_event(run.id)
-    event = last[2] if last else None
-    if isinstance(event, (Progressed, Ended)):
-        facts["left"] = None  # how long testing or caching takes does not follow from the epochs
-    if isinstance(event, Progressed):
-        facts |= {"doing": event.doing, "done": event.done, "total": event.total}
-        facts["left"] = _left_of_this(store.events(run.id, kinds=["Progressed"]))
-    elif isinstance(event, Stepped):
-        facts |= {
-            "doing": f"Epoch {event.epoch} of {facts['epochs']}",
-            "done": event.step,
-            "total": event.steps,
-        }
-        if not ends:
-            facts["left"] = _left_of_steps(store.events(run.id, kinds=["Stepped"]), facts["epochs"])
-        elif facts["left"] is not None and event.epoch > facts["epoch"]:
-            facts["left"] -= ends[-1].seconds / ends[-1].epoch * event.step / max(event.steps, 1)
-    elif isinstance(event, PhaseStarted):
-        facts["doing"] = f"Phase {event.number} of {event.phases}: {event.name}"
-    elif isinstance(event, Ended):
-        facts["doing"] = "Testing on unseen images"
-    elif event is not None:
-        facts["doing"] = f"Epoch {facts['epoch']} of {facts['epochs']} done"
-    return facts
-
-
-def _left_of_steps(events: list[tuple[int, float, Event]], epochs: int) -> float | None:
-    """Return the seconds left at the first epoch's latest pace; None before it can be told."""
-    told = [(at, event) for _, at, event in events[-LATEST:] if isinstance(event, Stepped)]
-    (began, first), (end, last) = told[0], told[-1]
-    if last.step <= first.step or end <= began:  # one step alone, or a later attempt that began anew
-        return None
-    return (last.steps * epochs - last.step) * (end - began) / (last.step - first.step)
-
-
-def _left_of_this(events: list[tuple[int, float, Event]]) -> float | None:
-    """Return the seconds left of what goes on now, at its pace so far; None before it can be told."""
-    told = [(at, event) for _, at, event in events if isinstance(event, Progressed)]
-    end, last = told[-1]
-    began, first = end, last
-    for at, event in reversed(told):
-        if event.doing != last.doing or event.done > first.done:  # something before it, or an earlier attempt
-            break
-        began, first = at, event
-    if first.done == last.done or end <= began:  # nothing done yet, or the clock was put back
-        return None
-    return (last.total - last.done) * (end - began) / (last.done - first.done)
-
-
 def run_object(lab: Lab, run: Run) -> dict[str, Any]:
     """Return the one JSON object that train, show, runs, report, resume and stop print."""
     facts: dict[str, Any] = {
@@ -304,4 +237,4 @@ def run_object(lab: Lab, run: Run) -> dict[str, Any]:
         known = {key: run.result[key] for key in keys if key in run.result}
         return facts | known | {"epochs": run.spec.total_epochs, "test": lab.tested(run)}
     now = standing(lab.store, run)
-    return facts | {"epoch": now["epoch"], "epochs": now["epochs"], "doing": now["doing"]}
+    return facts | {key: now[key] for key in ("epoch", "epochs", "doing", "share", "left")}

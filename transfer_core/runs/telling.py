@@ -13,6 +13,7 @@ from typing import TypeVar
 from transfer_core.errors import UserError
 from transfer_core.runs.database import DAMAGED
 from transfer_core.runs.store import Run, RunStore, Superseded
+from transfer_core.training.course import Course
 from transfer_core.training.events import Ended, Event, Noted, PhaseStarted, Saving
 
 FLUSH_EVERY = 1.0  # seconds that events may wait to be written together
@@ -26,9 +27,11 @@ class Teller:
         self._store, self._run = store, run
         self._waiting: list[Event] = []
         self.flushed = 0.0
+        self.course: Course | None = None  # once it is known what the run consists of
 
     def tell(self, event: Event) -> None:
         """Take an event."""
+        event = self.course.mark(event) if self.course else event
         self._waiting.append(event)
         urgent = isinstance(event, (PhaseStarted, Saving, Noted, Ended)) and not _is_short(event)
         if urgent or time.monotonic() - self.flushed >= FLUSH_EVERY:

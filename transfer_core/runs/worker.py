@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from transfer_core.runs.executors import SubprocessExecutor
 from transfer_core.runs.liveness import end_earlier, lock_path
 from transfer_core.runs.store import Run, RunStore, Superseded
 from transfer_core.runs.telling import Heart, Teller, log_error, twice
+from transfer_core.training.course import FROZEN, TESTING
 from transfer_core.training.events import Ended, Noted, Progressed
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
     from transfer_core.data.library import Library
     from transfer_core.models.cache import ActivationCache
     from transfer_core.training.checkpoint import load_best
+    from transfer_core.training.estimate import make_course
     from transfer_core.training.networks import count_done, make_loop
     from transfer_core.training.setup import make_setup
 
@@ -132,6 +135,7 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
     cache = ActivationCache(store.home / "cache")
     cache.budget = _fixed_budget(folder, cache.budget)
     setup = make_setup(run.spec, Library(store.home), cache)
+    teller.course = make_course(setup)
     done = count_done(setup, folder)
     twice(lambda: store.drop_events_after(run.id, run.attempt, done))
     if done:
@@ -188,11 +192,11 @@ def _test(
     parts = tuple(setup.split.assignment.get(image, UNSPLIT) for image in images)
     with setup.activations(setup.spec.cut) as activations:
 
-        def tell(done: int, total: int) -> bool:
-            teller.tell(Progressed("Predicting every image once", done, total, ended.epoch))
+        def tell(done: int, total: int, doing: str = TESTING) -> bool:
+            teller.tell(Progressed(doing, done, total, ended.epoch))
             return True
 
-        activations.fill(images, setup.spec.seen_views, progress=tell)
+        setup.frozen.fill(activations, images, setup.spec.seen_views, partial(tell, doing=FROZEN))
         seen = predict_domains(setup, activations, list(images), tell)
     about = {
         "selection_rule": f"{RULES[setup.spec.select]}, ties to the earlier epoch",

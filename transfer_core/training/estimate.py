@@ -17,6 +17,7 @@ from transfer_core.errors import UserError
 from transfer_core.files import read_kept, write_json
 from transfer_core.models.backbones import Backbone
 from transfer_core.strategies import get_strategy
+from transfer_core.training.course import Course
 from transfer_core.training.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 TRAIN = 3.0  # a training step costs about three forward passes: one forward, two backward
 OVERHEAD = 12.0  # seconds to load the software and the backbone, and to test
+SLOW = 0.05  # seconds per billion multiply-adds where nothing is known: a slow CPU
 HEAD_GFLOPS = 0.002  # what an image costs where only the head trains
 
 
@@ -80,6 +82,28 @@ def _work(backbone: Backbone, spec: RunSpec, rows: int, n_train: int, stored: in
     above = sum(stage.gflops for stage in backbone.stages[spec.cut :])
     passes = n_train * spec.epochs * spec.networks
     return frozen, passes * (TRAIN * above + between + (0 if above else HEAD_GFLOPS))
+
+
+def make_course(setup: Setup) -> Course:
+    """Return how a run is divided into parts, by what is known of this machine, else by a slow one's pace."""
+    spec, backbone = setup.spec, setup.backbone
+    stored, n_train = setup.stored_stage(spec.cut), len(setup.images("train"))
+    images = len(setup.manifest.rows)
+    rows = images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
+    frozen, trained = _work(backbone, spec, rows, n_train, stored)
+    speeds = _read(setup.library.home).get(f"{spec.device}/{spec.backbone}", {})
+    once = images * spec.seen_views * sum(stage.gflops for stage in backbone.stages[stored:])
+    slow = speeds.get("frozen", SLOW)
+    seconds = {
+        "load": OVERHEAD / 2,
+        "measure": images * sum(stage.gflops for stage in backbone.stages) * slow
+        if setup.measures_domains
+        else 0.0,
+        "frozen": frozen * slow if setup.caches(spec.cut) else 0.0,
+        "train": trained * speeds.get("trained", slow),
+        "test": OVERHEAD / 4 + once * slow,
+    }
+    return Course(seconds, spec.total_epochs)
 
 
 def remember(setup: Setup, seconds: dict[str, float]) -> None:

@@ -9,12 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Progressed:
-    """Something before or after the epochs goes on: loading, caching, testing."""
+    """Something before or after the epochs goes on: loading, caching, testing.
+
+    `share` of the whole run that is done, and seconds `left` of it, as a `Course` tells them.
+    """
 
     doing: str
     done: int
     total: int
     epoch: int = 0
+    share: float | None = None
+    left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class PhaseStarted:
 
 @dataclass(frozen=True)
 class Stepped:
-    """Some steps of epoch `epoch` are done; told a few times a second at most."""
+    """Some steps of epoch `epoch` are done; told a few times a second at most. `share`, `left`: as of `Progressed`."""
 
     epoch: int
     step: int
@@ -40,6 +45,8 @@ class Stepped:
     loss: float
     images_per_second: float
     load: Mapping[str, float] = field(default_factory=dict)
+    share: float | None = None
+    left: float | None = None
 
 
 @dataclass(frozen=True)

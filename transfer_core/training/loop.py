@@ -31,6 +31,7 @@ from transfer_core.training.checkpoint import (
     save_best,
     save_checkpoint,
 )
+from transfer_core.training.course import FROZEN, MEASURING
 from transfer_core.training.domains import measure_domains
 from transfer_core.training.events import (
     Ended,
@@ -109,7 +110,7 @@ class Loop:
 
     def _measure_domains(self) -> None:
         def tell(done: int, total: int) -> bool:
-            self.emit(Progressed("Measuring brightness and contrast of each domain", done, total, 0))
+            self.emit(Progressed(MEASURING, done, total, 0))
             return not self.should_stop()
 
         if not measure_domains(self.setup, tell):
@@ -168,15 +169,18 @@ class Loop:
         started = time.monotonic()
 
         def tell(done: int, total: int) -> bool:
-            self.emit(Progressed("Computing the frozen part once", done, total, self.standing.epoch))
+            self.emit(Progressed(FROZEN, done, total, self.standing.epoch))
             return not self.should_stop()
 
         least = 1 if phase.batches == "full" else 0  # all at once, even where fresh views are drawn
         wanted = [(self._feed.train, max(least, self.spec.views)), (self._judge.images, 1)]
         if self._needs_unlabelled():  # their plain view is needed even where fresh ones are drawn
             wanted.append((self._feed.unlabelled, max(1, self.spec.views)))
+        frozen = self.setup.frozen
+        tested = [row.image for row in self.setup.manifest.rows]
+        frozen.expect(activations.count_lacking([*wanted, (tested, self.spec.seen_views)]))
         for images, views in wanted:
-            if not activations.fill(images, views, progress=tell):
+            if not frozen.fill(activations, images, views, tell):
                 raise Stopped
         self.cache_seconds += time.monotonic() - started
 

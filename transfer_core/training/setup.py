@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -16,7 +16,7 @@ from transfer_core.data.library import Library
 from transfer_core.data.manifest import TARGET_TRAIN, Manifest
 from transfer_core.data.split import Split
 from transfer_core.errors import UserError
-from transfer_core.models.activations import Activations
+from transfer_core.models.activations import Activations, FrozenPass
 from transfer_core.models.backbones import Backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.device import make_device
@@ -49,6 +49,7 @@ class Setup:
     weights: str  # fingerprint
     budget: int  # bytes that stored activations may take
     order: int  # seed of the order of training images; which images those are, the spec's seed decides
+    frozen: FrozenPass = field(default_factory=FrozenPass)  # shared by all who train and test in this run
 
     @cached_property
     def strategy(self) -> Strategy:
@@ -174,12 +175,16 @@ class Setup:
     def activations(self, cut: int) -> Activations:
         """Return the activations of the data set's images at a cut."""
         stored = self.stored_stage(cut)
-        cache = self.cache if self._pixels_fit() or stored else None
+        cache = self.cache if self.caches(cut) else None
         if not self.measures_domains:
             return self._activations(cut, stored, cache)
         with self.looking_at_source():
             source = self._activations(cut, stored, cache)
         return self._activations(cut, stored, cache, dict.fromkeys(self.source, source))
+
+    def caches(self, cut: int) -> bool:
+        """Tell whether anything is kept of what lies before a cut."""
+        return self.cache is not None and (self._pixels_fit() or self.stored_stage(cut) > 0)
 
     @cached_property
     def measures_domains(self) -> bool:
