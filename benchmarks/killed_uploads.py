@@ -129,6 +129,7 @@ def kill_servers(folder: Path, kills: dict[str, int], chance: random.Random) -> 
             server = Server(home)
             server.start()
             page = browser.new_context().new_page()
+            page.set_default_timeout(1000 * LONGEST)
             try:
                 visitor = Visitor(server, page, images, wanted)
                 visitor.open()
