@@ -244,7 +244,7 @@ def test_the_whole_path(home, capsys, pictures, tmp_path):
     left = [
         each
         for each in home.rglob("*")
-        if each.is_file() and each.suffix not in (".sqlite", ".json", ".lock")
+        if each.is_file() and each.suffix not in (".sqlite", ".sqlite-journal", ".json", ".lock")
     ]
     assert left == []
 
