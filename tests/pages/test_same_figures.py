@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable
@@ -12,7 +10,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -22,8 +19,6 @@ from transfer_core.bundle.document import to_html, to_markdown
 from transfer_core.bundle.make import measured_on_test_images
 from transfer_core.bundle.story import tell
 from transfer_core.cli import main
-from transfer_core.evaluation.decision import Wishes
-from transfer_core.evaluation.report import write_csv
 from transfer_core.runs.comparison import compare
 from transfer_core.runs.run import Run
 from transfer_core.runs.take_home import make_subject
@@ -301,41 +296,3 @@ def test_every_figure_is_the_same_wherever_it_stands(
     assert side
     assert side.entries[0].trained == lab.plan(run.spec, study.manifest, split).trained
     assert told["epochs"] == run.spec.total_epochs
-
-
-def test_a_threshold_counts_the_same_in_the_table_and_on_the_page(study: Study) -> None:
-    study.drawn = True
-    run = study.ended()
-    report, plain_ = study.lab.report(run), study.lab.decision(run)
-    name = study.manifest.classes[1]
-    test = [part == "test" for part in report.parts]
-    limit = float(
-        np.sort(plain_.calibrated(report.probabilities)[test][:, 1])[len(np.flatnonzero(test)) // 2]
-    )
-    Wishes({name: limit}).save(study.store.folder(run.id))  # an image lies right on it
-    out = io.StringIO()
-    write_csv(report, study.lab.decision(run), out)
-    rows = [row for row in csv.DictReader(io.StringIO(out.getvalue())) if row["split"] == "test"]
-
-    def count(column: str) -> tuple[int, int]:
-        said = [float(row[column]) >= limit for row in rows]
-        is_it = [row["label"] == name for row in rows]
-        missed = sum(is_ and not says for is_, says in zip(is_it, said, strict=True))
-        return missed, sum(says and not is_ for is_, says in zip(is_it, said, strict=True))
-
-    assert plain_.temperature != 1
-    assert count(name) != count(f"uncalibrated {name}")
-    missed, alarms = (1000 * each / len(rows) for each in count(name))
-    at = show("results/decide.py", run=run.id)
-    unseen = next(each.value for each in at.markdown if "Choosing anew after reading this" in each.value)
-    assert f"**{missed:.0f} missed**" in unseen
-    assert f"**{alarms:.0f} false alarms**" in unseen
-    opened = show("results/report.py", run=run.id)
-    shown = [
-        float(each) for text in opened.caption for each in re.findall(r"said [^(]*\(([\d.]+) %\)", text.value)
-    ]
-    wrong = [
-        row for row in rows if max(study.manifest.classes, key=lambda each: float(row[each])) != row["label"]
-    ]
-    sure = [max(float(row[each]) for each in study.manifest.classes) for row in wrong]
-    assert sorted(shown) == sorted(float(f"{100 * each:.0f}") for each in sure)
