@@ -36,7 +36,9 @@ probabilities, truth = validation.probabilities, validation.truth
 if not len(truth) or report.about.get("asked"):
     missing("This run has no validation images to decide by.", "Set up a run", "train/new_run.py")
 groups = [row.group or row.image for row in validation.rows] if report.grouped else None
-before = get_decision(run)
+before = (
+    fit_decision(validation, kept, shifted=shifted, grouped=report.grouped) if damaged else get_decision(run)
+)
 calibrated = before.calibrated(probabilities)
 classes = list(report.manifest.classes)
 

@@ -9,6 +9,7 @@ from pages.ui.adaptation import show_health
 from pages.ui.live_curves import Series, live_curves, with_gaps
 from pages.ui.parts import missing, state_badge, title
 from pages.ui.run_progress import show_progress
+from pages.ui.saying import saying
 from pages.ui.state import current_run, get_lab, go, run_again
 from pages.ui.stopping import stop_button
 from pages.ui.text import ago, duration, escape, percent, plural
@@ -158,10 +159,9 @@ def show(run_id: str, *, ticking: bool) -> None:
     try:
         found = lab.store.get(run_id)
     except UserError as problem:
-        if problem.kind == "no-run":  # deleted in another window; the whole page says so
-            st.rerun()
-        st.warning(escape(problem), icon=":material/hourglass:")  # the next tick looks again
-        return
+        if problem.kind != "no-run":
+            raise
+        st.rerun()  # deleted in another window; the whole page says so
     if found.is_over and ticking:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -186,4 +186,4 @@ title(escape(run.name))
 if run.is_over:
     show(run.id, ticking=False)
 else:
-    st.fragment(show, run_every=1.0)(run.id, ticking=True)
+    st.fragment(saying(show), run_every=1.0)(run.id, ticking=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.ui.saying import clicked
 from pages.ui.state import get_helper, get_lab, get_predictions, go
 from pages.ui.text import ago, distinct, duration, escape, plural, size
 from pages.ui.uploader import uploader
@@ -55,7 +56,7 @@ def _show_unasked(run: Run) -> None:
             if st.button("Look at it", key=f"ask-{each.upload.folder.name}", icon=":material/play_arrow:"):
                 _start(get_predictions().add_upload(run.id, each.upload, each.name))
             st.button("Delete it", key=f"drop-{each.upload.folder.name}", type="tertiary", icon=":material/delete:",
-                      on_click=discard_upload, args=(each.upload,))  # fmt: skip
+                      on_click=clicked(discard_upload), args=(each.upload,))  # fmt: skip
 
 
 def _ask_folder(run: Run) -> None:

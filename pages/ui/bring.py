@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.saying import clicked
 from pages.ui.state import get_intake, get_lab, go
 from pages.ui.text import escape, plural
 from pages.ui.uploader import uploader
@@ -96,7 +97,7 @@ def show_unread() -> None:
             if st.button(label, key=f"read-{each.upload.folder.name}", icon=":material/play_arrow:"):
                 _go_on(each)
             st.button("Delete the upload", key=f"drop-{each.upload.folder.name}", type="tertiary",
-                      icon=":material/delete:", on_click=discard_upload, args=(each.upload,))  # fmt: skip
+                      icon=":material/delete:", on_click=clicked(discard_upload), args=(each.upload,))  # fmt: skip
 
 
 def _go_on(unread: Unread) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import streamlit as st
 
+from pages.ui.saying import saying
 from pages.ui.state import get_lab
 from transfer_core.runs.run import ACTIVE, Run
 
@@ -18,6 +19,7 @@ def follow(drawn: Iterable[Run], *, every: bool = False) -> None:
 
 
 @st.fragment(run_every=2.0)
+@saying
 def _watch(drawn: Standing, every: bool) -> None:
     lab = get_lab()
     lab.look()

@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui.live_curves import Series, Values, live_curves, with_gaps
 from pages.ui.parts import PALETTE
 from pages.ui.run_progress import show_progress
+from pages.ui.saying import saying
 from pages.ui.state import get_lab
 from pages.ui.text import escape, plural
 from transfer_core.runs.comparison import tested_key
@@ -48,6 +49,7 @@ def show_race(recipes: Sequence[Recipe], *, across: bool) -> None:
     (st.fragment(race, run_every=1.5) if ticking else race)()
 
 
+@saying
 def _race(recipes: Sequence[Recipe], *, ticking: bool, across: bool) -> None:
     lab = get_lab()
     lab.look()

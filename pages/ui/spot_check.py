@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.parts import picture
+from pages.ui.saying import clicked
 from pages.ui.state import get_lab
 from pages.ui.text import escape, plural
 from transfer_core.data.manifest import Manifest
@@ -24,7 +25,7 @@ def show_spot_check(run: Run, manifest: Manifest) -> None:
     elif check.images:
         if not any(check.answers.get(image) for image in check.images):
             st.markdown("Of none of the images could the class be told.")
-        st.button("Take back the last answer", icon=":material/undo:", on_click=_undo, args=(run,))
+        st.button("Take back the last answer", icon=":material/undo:", on_click=clicked(_undo), args=(run,))
 
 
 @st.fragment
@@ -78,7 +79,7 @@ def _ask(run: Run, manifest: Manifest, check: SpotCheck) -> None:
                 args=(run, image, None), help="The image then does not count.",
             )  # fmt: skip
             none = len(check.open) == len(check.images)
-            st.button("Undo", icon=":material/undo:", disabled=none, on_click=_undo, args=(run,))
+            st.button("Undo", icon=":material/undo:", disabled=none, on_click=clicked(_undo), args=(run,))
 
 
 def _begin(run: Run) -> None:

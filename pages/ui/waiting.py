@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.ui.saying import clicked
 from pages.ui.state import get_lab
 from pages.ui.stopping import stop_button
 from pages.ui.text import ago, escape, plural
@@ -24,7 +25,9 @@ def show_waiting(beside: str) -> None:
             st.markdown(f"{escape(each.name)}, {ago(each.created)}", width="stretch")
             stop_button(each, "Cancel", key=f"cancel-{each.id}", icon=":material/close:", stop=_cancel_one)
     if len(waiting) > 1:
-        st.button("Cancel all that wait", icon=":material/clear_all:", on_click=_cancel, args=(waiting,))
+        st.button(
+            "Cancel all that wait", icon=":material/clear_all:", on_click=clicked(_cancel), args=(waiting,)
+        )
 
 
 def _cancel_one(run: Run, *, with_twin: bool = False) -> None:

@@ -12,6 +12,7 @@ from transfer_core.data.split import make_split
 from transfer_core.errors import UserError
 from transfer_core.evaluation.decision import FILE, load_wishes
 from transfer_core.files import ASIDE, get_secret
+from transfer_core.runs.records import notices
 from transfer_core.training.estimate import _read as read_timings
 
 BAD = [b"", b"{", b"\x00" * 100, b"[1, 2]", b'{"name": 3}', b"\xff\xfe"]
@@ -49,6 +50,7 @@ def test_what_stands_beside_a_data_set_may_be_damaged(lab: Lab, bad: bytes) -> N
     assert [each.read_bytes() for each in folder.glob(f"answers.json{ASIDE}*")] == [bad], (
         "somebody's work is kept"
     )
+    assert ["answers.json" in each for each in notices(lab.home)] == [True], "and is all that is told of"
     (folder / "splits" / f"{lab.split.id}.json").write_bytes(bad)
     with pytest.raises(UserError, match="the same choices on the Split page make it again"):
         library.get_split(about.id, lab.split.id)

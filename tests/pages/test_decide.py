@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.text import escape
 from tests.pages.screens import Study, button, labels, show, widget, words
-from transfer_core.evaluation.decision import Wishes, load_wishes
+from transfer_core.evaluation.decision import FILE, Wishes, load_wishes
 
 
 def test_a_threshold_is_tried_kept_and_taken_back(study: Study) -> None:
@@ -36,6 +36,16 @@ def test_a_threshold_is_tried_kept_and_taken_back(study: Study) -> None:
     assert "Undone" in words(at)
     assert widget(at.slider, "Sent to a person when less sure than").value == 0
     assert "Back to the likeliest class" not in labels(at)
+
+
+def test_a_damaged_decision_is_taken_anew_here(study: Study) -> None:
+    run = study.ended(wrong=4)
+    (study.store.folder(run.id) / FILE).write_bytes(b"{")
+    at = show("results/decide.py", run=run.id)
+    assert "choose again on the page Decide" in " ".join(each.value for each in at.warning)
+    button(at, "Use this when predicting").click().run()
+    assert load_wishes(study.store.folder(run.id)) == Wishes()
+    assert not at.warning
 
 
 def test_what_is_only_tried_is_not_measured_on_unseen_images(study: Study) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.pages.screens import Study, button, curves, follow, labels, link_of, show, words
+from transfer_core.errors import UserError
+from transfer_core.runs.store import RunStore
 from transfer_core.training.events import EpochEnded, PhaseStarted
 
 
@@ -20,6 +22,32 @@ def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
     assert study.store.get(run.id).state == "stopping"
     assert "Stop and keep the best" not in labels(at)
     assert "the best epoch is kept" in words(at)
+
+
+def test_a_locked_store_is_said_by_a_click_and_by_what_ticks(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither has the page around it that says what goes wrong."""
+
+    def locked(*_: object, **__: object) -> None:
+        raise UserError("Another program keeps it locked: try again in a moment.", "busy")
+
+    run = study.running("mine")
+    at = show("train/live.py", run=run.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunStore, "request_stop", locked)
+        button(at, "Stop and keep the best").click().run()
+        assert not at.exception
+        assert "try again in a moment" in at.toast[0].value
+    for where, page in (
+        ("pages.ui.run_progress.standing", "train/live.py"),
+        ("pages.ui.following.get_lab", "study/home.py"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, locked)
+            at = show(page, run=run.id)
+            assert not at.exception
+            assert "try again in a moment" in words(at) + " ".join(each.value for each in at.warning)
 
 
 @pytest.mark.parametrize(("choice", "left"), [("this run only", "queued"), ("both", "stopped")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.pages.screens import CALLS_OUT, Study, button, marked_up, show, tick, widget
+from tests.pages.screens import CALLS_OUT, Study, button, labels, marked_up, show, tick, widget
 
 
 def test_runs_are_filtered(study: Study) -> None:
@@ -47,3 +47,17 @@ def test_a_running_run_is_not_deleted(study: Study) -> None:
     assert "Stop it before" in at.checkbox[0].label
     assert button(at, "Delete the run").disabled
     assert study.store.get(run.id).state == "running"
+
+
+def test_a_damaged_data_set_with_labels_by_hand_takes_no_list_along(study: Study) -> None:
+    study.finish(
+        study.queued("unlabelled"), {"n": 0, "accuracy": None, "balanced_accuracy": None, "macro_f1": None}
+    )
+    manifest = study.manifest
+    study.library.answer(manifest.id, manifest.rows[0].image, manifest.classes[0])
+    (study.library.folder / manifest.id / "manifest.json").write_bytes(b"{")
+    at = show("results/runs.py")
+    assert not at.error
+    (table,) = at.dataframe
+    assert table.value["Right on unseen"].tolist() == ["not measurable"]
+    assert "Delete it with its 1 run" in labels(show("study/data.py"))

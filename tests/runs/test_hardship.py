@@ -167,6 +167,31 @@ def test_while_the_store_is_locked_a_page_says_so_and_no_run_is_taken_for_lost(s
     assert store.get(run.id).state == "lost", "one that does not beat although it could"
 
 
+def test_a_watcher_never_waits_for_a_lock_that_the_heart_may_wait_for_too(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It might get it first, and take the heart for one that stands still."""
+    run = claimed(store, store.add_run(SPEC).id)
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    patient, waits, connect = RunStore(store.home, 0.01), [], sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **how: waits.append(how["timeout"]) or connect(*args, **how)
+    )
+    with pytest.raises(UserError, match="locked"):
+        patient.mark_lost(run.id, run.attempt, run.beat)
+    assert waits == [0]
+    other.close()
+    assert patient.mark_lost(run.id, run.attempt, run.beat)
+
+
+def test_a_worker_whose_home_is_gone_ends(store: RunStore) -> None:
+    run = claimed(store, store.add_run(SPEC).id)
+    store.path.rename(store.path.with_name("elsewhere"))
+    worker._finish(store, run, ("done", None, None))
+    assert not store.path.exists()
+
+
 # -- a worker that wakes up -----------------------------------------------------------------
 
 HOLD = """

@@ -12,7 +12,7 @@ from transfer_core.evaluation.contest import Contest, Pair
 from transfer_core.evaluation.metrics import make_metrics
 from transfer_core.runs.comparison import BY_ACCURACY, Comparison, Entry
 from transfer_core.runs.lead import Lead, find_lead
-from transfer_core.runs.lead_words import alone, tell_in_one
+from transfer_core.runs.lead_words import alone, tell_in_one, tell_lead
 from transfer_core.runs.recipes import Recipe
 from transfer_core.runs.run import Run
 from transfer_core.training.spec import RunSpec
@@ -166,6 +166,20 @@ def test_a_report_that_says_worse_vetoes_whatever_else_is_compared() -> None:
                 "Corrected here for 15 pairs; asked alone, as the report does: worse, −"
             )
             assert "better, +" in told[1]
+
+
+def test_one_that_only_looks_worse_than_its_twin_leaves_no_lead_without_a_reason() -> None:
+    own, twin = but(200, 17), np.arange(200) < 190
+    (asked,) = Contest(TRUTH, [own, twin], 2).pairs
+    assert (asked.verdict, asked.is_harmful) == ("cannot tell", True)
+    found = compared(TRUTH, [twin, own], [but(300, 10), but(300, 60)], twins={1: (a_run("A"), asked)})
+    lead = find_lead(found)
+    assert (lead.leads, lead.entry, lead.shown) == (False, 0, True)
+    why, left_out, advice = tell_lead(found, lead, lambda entry: found.entries[entry].name)
+    assert why.startswith("A is first by")
+    assert why.endswith("but the test images do not show it to be better than the other.")
+    assert left_out.startswith("B is left out: it looks worse, though unproven, than the same run without")
+    assert advice.startswith("Take A")
 
 
 def test_where_all_are_worse_than_their_twins_these_are_offered() -> None:

@@ -17,10 +17,10 @@ FIGURES = {"loss": 0.5, "accuracy": 0.5}
 EXPECTED = {"load": 10.0, "measure": 0.0, "frozen": 40.0, "train": 40.0, "test": 10.0}
 
 
-def follow(events: list[tuple[float, Event]]) -> list[tuple[float | None, float | None]]:
+def follow(events: list[tuple[float, Event]], done: int = 0) -> list[tuple[float | None, float | None]]:
     """Share and time left after each event, told at so many seconds."""
     at = iter([0.0, *(at for at, event in events)])
-    course = Course(EXPECTED, 4, clock=lambda: next(at))
+    course = Course(EXPECTED, 4, done, clock=lambda: next(at))
     marked = [course.mark(event) for _, event in events]
     return [(each.share, each.left) for each in marked if isinstance(each, (Progressed, Stepped))]
 
@@ -54,6 +54,14 @@ def test_what_was_computed_before_or_ends_early_takes_no_time() -> None:
     assert left == pytest.approx([(15 + 10) * 0.6, (10 + 10) * 0.8, 5 * 0.8])
 
 
+def test_a_resumed_run_is_as_far_as_its_epochs_whatever_is_computed_again() -> None:
+    cached = [(1.0, Progressed(FROZEN, 0, 100)), (5.0, Progressed(FROZEN, 100, 100))]
+    told = follow([*cached, (9.0, Stepped(3, 5, 10, 1.0, 1.0))], done=2)
+    assert [share for share, _ in told] == pytest.approx([0.1 + 0.2, 0.5 + 0.2, 0.5 + 0.4 * 5 / 8])
+    ended = follow([(9.0, Ended("finished", 4, 4)), (20.0, Progressed(TESTING, 1, 2))], done=4)
+    assert ended[0] == pytest.approx((0.95, 5 * 11 / 5)), "what was trained before tells nothing of the pace"
+
+
 def test_the_latest_word_of_a_run_tells_how_far_it_is(home: Path) -> None:
     store = RunStore(home)
     run = store.claim(store.add_run(SPEC).id)
@@ -68,6 +76,9 @@ def test_the_latest_word_of_a_run_tells_how_far_it_is(home: Path) -> None:
     assert after(Progressed("Loading the software", 0, 1)) == ("Loading the software", 0.0, None)
     assert after(Stepped(1, 3, 4, 1.0, 1.0, {}, 0.25, 30.0)) == (f"Epoch 1 of {SPEC.epochs}", 0.25, 30.0)
     end = EpochEnded(1, SPEC.epochs, FIGURES, FIGURES, 1e-3, 5.0, best=True)
+    again = Progressed("Loading the software", 0, 1, 1)  # resumed: as far as before, until that is known
+    assert after(again) == ("Loading the software", 0.25, None)
+    assert after(Stepped(1, 3, 4, 1.0, 1.0, {}, 0.25, 30.0))[1:] == (0.25, 30.0)
     assert after(end) == (f"Epoch 1 of {SPEC.epochs} done", 0.25, 30.0)
     assert after(Ended("early", 1, 1)) == (TESTING, 0.25, 30.0)
     assert after(Progressed(TESTING, 5, 5, 1, 1.0, 0.0)) == (TESTING, 1.0, 0.0)

@@ -70,9 +70,12 @@ def test_a_damaged_store_is_made_again_and_kept_aside(store: RunStore, harm: Cal
     assert len(list(store.home.glob(f"*{ASIDE}*"))) <= 2, "a whole store is left as it is"
 
 
-def test_one_that_is_damaged_while_it_is_used_is_mended_once_by_whoever_meets_it(store: RunStore) -> None:
+@pytest.mark.parametrize("harm", [spoil, lambda path: path.write_bytes(b"")])
+def test_one_that_is_damaged_while_it_is_used_is_mended_once_by_whoever_meets_it(
+    store: RunStore, harm: Callable[[Path], None]
+) -> None:
     runs = fill(store)
-    spoil(store.path)
+    harm(store.path)
 
     def look(_: int) -> None:
         try:

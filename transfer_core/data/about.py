@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,12 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def read_split(path: Path) -> Split:
-    """Return the split in a file; UserError where it is damaged."""
+    """Return the split in a file, kept while the file stays as it is; UserError where it is damaged."""
+    return _read_split(path, _stamp(path))
+
+
+@lru_cache(maxsize=8)
+def _read_split(path: Path, _stamp: tuple[int, int]) -> Split:
     split = path.stem
     message = f"The split {split} is damaged ({path} cannot be read): the same choices on the Split page make it again."
     with told_as(message):

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -114,7 +115,7 @@ class Library:
         path = self.folder / dataset / "decided.json"
         if not is_id(dataset) or not path.exists():
             return None
-        told = read_work(path)
+        told: dict[str, Any] = read_kept(path, {})
         return (told["split"], told["at"]) if {"split", "at"} <= told.keys() else None
 
     def before(self, manifest: Manifest) -> Manifest | None:

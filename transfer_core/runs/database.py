@@ -54,7 +54,7 @@ class Database:
         if journal.exists() and journal.stat().st_size >= ROOM:
             return
         with self.transaction(), journal.open("ab") as file:  # nobody else writes meanwhile
-            file.write(bytes(ROOM - file.tell()))
+            file.write(bytes(max(0, ROOM - file.tell())))  # it may have grown before it was this one's turn
 
     def check(self) -> None:
         """Read all of it, and mend it where it is damaged."""
@@ -66,11 +66,14 @@ class Database:
         return self.transaction("BEGIN")
 
     @contextmanager
-    def transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        """One transaction: committed whole, or not at all."""
+    def transaction(
+        self, begin: str = "BEGIN IMMEDIATE", patience: float | None = None
+    ) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed whole, or not at all. `patience`: another one than usual."""
+        patience = self._patience if patience is None else patience
         with plain_words(self.path):
             try:
-                db = sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)
+                db = sqlite3.connect(self.path, timeout=patience, isolation_level=None)
             except sqlite3.OperationalError as error:
                 raise UserError(f"The run store {self.path} cannot be opened ({error}).", "store") from error
         try:
@@ -102,12 +105,14 @@ class Database:
             )
         if "locked" in text:
             return UserError(f"Another program keeps {self.path} locked: try again in a moment.", "busy")
-        if "not a database" in text or "malformed" in text:
+        if any(each in text for each in ("not a database", "malformed", "no such table")):
             mend_store(self.path, SCHEMA)
             return UserError(
                 "The list of runs was damaged and has been made again from the folders of the runs: try again.",
                 DAMAGED,
             )
+        if isinstance(error, sqlite3.OperationalError):  # of the disk, or of the system
+            return UserError(f"The run store {self.path} cannot be used now ({error}).", "store")
         return error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from transfer_core.data.library import Library
 from transfer_core.errors import UserError
-from transfer_core.files import folder_bytes
+from transfer_core.files import folder_bytes, plain_words
 from transfer_core.models.cache import ActivationCache
 from transfer_core.runs.prediction_jobs import PredictionJobs
 from transfer_core.runs.records import RECORD
@@ -94,10 +94,11 @@ def delete_run(store: RunStore, run_id: str) -> Receipt:
         raise UserError(f"Run {run.id} is still {run.state}: stop it first.", "active")
     folder = store.folder(run.id)
     told = weigh_run(store, run)
-    PredictionJobs(store.home).delete_of_run(run.id)
     # The files before the row: on a full disk they make the room to delete it. The record first of all, or a list of
     # runs that has to be made again would bring the run back.
-    (folder / RECORD).unlink(missing_ok=True)
+    with plain_words(folder):
+        PredictionJobs(store.home).delete_of_run(run.id)
+        (folder / RECORD).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     store.delete(run.id)
     return replace(told, bytes=told.bytes - folder_bytes(folder))
@@ -112,7 +113,8 @@ def delete_dataset(store: RunStore, library: Library, dataset: str) -> Receipt:
         raise UserError(f"Run {active[0]} still trains on {about.name}: stop it first.", "active")
     own, shared = library.held(about.id)
     gone = [delete_run(store, run.id) for run in runs]
-    size, images = library.delete(about.id)
+    with plain_words(library.folder / about.id):
+        size, images = library.delete(about.id)
     size += ActivationCache(store.home / "cache").forget(own)
     return _with_runs(Receipt(f"data set {about.name}", (), len(images), size, len(shared)), gone)
 

@@ -12,6 +12,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,11 @@ class Arrival:
         return self.dataset is not None or self.error is not None
 
 
+def _clear_away(folder: Path) -> None:
+    with suppress(UserError):  # in a home that can only be read all stays as it is
+        remove(folder)
+
+
 class Intake:
     """The arrivals of one server process."""
 
@@ -179,13 +185,13 @@ class Intake:
         found = []
         for folder in self._folder.glob("*"):
             if folder.name.endswith(GONE):
-                remove(folder)
+                _clear_away(folder)
             elif (folder / "failed.json").exists() or not is_id(folder.name):
                 continue
             elif read_kept(folder / "upload.json", {}):  # where it is damaged, the upload is listed as unread
                 found.append(self._read_upload(folder))
             elif not is_whole(folder) and not is_resumable(folder):
-                remove(folder)
+                _clear_away(folder)
         return found
 
     def unread(self) -> list[Unread]:

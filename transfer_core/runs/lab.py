@@ -45,8 +45,8 @@ class Lab:
         self.executor = executor or SubprocessExecutor()
         self.watcher = Watcher()
         self._by_hand: dict[
-            str, tuple[Mapping[str, str | None], dict[str, Any]]
-        ] = {}  # run -> answers, figures
+            str, tuple[Mapping[str, str | None], dict[str, Any] | None]
+        ] = {}  # run -> answers, figures once all is answered
 
     def look(self) -> None:
         """Mark dead runs as lost and start what waits. Cheap; whoever watches calls it now and then.
@@ -189,13 +189,19 @@ class Lab:
         Whatever says how well a run did asks here. `labelled_by_hand` tells where the labels are from.
         """
         test: dict[str, Any] = (run.result or {})["test"]
+        plain = as_told(test) | {"labelled_by_hand": False}
         answers = {} if test["n"] else self.library.answers(run.manifest)
-        if not answers or not self.spot_check(run).is_done:
-            return as_told(test) | {"labelled_by_hand": False}
+        if not answers:
+            return plain
         known = self._by_hand.get(run.id)
         if known is None or known[0] != answers:
-            known = self._by_hand[run.id] = answers, self.report(run).metrics().to_json()
-        return known[1] | {"labelled_by_hand": True}
+            try:
+                done = self.spot_check(run).is_done
+                known = answers, self.report(run).metrics().to_json() if done else None
+            except UserError:  # the data set or the report is damaged: lists of runs go on
+                return plain
+            self._by_hand[run.id] = known
+        return plain if known[1] is None else known[1] | {"labelled_by_hand": True}
 
     def spot_check(self, run: Run) -> SpotCheck:
         """Return the labelling by hand that tells how a run does where its test images came without labels."""

@@ -55,6 +55,9 @@ def _why_not(found: Comparison, lead: Lead, first: str, name: Callable[[int], st
     if lead.unfound and not lead.vetoes.get(lead.ahead):
         label, n = lead.unfound
         told.append(f"None finds any of the {n:,} test images of {plain(label)}.")
+    if not told:  # those it is not shown to be better than are left out for their twins' sake
+        others = "every other" if len(found.order) > 2 else "the other"
+        told.append(f"{first}, but the test images do not show it to be better than {others}.")
     return " ".join(told)
 
 

@@ -20,10 +20,15 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
     epoch = end[2].epoch if end and isinstance(end[2], EpochEnded) else 0
     epochs = end[2].epochs if end and isinstance(end[2], EpochEnded) else run.spec.total_epochs
     facts: dict[str, Any] = {"doing": "", "done": 0, "total": 0, "epoch": epoch, "epochs": epochs}
-    told = [store.last_event(run.id, kind) for kind in ("Progressed", "Stepped")]
-    _, _, latest = max((each for each in told if each), default=(0, 0.0, None), key=lambda each: each[0])
-    share, left = (latest.share, latest.left) if isinstance(latest, (Progressed, Stepped)) else (None, None)
-    facts |= {"share": share if share is not None else epoch / max(epochs, 1), "left": left}
+    found = filter(None, (store.last_event(run.id, kind) for kind in ("Progressed", "Stepped")))
+    told = [
+        each
+        for _, _, each in sorted(found, key=lambda each: -each[0])
+        if isinstance(each, (Progressed, Stepped))
+    ]
+    # While a resumed run loads, nothing is told of the whole: it is as far as it was.
+    share = next((each.share for each in told if each.share is not None), epoch / max(epochs, 1))
+    facts |= {"share": share, "left": told[0].left if told else None}
     last = store.last_event(run.id)
     event = last[2] if last else None
     if isinstance(event, Progressed):

@@ -152,8 +152,11 @@ class RunStore:
             self._update(db, run, attempt, "state = ?, error = ?, best = ?, result = ?, ended = ?", values)
 
     def mark_lost(self, run: str, attempt: int, beat: int) -> bool:
-        """Mark a run lost if its heart still stands where the caller saw it; True where it did."""
-        with self._change(run) as db:
+        """Mark a run lost if its heart still stands where the caller saw it; True where it did.
+
+        UserError where the store is locked now: a heart that waits for it, too, must come first.
+        """
+        with self._change(run, patience=0.0) as db:
             text = (
                 "The training process ended without a word (killed, out of memory, or power lost). "
                 "Nothing up to its last checkpoint is lost: let it go on from there."
@@ -282,9 +285,9 @@ class RunStore:
             raise Superseded(run)
 
     @contextmanager
-    def _change(self, run: str) -> Iterator[sqlite3.Connection]:
+    def _change(self, run: str, patience: float | None = None) -> Iterator[sqlite3.Connection]:
         """A transaction that changes a run's row, after which its record says the same."""
-        with self._db.transaction() as db:
+        with self._db.transaction(patience=patience) as db:
             yield db
             keep_record(db, self.folder(run), run)  # inside: nobody else writes one meanwhile
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer_core.errors import UserError
-from transfer_core.files import is_id, read_json, read_kept, write_bytes, write_json
+from transfer_core.files import is_id, plain_words, read_json, read_kept, write_bytes, write_json
 from transfer_core.runs.uploads import SLICES, Upload, make_token_of, received
 
 TRIES = 3  # starts that got no further than one before
@@ -121,7 +121,7 @@ def discard_upload(upload: Upload) -> None:
 def remove(folder: Path) -> None:
     """Remove an upload; whenever that is cut off, it is gone: half of it must not be taken for all."""
     doomed = folder.with_name(folder.name + GONE)
-    with suppress(FileNotFoundError):
+    with plain_words(folder), suppress(FileNotFoundError):
         folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 

@@ -74,13 +74,16 @@ def work(home: Path, run_id: str) -> None:
 
 def _finish(store: RunStore, run: Run, outcome: Outcome) -> None:
     """Note how it ended, as soon as the store takes it: with the disk full, that is what is noted."""
-    while True:
+    said = ""
+    while store.path.exists():  # else the whole home was deleted, and nobody asks any more
         state, error, result = outcome
         best = result["val"].get("accuracy") if result else None
         try:
             store.finish(run.id, run.attempt, state, error=error, best=best, result=result)
         except UserError as problem:
-            log_error()
+            if str(problem) != said:  # not twice a second in a log without end
+                log_error()
+            said = str(problem)
             if problem.kind == "disk-full":
                 outcome = "failed", FULL, None
             time.sleep(AGAIN)
@@ -135,8 +138,8 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
     cache = ActivationCache(store.home / "cache")
     cache.budget = _fixed_budget(folder, cache.budget)
     setup = make_setup(run.spec, Library(store.home), cache)
-    teller.course = make_course(setup)
     done = count_done(setup, folder)
+    teller.course = make_course(setup, done)
     twice(lambda: store.drop_events_after(run.id, run.attempt, done))
     if done:
         teller.tell(Noted(f"Resumed after epoch {done}.", done))

@@ -20,15 +20,24 @@ SOON = 2.0  # seconds after which a pace can be told
 
 
 class Course:
-    """Follows the events of one attempt. `seconds`: what "load", "measure", "frozen", "train", "test" may take."""
+    """Follows the events of one attempt. `seconds`: what "load", "measure", "frozen", "train", "test" may take.
+
+    `done` of the `epochs` were trained by attempts before.
+    """
 
     def __init__(
-        self, seconds: Mapping[str, float], epochs: int, clock: Callable[[], float] = time.monotonic
+        self,
+        seconds: Mapping[str, float],
+        epochs: int,
+        done: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._weights = dict(seconds)
         self._far = dict.fromkeys(self._weights, 0.0)
         self._took = dict.fromkeys(self._weights, 0.0)
         self._began: dict[str, float] = {}  # how far a part was when this attempt came to it
+        if done:
+            self._far["train"] = self._began["train"] = done / epochs
         self._epochs, self._clock, self._last = epochs, clock, clock()
 
     @property

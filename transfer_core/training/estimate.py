@@ -84,8 +84,11 @@ def _work(backbone: Backbone, spec: RunSpec, rows: int, n_train: int, stored: in
     return frozen, passes * (TRAIN * above + between + (0 if above else HEAD_GFLOPS))
 
 
-def make_course(setup: Setup) -> Course:
-    """Return how a run is divided into parts, by what is known of this machine, else by a slow one's pace."""
+def make_course(setup: Setup, done: int = 0) -> Course:
+    """Return how a run is divided into parts, by what is known of this machine, else by a slow one's pace.
+
+    `done`: epochs after which this attempt goes on.
+    """
     spec, backbone = setup.spec, setup.backbone
     stored, n_train = setup.stored_stage(spec.cut), len(setup.images("train"))
     images = len(setup.manifest.rows)
@@ -103,7 +106,7 @@ def make_course(setup: Setup) -> Course:
         "train": trained * speeds.get("trained", slow),
         "test": OVERHEAD / 4 + once * slow,
     }
-    return Course(seconds, spec.total_epochs)
+    return Course(seconds, spec.total_epochs, done)
 
 
 def remember(setup: Setup, seconds: dict[str, float]) -> None:
