@@ -113,9 +113,7 @@ class Library:
     def decided(self, dataset: str) -> tuple[str, float] | None:
         """Return the split that was chosen last for a data set, and when (seconds since 1970); None where none was."""
         path = self.folder / dataset / "decided.json"
-        if not is_id(dataset) or not path.exists():
-            return None
-        told: dict[str, Any] = read_kept(path, {})
+        told: dict[str, Any] = read_kept(path, {}) if is_id(dataset) else {}
         return (told["split"], told["at"]) if {"split", "at"} <= told.keys() else None
 
     def before(self, manifest: Manifest) -> Manifest | None:
