@@ -43,7 +43,7 @@ ELSEWHERE = {
     61: "models/test_weights.py::test_damaged_files_are_refused models/test_weights.py::test_the_first_three_misfits_are_named models/test_weights.py::test_numbers_that_are_not_finite_are_refused models/test_weights.py::test_another_class_count_and_missing_counters_fit",
     62: "training/test_spec.py::test_what_cannot_be_is_refused_in_a_sentence data/test_batches.py::test_batches_have_their_size_and_none_has_one_image training/test_loop.py::test_an_absurd_learning_rate_diverges_instead_of_going_on",
     63: "pages/test_links.py::test_a_link_to_nothing_is_told_and_touches_nothing",
-    64: "runs/test_uploads.py::test_no_other_site_may_send runs/test_uploads.py::test_without_a_token_nothing_is_written runs/test_uploads.py::test_a_body_without_an_end_is_cut_at_the_cap browser/test_protocol.py::test_only_its_own_pages_may_speak_to_the_app",
+    64: "test_server.py::test_no_page_from_elsewhere_may_ask runs/test_uploads.py::test_without_a_token_nothing_is_written runs/test_uploads.py::test_a_body_without_an_end_is_cut_at_the_cap browser/test_protocol.py::test_only_its_own_pages_may_speak_to_the_app",
 }  # fmt: skip
 
 
