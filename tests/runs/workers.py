@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from safetensors.numpy import load_file
 
 from tests.support import without_times
 from transfer_core.data.library import Library
@@ -126,7 +127,7 @@ class Site:
             "state": found.state,
             "figures": {key: found.result[key] for key in keys},
             "predictions": predictions,
-            "weights": best.read_bytes(),
+            "weights": {name: each.tobytes() for name, each in load_file(best).items()},
             "told": without_times([event for _, _, event in self.store.events(run.id)]),
         }
 
