@@ -22,6 +22,6 @@ def test_areas_are_those_of_the_predictions(study: Study) -> None:
         for row, _, p in report.rows("test")
     ]
     truth, scores = zip(*rows, strict=True)
-    shown = [float(each) for each in re.findall(r"\*\*(\d\.\d{3})\*\*", words(at))]
+    shown = [float(each) for each in re.findall(r"(?:ROC curve|verage precision)\W*(\d\.\d{3})", words(at))]
     wanted = [roc_auc_score(truth, scores), average_precision_score(truth, scores)]
     assert shown[-2:] == [round(each, 3) for each in wanted]

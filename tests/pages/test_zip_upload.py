@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import bring as bring_module
 from sample_data.shapes import draw_shapes
-from tests.pages.screens import Study, link_of, marked_up, png, show, words
+from tests.pages.screens import Study, button, link_of, marked_up, png, show, words
 from transfer_core.runs.uploads import open_upload, receive
 
 
@@ -79,9 +79,11 @@ def test_the_wrong_zip_is_told_and_another_can_be_brought(
     at = show("study/home.py")
     upload(at, "![x](http:evil.zip", content)
     arrive(at)
-    assert "zip" in at.error[0].value
+    (unread,) = [each.value for each in at.markdown if each.value.startswith(":material/error:")]
+    assert "zip" in unread.rpartition("**: ")[2]
     assert "![x]" not in marked_up(at)
     assert not empty.library.datasets()
+    button(at, "Delete the upload").click().run()
     assert not list((empty.home / "uploads").glob("*"))
     at.switch_page("study/home.py").run()
     upload(at, "good.zip", packed())
