@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -67,6 +68,7 @@ def test_every_page_says_the_same_and_follows(server: Server, study: Study, page
     what_was_labelled_by_hand_is_measured_on_every_page(server, study, page)
     a_report_and_a_comparison_name_the_same_run(server, study, page, adapted)
     stopping_asks_what_becomes_of_the_twin(server, study, page)
+    a_race_uses_again_what_is_on_its_way(server, study, page)
     assert complaints(page) == []
 
 
@@ -196,3 +198,24 @@ def stopping_asks_what_becomes_of_the_twin(server: Server, study: Study, page: A
         assert study.store.get(twin.id).state == "queued"
         study.store.request_stop(twin.id)  # or the server would train it
     study.store.finish(run.id, run.attempt, "stopped")
+
+
+def a_race_uses_again_what_is_on_its_way(server: Server, study: Study, page: Any) -> None:
+    first = study.running(name="keeps others waiting", seed=6)
+    form = f"{server.address}/new-run?data={first.manifest}&split={first.spec.split}"
+    with alive(study, first):
+        page.goto(form)
+        page.get_by_text("Compare several strategies").click()
+        page.get_by_role("button", name="and watch the race").click()
+        page.wait_for_url("**/compare?**race=**")
+        raced, runs = parse_qs(urlsplit(page.url).query)["race"], study.store.runs()
+        page.goto(form)
+        page.get_by_text("Compare several strategies").click()
+        page.get_by_text("on their way already").wait_for()
+        page.get_by_role("button", name="Show the race").click()
+        page.wait_for_url("**/compare?**race=**")
+        assert parse_qs(urlsplit(page.url).query)["race"] == raced
+        assert [run.id for run in study.store.runs()] == [run.id for run in runs]
+        for run in raced[0].split(","):
+            study.store.request_stop(run)
+    study.store.finish(first.id, first.attempt, "stopped")

@@ -71,7 +71,20 @@ def pictures_are_there(page: Any) -> None:
     loaded(page)
 
 
+# Notes how many bars the Live page shows, and how far each is, whenever anything in it changes; a reload keeps the notes.
+NOTE_BARS = """
+new MutationObserver(() => {
+    if (!location.pathname.endsWith("/live")) return
+    const bars = [...document.querySelectorAll("[data-testid=stProgress] [role=progressbar]")]
+    const noted = JSON.parse(sessionStorage.bars || "[]")
+    const now = bars.map(bar => Number(bar.getAttribute("aria-valuenow")))
+    if (JSON.stringify(noted.at(-1)) !== JSON.stringify(now)) sessionStorage.bars = JSON.stringify([...noted, now])
+}).observe(document, {subtree: true, childList: true, attributes: true})
+"""
+
+
 def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path, tmp_path: Path) -> None:
+    page.add_init_script(NOTE_BARS)
     page.goto(server.address)
     settled(page)
     page.set_input_files("input.one", str(shapes_zip))
@@ -97,6 +110,10 @@ def test_from_a_zip_to_a_prediction(server: Server, page: Any, shapes_zip: Path,
     assert run.id in page.url
     press(page, "See the report")
     page.get_by_text("unseen images").first.wait_for()
+    bars = [shown for shown in page.evaluate("JSON.parse(sessionStorage.bars)") if shown]
+    assert all(len(shown) == 1 for shown in bars), "one bar for the whole run"
+    assert bars == sorted(bars), "it never goes back"
+    assert len({shown for (shown,) in bars}) > 2, "it moves"
     assert server.store.get(run.id).state == "done"
     assert len(server.store.runs()) == 1
 
