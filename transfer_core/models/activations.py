@@ -23,7 +23,7 @@ from transfer_core.data.manifest import Reading
 from transfer_core.errors import UserError
 from transfer_core.models.backbones import Backbone
 from transfer_core.models.cache import ActivationCache, Shelf, ShelfKey
-from transfer_core.models.prefix import ENGINE, MICRO_BATCH, Prefix
+from transfer_core.models.prefix import MICRO_BATCH, Prefix
 
 Rows = npt.NDArray[np.generic]
 WRITE_EVERY = 2.0  # seconds
@@ -209,7 +209,7 @@ class Activations:
             geometry=self._geometry,
             size=self._backbone.size,
             weights=self._weights if stored else self._backbone.interpolation,
-            engine=f"{ENGINE}-{self._prefix.device.type}" if stored else "pixels",
+            engine=f"{self._prefix.engine}-{self._prefix.device.type}" if stored else "pixels",
             dtype=self._prefix.dtype(shape),
             stage=stored,
             shape=shape,

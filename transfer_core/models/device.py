@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from transfer_core.errors import UserError
+from transfer_core.models.memory import keep_large_blocks
 
 if TYPE_CHECKING:
     import torch
@@ -35,8 +36,11 @@ def resolve_device(name: str) -> str:
 
 
 def make_device(name: str) -> torch.device:
-    """Return the torch device of a resolved name, checked with torch itself."""
+    """Return the torch device of a resolved name, checked with torch itself; who computes on the CPU keeps its memory."""
     import torch
+
+    if name == "cpu":
+        keep_large_blocks()
 
     if name.startswith("cuda") and not torch.cuda.is_available():
         message = "A GPU is there but this torch cannot use it (driver or build): choose the cpu device."

@@ -30,6 +30,14 @@ def make_stages(backbone: Backbone) -> nn.Sequential:
     return cut_source(backbone, make_source(backbone))
 
 
+def renew(stages: nn.Sequential) -> nn.Sequential:
+    """Draw the weights of all layers anew, as PyTorch does when it makes them."""
+    for module in stages.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()  # type: ignore[operator]
+    return stages
+
+
 def load_backbone(backbone: Backbone, weights: Path | None = None, home: Path | None = None) -> nn.Sequential:
     """The backbone with pretrained weights in float32 on the CPU, in eval mode.
 

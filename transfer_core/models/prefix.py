@@ -1,7 +1,6 @@
 """The frozen stages before the cut, run fast and always the same.
 
-Batch-norm is folded into the convolution before it (its statistics cannot move below the cut), the
-memory layout is channels-last, and images go through in micro-batches of one fixed size, so that an
+Batch-norm is folded into the convolution before it (its statistics cannot move below the cut), and images go through in micro-batches of one fixed size, so that an
 activation does not depend on which other images happened to be beside it: cached and uncached
 training are then the same to the last bit.
 """
@@ -11,7 +10,9 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from transfer_core.data.images import Pixels
 from transfer_core.models.backbones import Backbone
+from transfer_core.models.onnx_stages import OnnxStages
 
-ENGINE = "torch-folded-1"
+Engine = Literal["torch", "onnx"]
+VERSIONS = {
+    "torch": "torch-folded-1",
+    "onnx": "onnx-folded-1",
+}  # of what an engine computes, for the cache's key
 MICRO_BATCH = 16
+LEAST_GFLOPS = 0.1  # per image; below it making a graph takes longer than it saves
 
 
 class Prefix:
@@ -32,6 +39,8 @@ class Prefix:
     `stored == 0` keeps decoded pixels [3, s, s] uint8. Otherwise activations, float32 where they are
     plain vectors and float16 where they are maps (a quarter of a percent of precision, half the disk;
     values beyond float16's 65504 saturate).
+
+    With a folder of `graphs` ONNX Runtime computes every piece that it can, else torch does.
     """
 
     def __init__(
@@ -41,13 +50,18 @@ class Prefix:
         stored: int,
         backbone: Backbone,
         device: torch.device,
+        graphs: Path | None = None,
     ) -> None:
         self.cut, self.stored, self.device = cut, stored, device
-        frozen = fold_batch_norm(stages[:cut], backbone.size).to(device)
-        frozen = frozen.to(memory_format=torch.channels_last)
-        self._first, self._second = frozen[:stored], frozen[stored:]
+        self._backbone, self._graphs = backbone, graphs
+        self._folded = fold_batch_norm(stages[:cut], backbone.size)
         self._mean = torch.tensor(backbone.mean, device=device).view(1, -1, 1, 1) * 255
         self._scale = 1 / (torch.tensor(backbone.std, device=device).view(1, -1, 1, 1) * 255)
+
+    @property
+    def engine(self) -> str:
+        """What computes the stored activations, and in which version; part of the cache's key."""
+        return VERSIONS["torch" if self._first_onnx is None else "onnx"]
 
     def dtype(self, shape: Sequence[int]) -> str:
         """Return the storage dtype of an activation of one image of this shape."""
@@ -64,20 +78,54 @@ class Prefix:
         """Return what the cache keeps of pixels [n, 3, s, s]: an array [n, *shape]."""
         if self.stored == 0:
             return pixels
-        out = self._run(self._first, self.normalise(pixels))
+        if self._first_onnx is not None:
+            out = torch.from_numpy(_in_micro_batches(self._first_onnx, pixels))
+        else:
+            out = self._run(self._torch[: self.stored], self.normalise(pixels))
         if out.ndim > 2:
             out = out.clamp(-65504, 65504).half()
         return np.asarray(out.cpu().contiguous().numpy())
 
     def from_stored(self, rows: npt.NDArray[np.generic]) -> Tensor:
         """Return the activation at the cut, float32 on the device, of rows as the cache keeps them."""
+        if self.stored < self.cut and self._second_onnx is not None:
+            rows = rows if self.stored == 0 else rows.astype(np.float32)
+            out = torch.from_numpy(_in_micro_batches(self._second_onnx, rows))
+            return out.contiguous(memory_format=torch.channels_last) if out.ndim == 4 else out
         if self.stored == 0:
             x = self.normalise(rows.astype(np.uint8, copy=False))
         else:
             x = torch.from_numpy(rows).to(self.device, torch.float32)
             if x.ndim == 4:
                 x = x.contiguous(memory_format=torch.channels_last)
-        return self._run(self._second, x) if self.stored < self.cut else x
+        return self._run(self._torch[self.stored :], x) if self.stored < self.cut else x
+
+    @cached_property
+    def _torch(self) -> nn.Sequential:
+        return self._folded.to(self.device).to(memory_format=torch.channels_last)
+
+    @cached_property
+    def _first_onnx(self) -> OnnxStages | None:
+        return self._onnx(0, self.stored)
+
+    @cached_property
+    def _second_onnx(self) -> OnnxStages | None:
+        return self._onnx(self.stored, self.cut)
+
+    def _onnx(self, start: int, end: int) -> OnnxStages | None:
+        """Return the stages from one to another for ONNX Runtime; None where there are none, or torch has to do it."""
+        if self._graphs is None or self.device.type != "cpu" or start == end:
+            return None
+        own, drawn = self._backbone, torch.Generator().manual_seed(0)  # training's own draws stay as they are
+        name, piece = f"{own.key}-{own.size}-{start}-{end}", self._folded[start:end]
+        if start:
+            maps = torch.randn(MICRO_BATCH, *own.stages[start - 1].shape, generator=drawn)
+            made = OnnxStages(piece, maps, name, self._graphs)
+        else:
+            size = (MICRO_BATCH, 3, own.size, own.size)
+            pixels = torch.randint(256, size, dtype=torch.uint8, generator=drawn)
+            made = OnnxStages(piece, pixels, name, self._graphs, self._mean, self._scale)
+        return None if made.problem else made
 
     @torch.no_grad()  # not inference mode: what comes out takes part in training
     def _run(self, stages: nn.Sequential, x: Tensor) -> Tensor:
@@ -90,6 +138,26 @@ class Prefix:
                 part = nn.functional.pad(part, (0, 0) * (part.ndim - 1) + (0, missing))
             outs.append(stages(part)[: MICRO_BATCH - missing])
         return torch.cat(outs) if outs else x
+
+
+def _in_micro_batches(stages: OnnxStages, rows: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return what stages make of rows [n, ...], the last batch filled up with zeros."""
+    outs = []
+    for start in range(0, max(len(rows), 1), MICRO_BATCH):
+        part = rows[start : start + MICRO_BATCH]
+        whole = np.zeros((MICRO_BATCH, *rows.shape[1:]), rows.dtype)
+        whole[: len(part)] = part
+        outs.append(stages(whole)[: len(part)])
+    return np.concatenate(outs)
+
+
+def choose_engine(backbone: Backbone, device: torch.device) -> Engine:
+    """Return what computes frozen stages fastest: ONNX Runtime on a CPU, for networks of convolutions that are no toys.
+
+    Decision 24 has the measurements. A run keeps the engine that it began with.
+    """
+    convolves = all(stage.convolutions for stage in backbone.stages[:-1])
+    return "onnx" if device.type == "cpu" and convolves and backbone.gflops >= LEAST_GFLOPS else "torch"
 
 
 def fold_batch_norm(stages: nn.Sequential, size: int) -> nn.Sequential:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfer_core.data.crew import Crew
+from transfer_core.data.crew import MANY, Crew
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Problem
 from transfer_core.data.preparation import Preparation, Prepared, lost
@@ -32,15 +32,16 @@ def predict_many(
     """
     waiting: list[tuple[int, Prepared | Problem]] = []
     rest = items[start:]
+    many = len(rest) >= MANY
     with Crew(len(rest)) as crew:
         work = partial(_read, predictor.preparation)
         for number, results in enumerate(crew.each(work, rest, _lost), start=start):
             waiting += [(number, each) for each in results]
             if sum(isinstance(each, Prepared) for _, each in waiting) >= BATCH:
-                yield number + 1, _answer(predictor, waiting, familiar)
+                yield number + 1, _answer(predictor, waiting, familiar, many=many)
                 waiting = []
     if waiting:
-        yield len(items), _answer(predictor, waiting, familiar)
+        yield len(items), _answer(predictor, waiting, familiar, many=many)
 
 
 def _read(preparation: Preparation, item: Item) -> Sequence[Prepared | Problem]:
@@ -52,14 +53,18 @@ def _lost(item: Item) -> Sequence[Prepared | Problem]:
 
 
 def _answer(
-    predictor: Predictor, waiting: Sequence[tuple[int, Prepared | Problem]], familiar: Familiar | None
+    predictor: Predictor,
+    waiting: Sequence[tuple[int, Prepared | Problem]],
+    familiar: Familiar | None,
+    *,
+    many: bool,
 ) -> Found:
     pictures = [each for _, each in waiting if isinstance(each, Prepared)]
     chances: Iterator[list[float]] = iter(())
     p_values: Iterator[float] = iter(())
     if pictures:
         pixels = np.stack([each.pixels for each in pictures])
-        seen = predictor.look(pixels)
+        seen = predictor.look(pixels, many=many)
         chances = iter(seen.probabilities.tolist())
         if familiar:
             far = familiar.distances(predictor.to_compare(pixels, seen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ from transfer_core.errors import UserError
 from transfer_core.evaluation.export import export_weights
 from transfer_core.evaluation.predict import LARGEST, Seen
 from transfer_core.models.cache import ActivationCache
+from transfer_core.models.heads import bake
 from transfer_core.models.model import MAIN
 from transfer_core.models.prefix import Prefix
 from transfer_core.runs.familiar import compares_before
@@ -51,12 +53,15 @@ class Predictor:
             )
         spec = replace(run.spec, device=device)
         self._store, self._run = store, run
-        self._setup = make_setup(spec, Library(store.home), ActivationCache(store.home / "cache"))
+        engine = run.result.get("engine", "torch")
+        cache = ActivationCache(store.home / "cache")
+        self._setup = make_setup(spec, Library(store.home), cache, engine=engine)
         self.model = self._setup.model.eval().to(self._setup.device)
         self.model.load_trained(load_best(store.folder(run.id), run.result["best_epoch"]))
         self._prefix = Prefix(
-            self.model.stages, spec.cut, run.result["stored"], self._setup.backbone, self._setup.device
-        )
+            self.model.stages, spec.cut, run.result["stored"], self._setup.backbone, self._setup.device,
+            self._setup.graphs,
+        )  # fmt: skip
 
     @property
     def setup(self) -> Setup:
@@ -86,17 +91,32 @@ class Predictor:
         )  # fmt: skip
 
     @torch.no_grad()
-    def look(self, pixels: npt.NDArray[np.uint8]) -> Seen:
+    def look(self, pixels: npt.NDArray[np.uint8], *, many: bool = False) -> Seen:
         """Return what the model makes of images [n, views, 3, s, s]: the mean over their views.
 
-        The same numbers as of each image by itself, and as in the run's report.
+        The same numbers as of each image by itself, and as in the run's report. `many`: more are to come, so that a
+        faster engine for the trained stages, too, is worth the seconds that it takes to start.
         """
         n, views = pixels.shape[:2]
-        x = self._prefix.from_stored(self._prefix.to_stored(pixels.reshape(n * views, *pixels.shape[2:])))
-        features = self.model.features(x, self._setup.spec.cut)
+        flat = pixels.reshape(n * views, *pixels.shape[2:])
+        if many and self._whole is not None:
+            features = self._whole.from_stored(self._whole.to_stored(flat))
+        else:
+            x = self._prefix.from_stored(self._prefix.to_stored(flat))
+            features = self.model.features(x, self._setup.spec.cut)
         chances = self.model.heads[MAIN](features).softmax(1)
         means = [each.reshape(n, views, -1).mean(1).cpu() for each in (chances, features)]
         return Seen(means[0].numpy(), means[1].clamp(-LARGEST, LARGEST).half().numpy())
+
+    @cached_property
+    def _whole(self) -> Prefix | None:
+        """All stages as frozen ones, for ONNX Runtime; None where torch computes, or several networks stand side by side."""
+        setup = self._setup
+        if setup.graphs is None or len(self.model.members) > 1:
+            return None
+        stages, end = copy.deepcopy(self.model.stages), len(setup.backbone.stages)
+        bake(stages)
+        return Prefix(stages, end, self._prefix.stored, setup.backbone, setup.device, setup.graphs)
 
     @cached_property
     def _untrained(self) -> Prefix | None:
@@ -105,7 +125,7 @@ class Predictor:
             return None
         before = pretrained_setup(self._store, self._run)
         cut = before.spec.cut
-        return Prefix(before.model.stages, cut, cut, before.backbone, before.device)
+        return Prefix(before.model.stages, cut, cut, before.backbone, before.device, before.graphs)
 
     @torch.no_grad()
     def to_compare(self, pixels: npt.NDArray[np.uint8], seen: Seen) -> npt.NDArray[np.floating[Any]]:

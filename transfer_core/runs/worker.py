@@ -136,8 +136,13 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
     teller.tell(Progressed("Loading the backbone", 0, 1))
     teller.flush()
     cache = ActivationCache(store.home / "cache")
-    cache.budget = _fixed_budget(folder, cache.budget)
-    setup = make_setup(run.spec, Library(store.home), cache)
+    plan: dict[str, Any] = read_kept(folder / "plan.json", {})
+    cache.budget = plan.get("budget", cache.budget)
+    setup = make_setup(
+        run.spec, Library(store.home), cache, engine=plan.get("engine", "torch" if plan else None)
+    )
+    # A resumed run must store what its first attempt stored, computed as there.
+    write_json(folder / "plan.json", {"budget": cache.budget, "engine": setup.engine})
     done = count_done(setup, folder)
     teller.course = make_course(setup, done)
     twice(lambda: store.drop_events_after(run.id, run.attempt, done))
@@ -165,17 +170,6 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
         )
         return "failed", text, result
     return ("stopped" if ended.reason == "stopped" else "done"), None, result
-
-
-def _fixed_budget(folder: Path, budget: int) -> int:
-    """Return the cache budget of the first attempt: a resumed run must store what that one stored."""
-    path = folder / "plan.json"
-    found: dict[str, Any] = read_kept(path, {})
-    kept = found.get("budget")
-    if isinstance(kept, int):
-        return kept
-    write_json(path, {"budget": budget})
-    return budget
 
 
 def _test(
@@ -211,6 +205,7 @@ def _test(
         "target": standing.best_target,
         "stored": setup.stored_stage(setup.spec.cut),
         "weights": setup.weights,
+        "engine": setup.engine,
         "environment": {
             "python": platform.python_version(),
             "torch": torch.__version__,

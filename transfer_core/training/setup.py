@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +22,9 @@ from transfer_core.models.backbones import Backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
 from transfer_core.models.device import make_device
 from transfer_core.models.ensemble import Ensemble
-from transfer_core.models.loading import load_backbone, make_stages
+from transfer_core.models.loading import load_backbone, make_stages, renew
 from transfer_core.models.model import MAIN, Classifier
-from transfer_core.models.prefix import Prefix
+from transfer_core.models.prefix import Engine, Prefix, choose_engine
 from transfer_core.models.statistics import digest_statistics, has_batch_norm
 from transfer_core.models.weights import find_weights, weights_fingerprint
 from transfer_core.strategies import Strategy, Task
@@ -49,6 +50,7 @@ class Setup:
     weights: str  # fingerprint
     budget: int  # bytes that stored activations may take
     order: int  # seed of the order of training images; which images those are, the spec's seed decides
+    engine: Engine  # of the frozen stages
     frozen: FrozenPass = field(default_factory=FrozenPass)  # shared by all who train and test in this run
 
     @cached_property
@@ -227,7 +229,7 @@ class Setup:
             self.library,
             self.manifest.reading,
             self.backbone,
-            Prefix(self.model.stages, cut, stored, self.backbone, self.device),
+            Prefix(self.model.stages, cut, stored, self.backbone, self.device, self.graphs),
             weights=self.weights
             + (digest_statistics(self.model.stages[:cut]) if self.measures_domains else ""),
             geometry=self.spec.geometry,
@@ -243,6 +245,11 @@ class Setup:
         """The images that may be mixed with each other; one whose label may be used is of the training images."""
         mixes = get_augmentation(self.spec.augment).mixes
         return [self.images("unlabelled"), self.images("train")] if mixes else []
+
+    @property
+    def graphs(self) -> Path | None:
+        """The folder of the graphs that ONNX Runtime computes frozen stages from; None where torch does."""
+        return self.library.home / "cache" / "graphs" if self.engine == "onnx" else None
 
     def _pixels_fit(self) -> bool:
         """Tell whether decoded pixels, the least that can be kept, stay within the budget."""
@@ -266,8 +273,12 @@ def make_setup(
     cache: ActivationCache,
     *,
     stages: nn.Sequential | None = None,
+    engine: Engine | None = None,
 ) -> Setup:
-    """Put a run's parts together; `stages` stands in for the pretrained ones (tests)."""
+    """Put a run's parts together; `stages` stands in for the pretrained ones (tests).
+
+    `engine` of the frozen stages: the one that a run began with, else the fastest here.
+    """
     manifest = library.get(spec.manifest)
     backbone = spec.make_backbone()
     weights = "given"
@@ -292,20 +303,13 @@ def make_setup(
         weights=weights,
         budget=cache.budget,
         order=spec.seed,
+        engine=engine or choose_engine(backbone, device),
     )
     check_needs(setup)
     setup.strategy.prepare(model, setup.task)
     if spec.networks > 1:
         setup.model = Ensemble(model, spec.networks, spec.cut)
     return setup
-
-
-def renew(stages: nn.Sequential) -> nn.Sequential:
-    """Draw the weights of all layers anew, as PyTorch does when it makes them."""
-    for module in stages.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()  # type: ignore[operator]
-    return stages
 
 
 def check_needs(setup: Setup) -> None:
