@@ -48,16 +48,25 @@ def make_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Return the context in which forward passes run: mixed precision on a GPU, else full.
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """Return "fp32" or "mixed" for a wish; "auto" is mixed on a GPU. On a CPU `precision.gain_of_mixed` can tell more."""
+    if wanted == "auto":
+        return "mixed" if device.type == "cuda" else "fp32"
+    return wanted
 
-    bfloat16 where the GPU has it: it needs no loss scaling, so a step is one step everywhere.
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Return the context in which forward passes run: "mixed" in bfloat16 where the device has it, else in full.
+
+    bfloat16 needs no loss scaling, so a step is one step everywhere.
     """
     import torch
 
-    if precision == "fp32" or device.type != "cuda" or not torch.cuda.is_bf16_supported():
+    if precision != "mixed" or device.type not in ("cuda", "cpu"):
         return nullcontext()
-    return torch.autocast("cuda", dtype=torch.bfloat16)
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def describe_load(device: str) -> dict[str, float]:

@@ -126,6 +126,7 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
     from transfer_core.training.checkpoint import load_best
     from transfer_core.training.estimate import make_course
     from transfer_core.training.networks import count_done, make_loop
+    from transfer_core.training.precision import find_precision
     from transfer_core.training.setup import make_setup
 
     if gone := run.spec.outdated:
@@ -141,8 +142,10 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
     setup = make_setup(
         run.spec, Library(store.home), cache, engine=plan.get("engine", "torch" if plan else None)
     )
-    # A resumed run must store what its first attempt stored, computed as there.
-    write_json(folder / "plan.json", {"budget": cache.budget, "engine": setup.engine})
+    # A resumed run must store what its first attempt stored, computed as there, and train in the same precision.
+    setup.precision = plan.get("precision") or ("fp32" if plan else find_precision(setup))
+    plan = {"budget": cache.budget, "engine": setup.engine, "precision": setup.precision}
+    write_json(folder / "plan.json", plan)
     done = count_done(setup, folder)
     teller.course = make_course(setup, done)
     twice(lambda: store.drop_events_after(run.id, run.attempt, done))
@@ -212,6 +215,8 @@ def _test(
             "numpy": np.__version__,
             "device": setup.spec.device,
             "threads": torch.get_num_threads(),
+            "frozen part": "ONNX Runtime" if setup.engine == "onnx" else "torch",
+            "precision": "bfloat16" if setup.precision == "mixed" else "float32",
         },
     }
     if setup.task.tasks and not setup.asked:

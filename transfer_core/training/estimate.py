@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TRAIN = 3.0  # a training step costs about three forward passes: one forward, two backward
 OVERHEAD = 12.0  # seconds to load the software and the backbone, and to test
 SLOW = 0.05  # seconds per billion multiply-adds where nothing is known: a slow CPU
+NAME = "timings.json"
+Timings = dict[str, dict[str, float]]
 HEAD_GFLOPS = 0.002  # what an image costs where only the head trains
 
 
@@ -47,7 +49,7 @@ def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int
     trained_, total = count_parameters(spec, classes)
     shape = backbone.stages[stored - 1].shape if stored else (3, backbone.size, backbone.size)
     bytes_each = int(np.prod(shape)) * (1 if not stored else 4 if len(shape) == 1 else 2)
-    speeds = _read(home).get(f"{spec.device}/{spec.backbone}", {})
+    speeds = read_timings(home).get(f"{spec.device}/{spec.backbone}", {})
     seconds = None
     if "frozen" in speeds and ("trained" in speeds or spec.cut == len(backbone.stages)):
         frozen, trained = _work(backbone, spec, rows, n_train, stored)
@@ -94,7 +96,7 @@ def make_course(setup: Setup, done: int = 0) -> Course:
     images = len(setup.manifest.rows)
     rows = images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
     frozen, trained = _work(backbone, spec, rows, n_train, stored)
-    speeds = _read(setup.library.home).get(f"{spec.device}/{spec.backbone}", {})
+    speeds = read_timings(setup.library.home).get(f"{spec.device}/{spec.backbone}", {})
     once = images * spec.seen_views * sum(stage.gflops for stage in backbone.stages[stored:])
     slow = speeds.get("frozen", SLOW)
     seconds = {
@@ -116,7 +118,7 @@ def remember(setup: Setup, seconds: dict[str, float]) -> None:
     n_train = len(setup.split.part("train"))
     rows = len(setup.split.assignment) + n_train * max(0, spec.views - 1)
     frozen, trained = _work(backbone, spec, rows, n_train, stored)
-    timings = _read(setup.library.home)
+    timings = read_timings(setup.library.home)
     known = timings.setdefault(f"{spec.device}/{spec.backbone}", {})
     # What costs more an image than fine-tuning says nothing of the others, and what looks at further images stores
     # more than was counted: better than nothing where nothing is known yet.
@@ -126,28 +128,29 @@ def remember(setup: Setup, seconds: dict[str, float]) -> None:
         stored
         and frozen
         and (usual or "frozen" not in known)
-        and seconds["cache"] / frozen > 0.5 * known.get("frozen", 0.004)
+        and seconds["cache"] / frozen > 0.25 * known.get("frozen", 0.004)
     ):
         known["frozen"] = _blend(known.get("frozen"), seconds["cache"] / frozen)
     if spec.cut < len(backbone.stages) and trained and usual:
         known["trained"] = _blend(known.get("trained"), seconds["train"] / trained)
-    with suppress(OSError, UserError):  # an estimate is never needed
-        write_json(_path(setup.library.home), timings)
+    write_timings(setup.library.home, timings)
 
 
 def _blend(old: float | None, new: float) -> float:
     return new if old is None else (old + new) / 2
 
 
-def _path(home: Path) -> Path:
-    return home / "timings.json"
-
-
-def _read(home: Path) -> dict[str, dict[str, float]]:
-    """Return what is known; of a damaged file, what can be used."""
-    found: dict[str, Any] = read_kept(_path(home), {})
+def read_timings(home: Path) -> Timings:
+    """Return what is known, by device and backbone; of a damaged file, what can be used."""
+    found: dict[str, Any] = read_kept(home / NAME, {})
     return {
         name: {part: pace for part, pace in paces.items() if isinstance(pace, float) and pace >= 0}
         for name, paces in found.items()
         if isinstance(paces, dict)
     }
+
+
+def write_timings(home: Path, timings: Timings) -> None:
+    """Keep what is known; where that fails, no matter: an estimate is never needed."""
+    with suppress(OSError, UserError):
+        write_json(home / NAME, timings)

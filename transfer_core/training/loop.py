@@ -96,7 +96,7 @@ class Loop:
         try:
             if not checkpoint and self.setup.measures_domains:
                 self._measure_domains()
-            with self.model.in_precision(self.spec.precision):
+            with self.model.in_precision(self.setup.precision):
                 reason = self._play(phases, checkpoint)
         except Stopped:
             reason = "stopped"

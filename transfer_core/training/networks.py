@@ -103,7 +103,7 @@ class Networks:
         setup = self.setup
         model = setup.model.to(setup.device)
         judge = Judge(setup, self.folder)
-        with model.in_precision(setup.spec.precision), setup.activations(setup.spec.cut) as activations:
+        with model.in_precision(setup.precision), setup.activations(setup.spec.cut) as activations:
             activations.fill(judge.images, 1)
             found = judge.look(activations, setup.spec.cut, epoch)
         seconds = self.standing.seconds

@@ -20,7 +20,7 @@ from transfer_core.errors import UserError
 from transfer_core.models.activations import Activations, FrozenPass
 from transfer_core.models.backbones import Backbone
 from transfer_core.models.cache import ActivationCache, choose_stored
-from transfer_core.models.device import make_device
+from transfer_core.models.device import choose_precision, make_device
 from transfer_core.models.ensemble import Ensemble
 from transfer_core.models.loading import load_backbone, make_stages, renew
 from transfer_core.models.model import MAIN, Classifier
@@ -51,6 +51,7 @@ class Setup:
     budget: int  # bytes that stored activations may take
     order: int  # seed of the order of training images; which images those are, the spec's seed decides
     engine: Engine  # of the frozen stages
+    precision: str  # of the stages that train, "fp32" or "mixed"
     frozen: FrozenPass = field(default_factory=FrozenPass)  # shared by all who train and test in this run
 
     @cached_property
@@ -304,6 +305,7 @@ def make_setup(
         budget=cache.budget,
         order=spec.seed,
         engine=engine or choose_engine(backbone, device),
+        precision=choose_precision(spec.precision, device),
     )
     check_needs(setup)
     setup.strategy.prepare(model, setup.task)

@@ -76,7 +76,12 @@ class RunSpec:
                          unit="epochs", low=0, high=10_000)  # fmt: skip
     select: str = knob("validation_loss", "Chosen by", "What decides which epoch is kept; labels of the target only where its classes are others than the source's.",
                        choices=tuple(RULES))  # fmt: skip
-    precision: str = knob("auto", "Precision", "mixed is faster on a GPU.", choices=PRECISIONS)
+    precision: str = knob(
+        "auto",
+        "Precision",
+        "mixed computes the stages that train in bfloat16: faster on a GPU and on some processors. auto finds out which is faster here; the report names it.",
+        choices=PRECISIONS,
+    )
     cache: bool = True
     device: str = "cpu"
     seed: int = knob(0, "Seed", "Another number gives another, equally good, run.", low=0, high=2**31 - 1)
