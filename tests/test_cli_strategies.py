@@ -21,10 +21,19 @@ from transfer_core.strategies import STRATEGIES, Strategy
 from transfer_core.training.spec import RunSpec
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with drawings of all classes in two domains, in the library as `drawn`; the tests only add splits."""
+    home = tmp_path_factory.mktemp("place")
+    ingest(candidates(draw_shapes(240, seed=1, size=40)), "drawn", Library(home))
+    return home
+
+
 @pytest.fixture
-def drawn(home: Path) -> Manifest:
-    """Drawings of all classes in two domains, in the library as `drawn`."""
-    return ingest(candidates(draw_shapes(240, seed=1, size=40)), "drawn", Library(home))[0]
+def drawn(place: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
+    monkeypatch.setenv("TRANSFER_LAB_HOME", str(place))
+    library = Library(place)
+    return library.get(library.datasets()[0].id)
 
 
 @pytest.fixture

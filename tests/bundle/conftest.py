@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import PngImagePlugin
 
 from sample_data.shapes import Drawing, draw_shapes
@@ -57,7 +59,19 @@ def _named(drawing: Drawing) -> Callable[[], bytes]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    home = tmp_path_factory.mktemp("made")
+    """Made once for all processes of a test run: making it takes as long as fifty tests."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made"
+    home, folder = place / "home", place / "bundle"
+    with FileLock(f"{place}.lock"):
+        if not folder.exists():
+            _make(home, folder)
+    lab = Lab(home, InProcessExecutor())
+    return Made(lab, lab.store.runs()[0], folder)
+
+
+def _make(home: Path, folder: Path) -> None:
+    home.mkdir(parents=True)
     drawings = draw_shapes(60, seed=4, size=64, classes=DRAWN, groups=12)
     names = dict(zip(DRAWN, CLASSES, strict=True))
     candidates = [
@@ -78,10 +92,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     run = lab.store.get(lab.start(make_spec(manifest, split, wishes), name="Shapes <b>by hand</b>").id)
     assert run.state == "done", run.error
     Wishes(thresholds={CLASSES[0]: 0.2}, refer_below=0.6, coverage=0.7).save(lab.store.folder(run.id))
-    folder = tmp_path_factory.mktemp("out") / "bundle"
     verdict = export_bundle(lab, run, folder, Options(images=True, int8=True), lambda *_: None)
     assert verdict.passed
-    return Made(lab, run, folder)
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -108,11 +110,19 @@ def test_the_health_of_a_finished_run_is_that_of_the_epoch_that_was_kept(study: 
     assert "at epoch 1, which was kept" in words(show("train/live.py", run=run.id))
 
 
+@pytest.fixture(scope="module")
+def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a data set that is large enough for every strategy, to be copied."""
+    home = tmp_path_factory.mktemp("brought")
+    bring(home, draw_shapes(240, seed=3, size=32, groups=60))
+    return home
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each.name)
 def test_the_form_of_every_strategy_is_drawn_from_its_knobs_and_a_run_starts_with_it(
-    empty: Study, strategy: type[Strategy]
+    empty: Study, brought: Path, strategy: type[Strategy]
 ) -> None:
-    bring(empty.home, draw_shapes(240, seed=3, size=32, groups=60))
+    shutil.copytree(brought, empty.home, dirs_exist_ok=True)
     study = across(empty) if {TARGET, UNLABELLED} & set(strategy.needs) else empty
     if FURTHER_LABEL in strategy.needs:
         told = {"side": "a", "site": "b"}  # of several, one is asked for

@@ -2,7 +2,6 @@ import csv
 import random
 import subprocess
 import sys
-import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -152,13 +151,6 @@ def test_size_and_mode(size):
 def test_what_cannot_be_drawn_is_refused(wrong):
     with pytest.raises(ValueError, match=r"choose|at least"):
         draw_shapes(4, **wrong)
-
-
-def test_four_hundred_pictures_are_quick():
-    draw_shapes(40)
-    start = time.process_time()
-    draw_shapes(400)
-    assert time.process_time() - start < 2
 
 
 # What the pictures are good for

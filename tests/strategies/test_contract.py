@@ -116,7 +116,7 @@ def test_cached_equals_uncached(lab: Lab, strategy: type[Strategy], budget: int 
     """With stored views, whatever is stored: what follows from the numbers is equal to the last bit."""
 
     def train(cache: bool) -> Outcome:
-        spec = lab.spec(strategy.name, **cuts(strategy), augment="flips", cache=cache)
+        spec = lab.spec(strategy.name, **cuts(strategy), augment="flips", cache=cache, epochs=2)
         assert spec.views == 4
         return lab.train(spec, setup=lab.setup(spec, budget=budget))
 
@@ -192,7 +192,7 @@ def test_learns_a_toy_set(lab: Lab, strategy: type[Strategy]) -> None:
 @every
 def test_never_reads_labels_it_may_not(lab: Lab, strategy: type[Strategy]) -> None:
     """Other labels for test images and for those outside the split leave training bit-identical."""
-    wishes = {**cuts(strategy), "class_weights": "balanced", "augment": "mirror"}
+    wishes = {**cuts(strategy), "class_weights": "balanced", "augment": "mirror", "epochs": 2}
     hidden = {row.image: lab.manifest.classes[0] for row in lab.manifest.rows if row.label is None}
     assert hidden
     told = lab.train(lab.spec(strategy.name, **wishes))
