@@ -6,10 +6,11 @@ import sys
 import time
 from typing import Any
 
+from transfer_core.evaluation.words import provisional
 from transfer_core.runs.lab import Lab
 from transfer_core.runs.progress import standing
 from transfer_core.terminal import shown, tell
-from transfer_core.training.events import EpochEnded, Noted
+from transfer_core.training.events import EpochEnded, Noted, Provisional
 
 POLL = 0.25  # seconds
 
@@ -79,13 +80,16 @@ def watch(lab: Lab, run: str, *, stopping: bool = False) -> bool:
 
 
 def _tell_new(lab: Lab, run: str, seen: int, bar: ProgressBar) -> int:
-    for seq, _, event in lab.store.events(run, after=seen, kinds=["EpochEnded", "Noted"]):
+    for seq, _, event in lab.store.events(run, after=seen, kinds=["EpochEnded", "Noted", "Provisional"]):
         seen = seq
         bar.clear()
         if isinstance(event, EpochEnded):
             tell(_epoch_line(event), sys.stderr)
         elif isinstance(event, Noted):
             tell(event.text, sys.stderr)
+        elif isinstance(event, Provisional):
+            bounds = event.low, event.high
+            tell(provisional(event.accuracy, bounds, event.trained, event.tested), sys.stderr)
     now: dict[str, Any] = standing(lab.store, lab.store.get(run))
     count = f" ({now['done']:,} of {now['total']:,})" if now["total"] > 1 else ""
     percent = f"{100 * now['share']:.0f} %"

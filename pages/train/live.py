@@ -15,8 +15,9 @@ from pages.ui.stopping import stop_button
 from pages.ui.text import ago, duration, escape, percent, plural
 from pages.ui.waiting import show_waiting
 from transfer_core.errors import UserError
+from transfer_core.evaluation.words import provisional
 from transfer_core.runs.store import Run
-from transfer_core.training.events import EpochEnded, Noted, PhaseStarted, Stepped
+from transfer_core.training.events import EpochEnded, Noted, PhaseStarted, Provisional, Stepped
 from transfer_core.training.spec import RULES
 
 BLUE, ORANGE = "#56B4E9", "#D55E00"
@@ -121,6 +122,7 @@ def active(found: Run) -> None:
         st.progress(0.0, words)
     else:
         now = show_progress(lab.store, found)
+        first_look(found)
     if found.state == "stopping":
         st.caption("Stopping after this step; the best epoch is kept.")
     elif found.state == "queued":
@@ -129,6 +131,15 @@ def active(found: Run) -> None:
         ends = [each for _, _, each in lab.store.events(found.id, kinds=["EpochEnded"])]
         kept = any(isinstance(each, EpochEnded) and each.best for each in ends)
         stop_button(found, "Stop and keep the best" if kept else "Stop", key="stop", icon=":material/stop:")
+
+
+def first_look(found: Run) -> None:
+    """Show the provisional answer from a sample, until there is a better one."""
+    told = lab.store.last_event(found.id, "Provisional")
+    if told and isinstance(told[2], Provisional) and not lab.store.last_event(found.id, "EpochEnded"):
+        early = told[2]
+        words = provisional(early.accuracy, (early.low, early.high), early.trained, early.tested)
+        st.info(words, icon=":material/speed:")
 
 
 def over(found: Run) -> None:

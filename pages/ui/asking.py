@@ -163,8 +163,11 @@ def offer_deletion(job: Job) -> None:
     """Offer to remove what was kept of a job."""
     jobs = get_predictions()
     label = f"Delete these predictions and their pictures ({size(folder_bytes(jobs.place(job.id)))})"
-    # The job is in the key: where another window deleted it, the click must not delete the next one.
-    if st.button(label, key=f"delete-{job.id}", icon=":material/delete:", type="tertiary"):
+    # The job is in the keys: where another window deleted it, the click must not delete the next one.
+    sure = st.checkbox(label, key=f"sure-{job.id}")
+    if st.button(
+        "Delete the predictions", key=f"delete-{job.id}", icon=":material/delete:", disabled=not sure
+    ):
         try:
             freed = jobs.delete(job.id)
         except UserError as error:

@@ -10,7 +10,7 @@ import pytest
 from pages.ui import asking
 from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
-from tests.pages.screens import Study, button, labels, link_of, marked_up, png, show, widget, words
+from tests.pages.screens import Study, button, link_of, marked_up, png, show, widget, words
 from transfer_core.evaluation.decision import Wishes
 from transfer_core.runs.answers import Answer
 from transfer_core.runs.helper import Helper
@@ -204,8 +204,10 @@ def test_predictions_are_chosen_and_deleted(study: Study) -> None:
     picker.set_value(second.id).run()
     assert link_of(at, "job") == second.id
     assert "3 images" in words(at)
-    (delete,) = [each for each in labels(at) if each.startswith("Delete these predictions")]
-    button(at, delete).click().run()
+    assert button(at, "Delete the predictions").disabled
+    (sure,) = [each for each in at.checkbox if each.label.startswith("Delete these predictions")]
+    sure.check().run()
+    button(at, "Delete the predictions").click().run()
     assert {each.id for each in PredictionJobs(study.home).jobs()} == {first.id, same.id}
     assert "Deleted the predictions of second" in at.success[0].value
 

@@ -163,7 +163,10 @@ class Library:
 
     def datasets(self) -> list[About]:
         """Return all data sets, newest first; of a damaged one what is still known, with its `damage`."""
-        found = [read_about(path) for path in self.folder.glob(f"*/{ABOUT}")]
+        found: list[About] = []
+        for path in self.folder.glob(f"*/{ABOUT}"):
+            with suppress(FileNotFoundError):  # deleted since it was listed
+                found.append(read_about(path))
         return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
 
     def find(self, ref: str) -> About:

@@ -87,11 +87,6 @@ class Report:
         write_json(folder / "report.json", {"grouped": self.grouped, "about": self.about})
 
 
-def has_report(folder: Path) -> bool:
-    """Tell whether a run's folder holds a report."""
-    return (folder / "report.json").exists()
-
-
 def load_report(folder: Path, manifest: Manifest) -> Report:
     """Return the report that `save` wrote; UserError where it is damaged."""
     message = (

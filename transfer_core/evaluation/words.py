@@ -41,6 +41,14 @@ def coefficient(value: float | None, bounds: Sequence[float] | None, digits: int
     return f"{value:.{digits}f} (95 % interval {bounds[0]:.{digits}f} to {bounds[1]:.{digits}f})"
 
 
+def provisional(accuracy: float, bounds: Sequence[float], trained: int, tested: int) -> str:
+    """Return a first answer from a sample in a sentence."""
+    return (
+        f"First look: {percent(accuracy)} right ({between(bounds)}) on {tested:,} validation images, after learning from "
+        f"{trained:,}. The result from all images follows."
+    )
+
+
 def by_hand(test: Mapping[str, Any]) -> str:
     """Return a note on figures whose labels somebody gave after training; nothing of others."""
     if not (test.get("labelled_by_hand") and test["n"]):

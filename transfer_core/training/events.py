@@ -82,6 +82,18 @@ class Noted:
 
 
 @dataclass(frozen=True)
+class Provisional:
+    """A first answer from a sample, long before the first epoch: accuracy in 0..1 with its 95 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    trained: int  # images that were learnt from
+    tested: int  # validation images
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
 class Saving:
     """A checkpoint is about to be written; all that was told so far has to be safe before it is."""
 
@@ -97,9 +109,10 @@ class Ended:
     best: int
 
 
-Event = Progressed | PhaseStarted | Stepped | EpochEnded | Noted | Saving | Ended
+Event = Progressed | PhaseStarted | Stepped | EpochEnded | Noted | Provisional | Saving | Ended
 KINDS: dict[str, type[Event]] = {
-    each.__name__: each for each in (Progressed, PhaseStarted, Stepped, EpochEnded, Noted, Saving, Ended)
+    each.__name__: each
+    for each in (Progressed, PhaseStarted, Stepped, EpochEnded, Noted, Provisional, Saving, Ended)
 }
 
 

@@ -31,7 +31,7 @@ from transfer_core.training.checkpoint import (
     save_best,
     save_checkpoint,
 )
-from transfer_core.training.course import FROZEN, MEASURING
+from transfer_core.training.course import MEASURING
 from transfer_core.training.domains import measure_domains
 from transfer_core.training.events import (
     Ended,
@@ -44,6 +44,7 @@ from transfer_core.training.events import (
     Stepped,
 )
 from transfer_core.training.feed import Feed
+from transfer_core.training.filling import Needed, fill
 from transfer_core.training.judge import Judge
 from transfer_core.training.meter import Meter
 from transfer_core.training.optimise import learning_rate, make_optimiser
@@ -167,26 +168,15 @@ class Loop:
 
     def _fill(self, phase: Phase, activations: Activations) -> None:
         started = time.monotonic()
+        needed = Needed(self._feed.train, self._judge.images, self._feed.unlabelled)
 
-        def tell(done: int, total: int) -> bool:
-            self.emit(Progressed(FROZEN, done, total, self.standing.epoch))
+        def emit(event: Event) -> bool:
+            self.emit(replace(event, epoch=self.standing.epoch))
             return not self.should_stop()
 
-        least = 1 if phase.batches == "full" else 0  # all at once, even where fresh views are drawn
-        wanted = [(self._feed.train, max(least, self.spec.views)), (self._judge.images, 1)]
-        if self._needs_unlabelled():  # their plain view is needed even where fresh ones are drawn
-            wanted.append((self._feed.unlabelled, max(1, self.spec.views)))
-        frozen = self.setup.frozen
-        tested = [row.image for row in self.setup.manifest.rows]
-        frozen.expect(activations.count_lacking([*wanted, (tested, self.spec.seen_views)]))
-        for images, views in wanted:
-            if not frozen.fill(activations, images, views, tell):
-                raise Stopped
+        if not fill(self.setup, phase, needed, activations, emit):
+            raise Stopped
         self.cache_seconds += time.monotonic() - started
-
-    def _needs_unlabelled(self) -> bool:
-        phases = self.setup.strategy.phases(self.setup.task)
-        return any(phase.target != "none" or phase.batches in ("target", "everything") for phase in phases)
 
     def _play_epoch(
         self,

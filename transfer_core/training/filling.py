@@ -1,0 +1,51 @@
+"""The frozen part of all that a phase will ask for, computed before its first epoch; of a sample of it a first answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from transfer_core.models.activations import Activations
+from transfer_core.strategies import Phase
+from transfer_core.training.course import FROZEN
+from transfer_core.training.early import early_sample, first_answer
+from transfer_core.training.events import Event, Progressed
+from transfer_core.training.setup import Setup
+
+EARLY_FROM = 500  # images whose frozen part is still to be computed, from which a first answer pays
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The images that a run trains on, looks at after each epoch, and may learn from without their labels."""
+
+    train: Sequence[str]
+    judged: Sequence[str]
+    unlabelled: Sequence[str]
+
+
+def fill(
+    setup: Setup, phase: Phase, needed: Needed, activations: Activations, emit: Callable[[Event], bool]
+) -> bool:
+    """Compute what the cache lacks for a phase; `emit` takes what is told, and where it returns False the answer is False."""
+    phases = setup.strategy.phases(setup.task)
+    least = 1 if phase.batches == "full" else 0  # all at once, even where fresh views are drawn
+    wanted = [(needed.train, max(least, setup.spec.views)), (needed.judged, 1)]
+    if any(each.target != "none" or each.batches in ("target", "everything") for each in phases):
+        # Their plain view is needed even where fresh ones are drawn.
+        wanted.append((needed.unlabelled, max(1, setup.spec.views)))
+    tested = [row.image for row in setup.manifest.rows]
+    lacking = activations.count_lacking([*wanted, (tested, setup.spec.seen_views)])
+    setup.frozen.expect(lacking)
+
+    def tell(done: int, total: int) -> bool:
+        return emit(Progressed(FROZEN, done, total))
+
+    # Where only a head trains, what is frozen decides the result, and a sample of it tells something.
+    if lacking > EARLY_FROM and all(each.batches == "full" for each in phases):
+        train, val = early_sample(setup)
+        if not setup.frozen.fill(activations, [*train, *val], 1, tell):
+            return False
+        if not emit(first_answer(setup, activations, train, val)):
+            return False
+    return all(setup.frozen.fill(activations, images, views, tell) for images, views in wanted)
