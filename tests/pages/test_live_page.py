@@ -7,7 +7,7 @@ import pytest
 from tests.pages.screens import Study, button, curves, follow, labels, link_of, show, words
 from transfer_core.errors import UserError
 from transfer_core.runs.store import RunStore
-from transfer_core.training.events import EpochEnded, PhaseStarted
+from transfer_core.training.events import EpochEnded, PhaseStarted, Provisional
 
 
 def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
@@ -22,6 +22,18 @@ def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
     assert study.store.get(run.id).state == "stopping"
     assert "Stop and keep the best" not in labels(at)
     assert "the best epoch is kept" in words(at)
+
+
+def test_a_first_look_is_shown_until_there_is_a_result(study: Study) -> None:
+    run = study.store.claim(study.queued("mine").id)
+    assert run is not None
+    study.store.add_events(run.id, 1, [Provisional(0.78, 0.69, 0.855, 200, 1100)])
+    at = show("train/live.py", run=run.id)
+    said = "First look: 78.0 % right (95 % interval 69.0 to 85.5 %) on 1,100 validation images, after learning from 200."
+    assert said in words(at)
+    figures = {"loss": 0.5, "accuracy": 0.75}
+    study.store.add_events(run.id, 1, [EpochEnded(1, 4, figures, figures, 1e-3, 2.0, best=True)])
+    assert "First look" not in words(show("train/live.py", run=run.id))
 
 
 def test_a_locked_store_is_said_by_a_click_and_by_what_ticks(
