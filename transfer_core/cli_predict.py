@@ -43,7 +43,7 @@ def predict(options: argparse.Namespace) -> Answer:
     found: list[rows.Answer] = []
     with ProgressBar("Looking") as bar:
         began = time.monotonic()
-        for done, latest in predict_many(predictor, items, familiar):
+        for done, latest in predict_many(predictor, items, familiar, shows=False):
             found += [answer for answer, _ in latest]
             bar.update(done, len(items), left=(len(items) - done) * (time.monotonic() - began) / done)
     decision = lab.decision(run)

@@ -25,7 +25,7 @@ QUALITY = 95  # of that JPEG: a model is also asked why, of it
 
 @dataclass(frozen=True)
 class Prepared:
-    """One picture of a file. `pixels` [views, 3, size, size]; `shown`: a JPEG to look at, of at most SHOWN pixels."""
+    """One picture of a file. `pixels` [views, 3, size, size]; `shown`: a JPEG to look at, of at most SHOWN pixels, or nothing."""
 
     file: str
     pixels: npt.NDArray[np.uint8]
@@ -43,6 +43,7 @@ class Preparation:
     augment: str
     views: int
     seed: int
+    shows: bool = True  # whether a picture to look at is made of each, which takes as long as all the rest
 
     def make_views(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """Return the views [views, 3, size, size] over which a run averages, of an RGB image."""
@@ -63,7 +64,11 @@ class Preparation:
             ]
             images = [(name, to_rgb(image, self.reading)) for name, image in found]
             return [
-                Prepared(name, self.make_views(image), make_thumbnail(image, SHOWN, QUALITY))
+                Prepared(
+                    name,
+                    self.make_views(image),
+                    make_thumbnail(image, SHOWN, QUALITY) if self.shows else b"",
+                )
                 for name, image in images
             ]
         except UserError as error:

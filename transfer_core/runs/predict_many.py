@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,16 @@ Found = list[tuple[Answer, bytes]]  # answers, each with a picture to look at
 
 
 def predict_many(
-    predictor: Predictor, items: Sequence[Item], familiar: Familiar | None, start: int = 0
+    predictor: Predictor,
+    items: Sequence[Item],
+    familiar: Familiar | None,
+    start: int = 0,
+    *,
+    shows: bool = True,
 ) -> Iterator[tuple[int, Found]]:
     """Yield (files done so far, what came of the latest ones) for files from the `start`-th on, in their order.
+
+    `shows`: whether pictures to look at are wanted.
 
     A file that cannot be read is an answer with its problem, and the rest goes on.
     """
@@ -34,7 +42,7 @@ def predict_many(
     rest = items[start:]
     many = len(rest) >= MANY
     with Crew(len(rest)) as crew:
-        work = partial(_read, predictor.preparation)
+        work = partial(_read, replace(predictor.preparation, shows=shows))
         for number, results in enumerate(crew.each(work, rest, _lost), start=start):
             waiting += [(number, each) for each in results]
             if sum(isinstance(each, Prepared) for _, each in waiting) >= BATCH:
