@@ -28,16 +28,19 @@ STRENGTH = (
 
 
 def choose_sample(rows: Sequence[Row], count: int, seed: int) -> list[str]:
-    """Return about `count` images, classes in their shares and whole units; units beyond half of that are left out."""
+    """Return about `count` images, classes in their shares as far as whole units allow; units beyond half of that are left out."""
     units = find_units(rows)
     members: dict[str, list[Row]] = {}
     for row in rows:
         members.setdefault(units[row.image], []).append(row)
     total = Counter(row.label for row in rows)
-    lacking = {label: max(2.0, count * number / len(rows)) for label, number in total.items()}
+    shares = {label: max(2.0, count * number / len(rows)) for label, number in total.items()}
+    lacking = dict(shares)
     names = sorted(members)
     chosen: list[Row] = []
     for index in np.random.default_rng([seed, 97]).permutation(len(names)):
+        if len(chosen) >= count and max(lacking[label] - shares[label] for label in lacking) <= -2:
+            break  # of each class there are two
         own = members[names[index]]
         if len(own) <= count / 2 and any(lacking[row.label] > 0 for row in own):
             chosen += own

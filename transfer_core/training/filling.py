@@ -12,7 +12,7 @@ from transfer_core.training.early import early_sample, first_answer
 from transfer_core.training.events import Event, Progressed
 from transfer_core.training.setup import Setup
 
-EARLY_FROM = 500  # images whose frozen part is still to be computed, from which a first answer pays
+EARLY_FROM = 500  # images whose frozen part the first epoch waits for, from which a first answer pays
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ def fill(
         # Their plain view is needed even where fresh ones are drawn.
         wanted.append((needed.unlabelled, max(1, setup.spec.views)))
     tested = [row.image for row in setup.manifest.rows]
-    lacking = activations.count_lacking([*wanted, (tested, setup.spec.seen_views)])
-    setup.frozen.expect(lacking)
+    setup.frozen.expect(activations.count_lacking([*wanted, (tested, setup.spec.seen_views)]))
+    waits = activations.count_lacking(wanted)  # before the first epoch
 
     def tell(done: int, total: int) -> bool:
         return emit(Progressed(FROZEN, done, total))
 
     # Where only a head trains, what is frozen decides the result, and a sample of it tells something.
-    if lacking > EARLY_FROM and all(each.batches == "full" for each in phases):
+    if waits > EARLY_FROM and all(each.batches == "full" for each in phases):
         train, val = early_sample(setup)
         if not setup.frozen.fill(activations, [*train, *val], 1, tell):
             return False
