@@ -29,7 +29,7 @@ from transfer_core.training.loop import Loop
 from transfer_core.training.rules import make_spec
 from transfer_core.training.setup import Setup, make_setup
 
-PARTS = {"frozen": (0.2, 0.02, 0.78), "train": (0.06, 0.01, 0.93)}
+PARTS = {"frozen": (0.2, 0.02, 0.78), "train": (0.04, 0.01, 0.95)}
 
 
 def setup_for(home: Path, fractions: tuple[float, ...], stages: Any = None, **wishes: Any) -> Setup:

@@ -17,6 +17,7 @@ from scipy.fft import dctn
 from transfer_core.data.images import (
     GEOMETRIES,
     decode,
+    decode_pixels,
     get_look,
     hash_pixels,
     make_thumbnail,
@@ -261,3 +262,20 @@ def test_thumbnails_are_small_and_carry_nothing_of_the_person() -> None:
     data = make_thumbnail(source.convert("RGB"))
     assert b"Jane" not in data
     assert Image.open(io.BytesIO(data)).size == (192, 48)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize(("mode", "size"), [("L", (61, 40)), ("L", (30, 90)), ("RGB", (61, 40)), ("LA", (50, 50)), ("1", (70, 44)), ("P", (33, 44))])  # fmt: skip
+def test_the_short_way_of_grey_images_leads_to_the_same_pixels(
+    geometry: str, interpolation: str, mode: str, size: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(5)
+    noise = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)).convert(mode)
+    out = io.BytesIO()
+    noise.save(out, "PNG")
+    wanted = to_pixels(decode(out.getvalue(), Reading()), 32, geometry, interpolation)
+    found = decode_pixels(out.getvalue(), Reading(), 32, geometry, interpolation)
+    assert found.dtype == wanted.dtype
+    assert found.flags.c_contiguous
+    assert np.array_equal(found, wanted)

@@ -99,7 +99,7 @@ def test_what_is_stored_is_not_computed_again(
     def decode(*_: object) -> None:
         raise AssertionError("an image was read again")
 
-    monkeypatch.setattr("transfer_core.models.activations.decode", decode)
+    monkeypatch.setattr("transfer_core.models.activations.decode_pixels", decode)
     told: list[tuple[int, int]] = []
     with make(lab, cache=cache) as again:
         assert again.fill(images[:12], 2, progress=lambda *each: bool(told.append(each)) or True)

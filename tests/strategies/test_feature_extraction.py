@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from tests.support import Lab, Outcome
 from transfer_core.evaluation.predict import predict
 
-
 # The loss is summed in float32, in whose last digit it is flat around its minimum: processors stop up to 0.0015 apart.
 CLOSE = 3e-3
 

@@ -32,6 +32,14 @@ def decode(data: bytes, reading: Reading) -> Image.Image:
     return to_rgb(open_image(data), reading)
 
 
+def decode_pixels(data: bytes, reading: Reading, size: int, geometry: str, interpolation: str) -> Pixels:
+    """Return what `to_pixels` makes of `decode`; of a grey image in a third of the time, its one channel being resized once."""
+    opened = open_image(data)
+    if isinstance(opened, Values) or opened.mode != "L" or "transparency" in opened.info:
+        opened = to_rgb(opened, reading)
+    return to_pixels(opened, size, geometry, interpolation)
+
+
 def open_image(data: bytes, frame: int = 0) -> Image.Image | Values:
     """Return what a file holds, upright: an 8-bit image of any mode, or values of more than 8 bits.
 
@@ -101,17 +109,21 @@ def to_rgb(image: Image.Image | Values, reading: Reading) -> Image.Image:
 def to_pixels(
     image: Image.Image, size: int, geometry: str = "whole", interpolation: str = "bicubic"
 ) -> Pixels:
-    """Return an RGB image as a square [3, size, size] uint8 array; `geometry` as in GEOMETRIES."""
+    """Return an RGB or grey image as a square [3, size, size] uint8 array; `geometry` as in GEOMETRIES."""
     resample = Image.Resampling[interpolation.upper()]
     if geometry == "whole":
         square = image.resize((size, size), resample)
     elif geometry == "pad":
-        square = ImageOps.pad(image, (size, size), resample, color=(128, 128, 128))
+        middle = 128 if image.mode == "L" else (128, 128, 128)
+        square = ImageOps.pad(image, (size, size), resample, color=middle)
     elif geometry == "centre":
         square = ImageOps.fit(image, (size, size), resample, bleed=0.0625)
     else:
         raise UserError(f"There is no geometry {geometry!r}; choose one of {', '.join(GEOMETRIES)}.")
-    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+    values = np.asarray(square)
+    if values.ndim == 2:
+        return np.repeat(values[None], 3, axis=0)
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
 def hash_pixels(image: Image.Image) -> str:

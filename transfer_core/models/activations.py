@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 from transfer_core.data.augment import draw_mixture, get_augmentation, make_view
-from transfer_core.data.images import Pixels, decode, to_pixels
+from transfer_core.data.images import Pixels, decode_pixels
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Reading
 from transfer_core.errors import UserError
@@ -26,6 +27,7 @@ from transfer_core.models.cache import ActivationCache, Shelf, ShelfKey
 from transfer_core.models.prefix import MICRO_BATCH, Prefix
 
 Rows = npt.NDArray[np.generic]
+T = TypeVar("T")
 WRITE_EVERY = 2.0  # seconds
 ON_THE_FLY = -1  # as a view: a fresh random draw, never stored; so is every number below
 
@@ -75,8 +77,8 @@ class Activations:
             self._cache.make_room(total * self._key(0).row_bytes)
         for own, view, missing in lacking:
             with _Writer(own._shelf(view)) as writer:
-                for batch, pixels in own._pixels_ahead(missing, view):
-                    writer.add(batch, own._prefix.to_stored(pixels))
+                for batch, rows in own._rows_ahead(missing, view):
+                    writer.add(batch, rows)
                     done += len(batch)
                     if progress and not progress(done, total):
                         return False
@@ -154,21 +156,25 @@ class Activations:
         return out
 
     def _compute(self, images: Sequence[str], view: int, draw: int) -> Rows:
-        batches = self._pixels_ahead(images, view, draw)
-        return np.concatenate([self._prefix.to_stored(pixels) for _, pixels in batches])
+        return np.concatenate([rows for _, rows in self._rows_ahead(images, view, draw)])
 
-    def _pixels_ahead(
+    def _rows_ahead(
         self, images: Sequence[str], view: int, draw: int = 0
-    ) -> Iterator[tuple[list[str], Pixels]]:
-        """Yield micro-batches of decoded views, the next one being read while this one is used."""
+    ) -> Iterator[tuple[list[str], Rows]]:
+        """Yield what is stored of images, a micro-batch at a time, in their order.
+
+        Where several threads may compute, each decodes and computes its own; else the next is decoded while this one is used.
+        """
         chunks = [list(images[at : at + MICRO_BATCH]) for at in range(0, len(images), MICRO_BATCH)]
-        with ThreadPoolExecutor(1) as pool:
-            waiting = [pool.submit(self._pixels, chunk, view, draw) for chunk in chunks[:2]]
-            for index, chunk in enumerate(chunks):
-                pixels = waiting.pop(0).result()
-                if index + 2 < len(chunks):
-                    waiting.append(pool.submit(self._pixels, chunks[index + 2], view, draw))
-                yield chunk, pixels
+        lanes, to_stored = self._prefix.lanes, self._prefix.to_stored
+
+        def read(chunk: list[str]) -> Pixels:
+            return self._pixels(chunk, view, draw)
+
+        if lanes == 1:
+            yield from ((chunk, to_stored(pixels)) for chunk, pixels in _ahead(read, chunks, 1))
+        else:
+            yield from _ahead(lambda chunk: to_stored(read(chunk)), chunks, lanes)
 
     def _pixels(self, images: Sequence[str], view: int, draw: int) -> Pixels:
         return np.stack([self._one(image, view, draw) for image in images])
@@ -189,11 +195,13 @@ class Activations:
         """Return an image's pixels [3, s, s] as they are."""
         path = self._library.image_path(image)
         try:
-            decoded = decode(path.read_bytes(), self._reading)
+            data = path.read_bytes()
         except FileNotFoundError:
             message = f"The stored image {path} is gone: bring the data set again, which puts it back."
             raise UserError(message, "missing-image") from None
-        return to_pixels(decoded, self._backbone.size, self._geometry, self._backbone.interpolation)
+        return decode_pixels(
+            data, self._reading, self._backbone.size, self._geometry, self._backbone.interpolation
+        )
 
     def _key(self, view: int) -> ShelfKey:
         stored = self._prefix.stored
@@ -234,6 +242,20 @@ class Activations:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _ahead(
+    work: Callable[[list[str]], T], chunks: Sequence[list[str]], lanes: int
+) -> Iterator[tuple[list[str], T]]:
+    """Yield (chunk, what work makes of it) in their order, as many at once as there are lanes, and one waiting."""
+    ahead = lanes + 1
+    with ThreadPoolExecutor(lanes) as pool:
+        waiting = [pool.submit(work, chunk) for chunk in chunks[:ahead]]
+        for index, chunk in enumerate(chunks):
+            found = waiting.pop(0).result()
+            if index + ahead < len(chunks):
+                waiting.append(pool.submit(work, chunks[index + ahead]))
+            yield chunk, found
 
 
 class FrozenPass:

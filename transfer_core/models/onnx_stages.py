@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
 import warnings
 from collections.abc import Collection
 from contextlib import redirect_stderr, redirect_stdout
@@ -65,7 +66,7 @@ class OnnxStages:
         scale: Tensor | None = None,
     ) -> None:
         self._piece = _Piece(stages, mean, scale).eval()
-        self._example = example
+        self._example, self._opening = example, threading.Lock()
         facts = [VERSION, OPSET, torch.__version__, list(example.shape), str(example.dtype)]
         facts += [[key, list(each.shape)] for key, each in stages.state_dict().items()]
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
@@ -80,8 +81,13 @@ class OnnxStages:
         return self._reason.read_text(encoding="utf-8") if self._reason.exists() else ""
 
     def __call__(self, rows: Array) -> Array:
-        """Return what the stages make of rows [n, ...], n being that of the example."""
-        out: Array = self._session.run(None, {"x": rows})[0]
+        """Return what the stages make of rows [n, ...], n being that of the example.
+
+        In the thread that calls and no other: several may call at once, which leaves no core waiting for another.
+        """
+        with self._opening:
+            session = self._session
+        out: Array = session.run(None, {"x": rows})[0]
         return out
 
     @cached_property
@@ -119,8 +125,7 @@ def _open(graph: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 

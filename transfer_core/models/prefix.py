@@ -8,8 +8,10 @@ training are then the same to the last bit.
 from __future__ import annotations
 
 import copy
+import threading
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +32,8 @@ VERSIONS = {
     "onnx": "onnx-folded-1",
 }  # of what an engine computes, for the cache's key
 MICRO_BATCH = 16
+ONNX_BATCH = 4  # enough for ONNX Runtime to be at its fastest, and a single image need not wait for sixteen
+MOST_LANES = 8
 LEAST_GFLOPS = 0.1  # per image; below it making a graph takes longer than it saves
 
 
@@ -59,6 +63,11 @@ class Prefix:
         self._scale = 1 / (torch.tensor(backbone.std, device=device).view(1, -1, 1, 1) * 255)
 
     @property
+    def lanes(self) -> int:
+        """How many threads may call `to_stored` at once, so that all cores are used; 1 where one call uses them all."""
+        return 1 if self._first_onnx is None else min(torch.get_num_threads(), MOST_LANES)
+
+    @property
     def engine(self) -> str:
         """What computes the stored activations, and in which version; part of the cache's key."""
         return VERSIONS["torch" if self._first_onnx is None else "onnx"]
@@ -79,7 +88,7 @@ class Prefix:
         if self.stored == 0:
             return pixels
         if self._first_onnx is not None:
-            out = torch.from_numpy(_in_micro_batches(self._first_onnx, pixels))
+            out = torch.from_numpy(_in_batches(self._first_onnx, pixels))
         else:
             out = self._run(self._torch[: self.stored], self.normalise(pixels))
         if out.ndim > 2:
@@ -90,7 +99,7 @@ class Prefix:
         """Return the activation at the cut, float32 on the device, of rows as the cache keeps them."""
         if self.stored < self.cut and self._second_onnx is not None:
             rows = rows if self.stored == 0 else rows.astype(np.float32)
-            out = torch.from_numpy(_in_micro_batches(self._second_onnx, rows))
+            out = torch.from_numpy(_in_batches(self._second_onnx, rows))
             return out.contiguous(memory_format=torch.channels_last) if out.ndim == 4 else out
         if self.stored == 0:
             x = self.normalise(rows.astype(np.uint8, copy=False))
@@ -119,10 +128,10 @@ class Prefix:
         own, drawn = self._backbone, torch.Generator().manual_seed(0)  # training's own draws stay as they are
         name, piece = f"{own.key}-{own.size}-{start}-{end}", self._folded[start:end]
         if start:
-            maps = torch.randn(MICRO_BATCH, *own.stages[start - 1].shape, generator=drawn)
+            maps = torch.randn(ONNX_BATCH, *own.stages[start - 1].shape, generator=drawn)
             made = OnnxStages(piece, maps, name, self._graphs)
         else:
-            size = (MICRO_BATCH, 3, own.size, own.size)
+            size = (ONNX_BATCH, 3, own.size, own.size)
             pixels = torch.randint(256, size, dtype=torch.uint8, generator=drawn)
             made = OnnxStages(piece, pixels, name, self._graphs, self._mean, self._scale)
         return None if made.problem else made
@@ -140,15 +149,22 @@ class Prefix:
         return torch.cat(outs) if outs else x
 
 
-def _in_micro_batches(stages: OnnxStages, rows: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Return what stages make of rows [n, ...], the last batch filled up with zeros."""
-    outs = []
-    for start in range(0, max(len(rows), 1), MICRO_BATCH):
-        part = rows[start : start + MICRO_BATCH]
-        whole = np.zeros((MICRO_BATCH, *rows.shape[1:]), rows.dtype)
+def _in_batches(stages: OnnxStages, rows: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return what stages make of rows [n, ...], the last batch filled up with zeros; of many on several cores."""
+
+    def batch(start: int) -> npt.NDArray[np.generic]:
+        part = rows[start : start + ONNX_BATCH]
+        if len(part) == ONNX_BATCH:
+            return stages(np.ascontiguousarray(part))
+        whole = np.zeros((ONNX_BATCH, *rows.shape[1:]), rows.dtype)
         whole[: len(part)] = part
-        outs.append(stages(whole)[: len(part)])
-    return np.concatenate(outs)
+        return stages(whole)[: len(part)]
+
+    starts = range(0, max(len(rows), 1), ONNX_BATCH)
+    if len(starts) == 1 or threading.current_thread() is not threading.main_thread():
+        return np.concatenate([batch(start) for start in starts])
+    with ThreadPoolExecutor(min(torch.get_num_threads(), MOST_LANES)) as pool:
+        return np.concatenate(list(pool.map(batch, starts)))
 
 
 def choose_engine(backbone: Backbone, device: torch.device) -> Engine:

@@ -19,7 +19,7 @@ from transfer_core.runs.answers import Answer
 if TYPE_CHECKING:
     from transfer_core.runs.predictor import Predictor
 
-BATCH = 16  # pictures: as many as the frozen stages see at once in training
+BATCH = 32  # pictures: enough to keep several cores at work
 Item = Candidate | Problem  # a file to be read, or one that was left out before
 Found = list[tuple[Answer, bytes]]  # answers, each with a picture to look at
 
