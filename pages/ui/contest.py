@@ -92,13 +92,13 @@ def _look_up(manifest: Manifest, split: Split, wishes: Mapping[str, Any], picked
 def _here(series: Series) -> str:
     """Say which runs are there already, of equal settings and seed, and are used again; "" where none is."""
     told = []
-    for runs, how in (
-        (series.done, "is trained already and is used again"),
-        (series.waiting, "is on its way already"),
+    for runs, one, several in (
+        (series.done, "is trained already and is used again", "are trained already and are used again"),
+        (series.waiting, "is on its way already", "are on their way already"),
     ):
         if runs:
             names = ", ".join(f"**{escape(run.name)}**" for run in runs)
-            told.append(f"{names} {how if len(runs) == 1 else how.replace('is ', 'are ')}.")
+            told.append(f"{names} {one if len(runs) == 1 else several}.")
     return " ".join(told)
 
 

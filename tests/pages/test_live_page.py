@@ -36,6 +36,14 @@ def test_a_first_look_is_shown_until_there_is_a_result(study: Study) -> None:
     assert "First look" not in words(show("train/live.py", run=run.id))
 
 
+def test_what_trains_on_a_damaged_split_can_be_stopped(study: Study) -> None:
+    run = study.running("mine")
+    (study.library.folder / run.manifest / "splits" / f"{run.spec.split}.json").write_text("{")
+    at = show("train/live.py", run=run.id)
+    button(at, "Stop and keep the best").click().run()
+    assert study.store.get(run.id).state == "stopping"
+
+
 def test_a_locked_store_is_said_by_a_click_and_by_what_ticks(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

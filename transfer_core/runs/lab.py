@@ -91,7 +91,10 @@ class Lab:
 
     def waiting_twin(self, run: Run) -> Run | None:
         """Return the twin that is queued for a run and that no other run needs; None where there is none."""
-        twin = self.twin(run)
+        try:
+            twin = self.twin(run)
+        except UserError:  # the split is damaged: what trains can be stopped all the same
+            return None
         if twin is None or twin.state != "queued":
             return None
         split = self.library.get_split(run.manifest, run.spec.split)
