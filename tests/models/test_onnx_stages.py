@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,18 @@ def test_one_graph_serves_all_weights(graphs: Path) -> None:
     )
     assert sorted(graphs.iterdir()) == before
     assert all(each.stat().st_size < 500_000 for each in before), "without weights"
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(path.read_bytes()[:1000]), Path.unlink])
+def test_a_graph_that_is_damaged_or_gone_is_made_again(
+    graphs: Path, tmp_path: Path, harm: Callable[[Path], object]
+) -> None:
+    shutil.copytree(graphs, tmp_path, dirs_exist_ok=True)
+    prefix = Prefix(stages(), CUT, CUT, BACKBONE, CPU, tmp_path)
+    assert prefix.engine.startswith("onnx")
+    for path in tmp_path.glob("*.onnx"):
+        harm(path)
+    assert torch.equal(through(prefix), through(Prefix(stages(), CUT, CUT, BACKBONE, CPU, graphs)))
 
 
 @pytest.mark.parametrize("order", [[3], [7, 7, 3], list(range(18, -1, -1))])

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from transfer_core.errors import UserError
 from transfer_core.files import write_bytes
 
 VERSION = 1
@@ -92,6 +93,16 @@ class OnnxStages:
 
     @cached_property
     def _session(self) -> Any:
+        try:
+            return self._open_graph()
+        except Exception:  # damaged on the disk, or gone with the cache: it is made again
+            if problem := self._make():
+                raise UserError(
+                    f"The frozen stages cannot be computed any more ({problem}): run the run again.", "engine"
+                ) from None
+            return self._open_graph()
+
+    def _open_graph(self) -> Any:
         import onnx
 
         model = onnx.load_model_from_string(self._graph.read_bytes())
