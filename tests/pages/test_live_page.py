@@ -7,7 +7,7 @@ import pytest
 from tests.pages.screens import Study, button, curves, follow, labels, link_of, show, words
 from transfer_core.errors import UserError
 from transfer_core.runs.store import RunStore
-from transfer_core.training.events import EpochEnded, PhaseStarted, Provisional
+from transfer_core.training.events import EpochEnded, PhaseStarted, Progressed, Provisional
 
 
 def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
@@ -27,8 +27,10 @@ def test_a_running_run_shows_how_far_it_is_and_stops(study: Study) -> None:
 def test_a_first_look_is_shown_until_there_is_a_result(study: Study) -> None:
     run = study.store.claim(study.queued("mine").id)
     assert run is not None
-    study.store.add_events(run.id, 1, [Provisional(0.78, 0.69, 0.855, 200, 1100)])
+    going = Progressed("Computing the frozen part once", 1300, 2624, share=0.4, left=20.0)
+    study.store.add_events(run.id, 1, [going, Provisional(0.78, 0.69, 0.855, 200, 1100)])
     at = show("train/live.py", run=run.id)
+    assert "Computing the frozen part once (1,300 of 2,624) · about 20 s left in all" in words(at)
     said = "First look: 78.0 % right (95 % interval 69.0 to 85.5 %) on 1,100 validation images, after learning from 200."
     assert said in words(at)
     figures = {"loss": 0.5, "accuracy": 0.75}

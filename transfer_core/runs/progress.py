@@ -7,7 +7,7 @@ from typing import Any
 from transfer_core.runs.run import Run
 from transfer_core.runs.store import RunStore
 from transfer_core.training.course import TESTING
-from transfer_core.training.events import Ended, EpochEnded, PhaseStarted, Progressed, Stepped
+from transfer_core.training.events import Ended, EpochEnded, PhaseStarted, Progressed, Provisional, Stepped
 
 
 def standing(store: RunStore, run: Run) -> dict[str, Any]:
@@ -31,6 +31,8 @@ def standing(store: RunStore, run: Run) -> dict[str, Any]:
     facts |= {"share": share, "left": told[0].left if told else None}
     last = store.last_event(run.id)
     event = last[2] if last else None
+    if isinstance(event, Provisional):  # said in between
+        event = told[0] if told else None
     if isinstance(event, Progressed):
         facts |= {"doing": event.doing, "done": event.done, "total": event.total}
     elif isinstance(event, Stepped):
