@@ -100,9 +100,10 @@ def test_predictions_that_another_window_deleted_are_not_followed_by_the_next(st
     answers = [Answer(0, "one.png", (0.9, 0.06, 0.04), 0.4)]
     kept, gone = (study.predicted(run, answers, name="same") for _ in range(2))
     at = show("results/predict.py", run=run.id, job=gone.id)
+    next(each for each in at.checkbox if each.label.startswith("Delete these")).check().run()
     jobs = PredictionJobs(study.home)
     jobs.delete(gone.id)
-    next(each for each in at.button if each.label.startswith("Delete these")).click().run()
+    next(each for each in at.button if each.label == "Delete the predictions").click().run()
     assert [each.id for each in jobs.jobs()] == [kept.id]
 
 
