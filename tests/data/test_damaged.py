@@ -13,7 +13,7 @@ from transfer_core.errors import UserError
 from transfer_core.evaluation.decision import FILE, load_wishes
 from transfer_core.files import ASIDE, get_secret
 from transfer_core.runs.records import notices
-from transfer_core.training.estimate import _read as read_timings
+from transfer_core.training.estimate import read_timings
 
 BAD = [b"", b"{", b"\x00" * 100, b"[1, 2]", b'{"name": 3}', b"\xff\xfe"]
 

@@ -14,6 +14,7 @@ from transfer_core.training.events import (
     Noted,
     PhaseStarted,
     Progressed,
+    Provisional,
     Saving,
     Stepped,
     from_record,
@@ -26,6 +27,7 @@ EXAMPLES: list[Event] = [
     Stepped(1, 2, 3, 0.5, 120.0, {"memory_mb": 1.0}),
     EpochEnded(1, 9, {"loss": 0.5, "accuracy": 0.1}, {"loss": 0.4}, 1e-3, 2.5, True),
     Noted("Look: ![x](http://a)", 1),
+    Provisional(0.8, 0.7, 0.9, 200, 100),
     Saving(4),
     Ended("early", 5, 2),
 ]

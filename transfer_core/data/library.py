@@ -296,10 +296,7 @@ class Library:
         return freed, gone
 
     def sweep_orphans(self) -> int:
-        """Remove images no data set knows, left by an ingest or a delete that was cut off; return bytes.
-
-        Young ones stay: another process may be reading them in right now.
-        """
+        """Remove images no data set knows, but young ones, which may be being read in right now; return bytes."""
         known = self.datasets()
         if any(each.damage for each in known):
             return 0  # whose images nobody can tell

@@ -276,10 +276,7 @@ def make_setup(
     stages: nn.Sequential | None = None,
     engine: Engine | None = None,
 ) -> Setup:
-    """Put a run's parts together; `stages` stands in for the pretrained ones (tests).
-
-    `engine` of the frozen stages: the one that a run began with, else the fastest here.
-    """
+    """Put a run's parts together; `stages` stand in for the pretrained (tests), `engine`: of a run that began with it."""
     manifest = library.get(spec.manifest)
     backbone = spec.make_backbone()
     weights = "given"
