@@ -33,7 +33,7 @@ def decode(data: bytes, reading: Reading) -> Image.Image:
 
 
 def decode_pixels(data: bytes, reading: Reading, size: int, geometry: str, interpolation: str) -> Pixels:
-    """Return what `to_pixels` makes of `decode`; of a grey image in a third of the time, its one channel being resized once."""
+    """Return what `to_pixels` makes of `decode`; of a grey image faster, its one channel being resized once."""
     opened = open_image(data)
     if isinstance(opened, Values) or opened.mode != "L" or "transparency" in opened.info:
         opened = to_rgb(opened, reading)

@@ -43,7 +43,7 @@ class Preparation:
     augment: str
     views: int
     seed: int
-    shows: bool = True  # whether a picture to look at is made of each, which takes as long as all the rest
+    shows: bool = True  # whether a picture to look at is made of each
 
     def make_views(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """Return the views [views, 3, size, size] over which a run averages, of an RGB image."""

@@ -170,7 +170,7 @@ def _in_batches(stages: OnnxStages, rows: npt.NDArray[np.generic]) -> npt.NDArra
 def choose_engine(backbone: Backbone, device: torch.device) -> Engine:
     """Return what computes frozen stages fastest: ONNX Runtime on a CPU, for networks of convolutions that are no toys.
 
-    Decision 24 has the measurements. A run keeps the engine that it began with.
+    Measured on two of them: decision 24. A run keeps the engine that it began with.
     """
     convolves = all(stage.convolutions for stage in backbone.stages[:-1])
     return "onnx" if device.type == "cpu" and convolves and backbone.gflops >= LEAST_GFLOPS else "torch"
