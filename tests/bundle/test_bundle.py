@@ -7,10 +7,12 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors import safe_open
 
@@ -23,6 +25,7 @@ from transfer_core.bundle.verify import Check, Verdict, verify
 from transfer_core.cli import main
 from transfer_core.errors import UserError
 from transfer_core.evaluation.report import safe_cells, write_csv
+from transfer_core.models.prefix import Prefix
 from transfer_core.runs.predictor import Predictor
 from transfer_core.runs.take_home import export_bundle, make_subject
 
@@ -73,6 +76,23 @@ def test_its_own_script_says_what_the_app_says(made: Made) -> None:
     assert np.abs(chances - [table[row.image] for row in golden]).max() < 1e-4
     for each, inside in zip(said, decision.sets(chances), strict=True):
         assert each["set"] == [name for name, is_in in zip(decision.classes, inside, strict=True) if is_in]
+
+
+def test_the_engine_for_many_images_says_what_the_one_for_few_does(made: Made) -> None:
+    """Of trained stages, too: here those above the cut, changed as training changes them."""
+    predictor = Predictor(made.lab.store, made.run)
+    setup, model = predictor.setup, predictor.model
+    assert setup.engine == "onnx"
+    with torch.no_grad():
+        for each in model.stages[6:].parameters():
+            each.mul_(1.03)
+    setup.spec = replace(setup.spec, cut=6)
+    predictor._prefix = Prefix(model.stages, 6, 6, setup.backbone, setup.device, setup.graphs)
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 2, 3, 224, 224), dtype=np.uint8)
+    few, many = predictor.look(pixels), predictor.look(pixels, many=True)
+    assert predictor._whole is not None
+    assert np.abs(few.probabilities - many.probabilities).max() < 1e-4
+    assert np.ptp(few.probabilities, axis=0).max() > 1e-3, "or any two would agree"
 
 
 def test_the_script_tells_a_changed_answer(copy: Path) -> None:
