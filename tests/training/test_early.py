@@ -86,6 +86,17 @@ def test_it_is_what_an_independent_solver_says(lab: Lab, monkeypatch: pytest.Mon
     assert 0 <= told.low <= told.accuracy <= told.high <= 1
 
 
+@pytest.mark.parametrize("part", ["TRAINED", "TESTED"])
+def test_where_every_group_is_too_large_for_a_sample_there_is_none(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr(filling, "EARLY_FROM", 10)
+    monkeypatch.setattr(early, part, 1)  # of which half is less than any group
+    outcome = lab.train(lab.spec("feature_extraction"))
+    assert Provisional not in map(type, outcome.events)
+    assert outcome.ended.best
+
+
 def test_other_strategies_have_none(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filling, "EARLY_FROM", 10)
     for strategy in ("fine_tuning", "probe_then_tune"):

@@ -44,8 +44,9 @@ def fill(
     # Where only a head trains, what is frozen decides the result, and a sample of it tells something.
     if waits > EARLY_FROM and all(each.batches == "full" for each in phases):
         train, val = early_sample(setup)
-        if not setup.frozen.fill(activations, [*train, *val], 1, tell):
-            return False
-        if not emit(first_answer(setup, activations, train, val)):
-            return False
+        if train and val:  # neither has groups beyond the size of a sample alone
+            if not setup.frozen.fill(activations, [*train, *val], 1, tell):
+                return False
+            if not emit(first_answer(setup, activations, train, val)):
+                return False
     return all(setup.frozen.fill(activations, images, views, tell) for images, views in wanted)
