@@ -16,7 +16,7 @@ import pytest
 
 from sample_data.shapes import draw_shapes
 from tests.browser.serving import Server
-from tests.browser.test_journey import complaints, settled, until
+from tests.browser.test_journey import complaints, loaded, press, settled, until
 from tests.pages.screens import Study, bring
 from transfer_core.data.split import make_split
 from transfer_core.evaluation.words import percent
@@ -200,19 +200,29 @@ def stopping_asks_what_becomes_of_the_twin(server: Server, study: Study, page: A
     study.store.finish(run.id, run.attempt, "stopped")
 
 
+def choose_several(page: Any) -> None:
+    """On New run, once its pictures are loaded: those of a page that is left before are asked for in vain."""
+    page.get_by_text("Compare several strategies").wait_for()
+    settled(page)
+    loaded(page)
+    page.get_by_text("Compare several strategies").click()
+
+
 def a_race_uses_again_what_is_on_its_way(server: Server, study: Study, page: Any) -> None:
     first = study.running(name="keeps others waiting", seed=6)
     form = f"{server.address}/new-run?data={first.manifest}&split={first.spec.split}"
     with alive(study, first):
         page.goto(form)
-        page.get_by_text("Compare several strategies").click()
-        page.get_by_role("button", name="and watch the race").click()
+        choose_several(page)
+        press(page, "and watch the race")
         page.wait_for_url("**/compare?**race=**")
         raced, runs = parse_qs(urlsplit(page.url).query)["race"], study.store.runs()
+        settled(page)
+        loaded(page)
         page.goto(form)
-        page.get_by_text("Compare several strategies").click()
+        choose_several(page)
         page.get_by_text("on their way already").wait_for()
-        page.get_by_role("button", name="Show the race").click()
+        press(page, "Show the race")
         page.wait_for_url("**/compare?**race=**")
         assert parse_qs(urlsplit(page.url).query)["race"] == raced
         assert [run.id for run in study.store.runs()] == [run.id for run in runs]
