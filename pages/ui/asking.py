@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.saying import clicked
+from pages.ui.discarding import offer_discard
 from pages.ui.state import get_helper, get_lab, get_predictions, go
 from pages.ui.text import ago, distinct, duration, escape, plural, size
 from pages.ui.uploader import uploader
@@ -15,7 +15,7 @@ from transfer_core.files import folder_bytes, get_roots
 from transfer_core.runs.prediction_job import Job
 from transfer_core.runs.prediction_jobs import NOBODY
 from transfer_core.runs.run import Run
-from transfer_core.runs.unread import discard_upload, find_unread, mark_whole
+from transfer_core.runs.unread import find_unread, mark_whole
 from transfer_core.runs.uploads import make_token, open_upload
 
 KEY = "job"  # in the URL and in the session
@@ -55,8 +55,7 @@ def _show_unasked(run: Run) -> None:
             )
             if st.button("Look at it", key=f"ask-{each.upload.folder.name}", icon=":material/play_arrow:"):
                 _start(get_predictions().add_upload(run.id, each.upload, each.name))
-            st.button("Delete it", key=f"drop-{each.upload.folder.name}", type="tertiary", icon=":material/delete:",
-                      on_click=clicked(discard_upload), args=(each.upload,))  # fmt: skip
+            offer_discard(each.upload)
 
 
 def _ask_folder(run: Run) -> None:

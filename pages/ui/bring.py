@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.saying import clicked
+from pages.ui.discarding import offer_discard
 from pages.ui.state import get_intake, get_lab, go
 from pages.ui.text import escape, plural
 from pages.ui.uploader import uploader
@@ -96,8 +96,7 @@ def show_unread() -> None:
             label = "Try again" if each.error else "Answer it" if each.asks else "Read it"
             if st.button(label, key=f"read-{each.upload.folder.name}", icon=":material/play_arrow:"):
                 _go_on(each)
-            st.button("Delete the upload", key=f"drop-{each.upload.folder.name}", type="tertiary",
-                      icon=":material/delete:", on_click=clicked(discard_upload), args=(each.upload,))  # fmt: skip
+            offer_discard(each.upload)
 
 
 def _go_on(unread: Unread) -> None:
@@ -198,15 +197,17 @@ def ask_table(upload: Upload) -> None:
         ignore = st.button(
             "Ignore the table", icon=":material/folder:", help="Classes are then told by the folders."
         )
-        drop = st.button("Leave it" if source else "Discard the upload", type="tertiary")
+        leave = source and st.button("Leave it", type="tertiary")
+        if not source:
+            offer_discard(upload)
     if chosen or ignore:
         _settled()
         frames = told.get("frames") or "first"
         with_table = {"table": file, "columns": use} if chosen else {}
         _read(upload.token, name, told.get("parent"), frames, source=source, **with_table)
-    if drop:
+    if leave:
         _settled()
-        discard_upload(upload)
+        discard_upload(upload)  # what was noted of the folder
         st.rerun()
 
 

@@ -22,7 +22,7 @@ from transfer_core.data.ingest import Candidate, ingest
 from transfer_core.data.manifest import Manifest
 from transfer_core.files import write_json
 from transfer_core.runs.intake import Arrival
-from transfer_core.runs.unread import TRIES, mark_whole
+from transfer_core.runs.unread import TRIES, mark_whole, set_aside
 from transfer_core.runs.uploads import Upload, close_upload, make_token, open_upload, receive
 
 
@@ -242,6 +242,27 @@ def sent(home: Path) -> Upload:
         with receive(upload, path, len(data)) as out:
             out.write(data)
     return upload
+
+
+@pytest.mark.parametrize("page", ["study/home.py", "results/predict.py", "study/data.py"])
+def test_an_upload_that_nobody_read_goes_only_after_a_tick(study: Study, page: str) -> None:
+    run, upload, link = study.ended(), sent(study.home), {}
+    if page == "study/data.py":  # it asks what its table means
+        set_aside(upload, name="Late")
+        with receive(upload, "labels.csv", None) as out:
+            out.write(b"image,finding\n0.png,a\n")
+        link = {"upload": upload.token}
+    else:
+        told = {"for": "predict" if "predict" in page else "data", "name": "Late"}
+        mark_whole(upload, 12, sum(map(len, PICTURES.values())), told)
+    at = show(page, run=run.id, **link)
+    assert button(at, "Delete the upload").disabled
+    widget(at.checkbox, "I want to delete it").check().run()
+    assert upload.folder.exists()
+    button(at, "Delete the upload").click().run()
+    assert not at.exception
+    assert not upload.folder.exists()
+    assert "Late" not in words(at)
 
 
 def test_images_of_one_grey_have_no_range_to_choose(empty: Study) -> None:

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import bring as bring_module
 from sample_data.shapes import draw_shapes
-from tests.pages.screens import Study, button, link_of, marked_up, png, show, words
+from tests.pages.screens import Study, button, link_of, marked_up, png, show, widget, words
 from transfer_core.runs.uploads import open_upload, receive
 
 
@@ -83,6 +83,7 @@ def test_the_wrong_zip_is_told_and_another_can_be_brought(
     assert "zip" in unread.rpartition("**: ")[2]
     assert "![x]" not in marked_up(at)
     assert not empty.library.datasets()
+    widget(at.checkbox, "I want to delete it").check().run()
     button(at, "Delete the upload").click().run()
     assert not list((empty.home / "uploads").glob("*"))
     at.switch_page("study/home.py").run()
