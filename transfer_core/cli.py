@@ -172,12 +172,12 @@ def _show(options: argparse.Namespace) -> Answer:
     if options.predictions:
         from transfer_core.evaluation.report import write_csv
 
-        told, decision = (
+        told, calibration = (
             lab.report(run),
-            lab.decision(run),
+            lab.calibration(run),
         )  # first: without one, what the file held so far stays
         with usual_files(), Path(options.predictions).open("w", newline="", encoding="utf-8") as out:
-            write_csv(told, decision, out)
+            write_csv(told, calibration, out)
     if options.weights:
         from transfer_core.runs.predictor import export_run
 

@@ -27,6 +27,7 @@ def predict(options: argparse.Namespace) -> Answer:
     lab = get_lab()
     run = lab.store.find(options.run)
     predictor = Predictor(lab.store, run)
+    decision = lab.decision(run)  # first: where it is damaged, nothing is looked at in vain
     try:
         familiar, silent = lab.familiar(run), ""
     except UserError as error:  # an older run, or too few images: everything else can be told all the same
@@ -46,7 +47,6 @@ def predict(options: argparse.Namespace) -> Answer:
         for done, latest in predict_many(predictor, items, familiar, shows=False):
             found += [answer for answer, _ in latest]
             bar.update(done, len(items), left=(len(items) - done) * (time.monotonic() - began) / done)
-    decision = lab.decision(run)
     verdicts = rows.decide(found, decision, familiar.images if familiar else 0)
     if options.csv:
         with (

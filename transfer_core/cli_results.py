@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.cli_house import Answer, get_lab
+from transfer_core.errors import UserError
 from transfer_core.evaluation.words import (
     NOTHING,
     between,
@@ -32,12 +33,18 @@ def report(options: argparse.Namespace) -> Answer:
 
     lab = get_lab()
     run = lab.store.find(options.run)
-    found = summarise(lab.report(run), lab.decision(run)) | {"test": lab.tested(run)}
+    told = lab.report(run)
+    try:
+        found, damage = summarise(told, lab.decision(run)), []
+    except UserError as damaged:  # what somebody wished is not known, and all the rest is
+        found, damage = summarise(told, lab.calibration(run)), [str(damaged)]
+        found |= dict.fromkeys(("in_use", "sets", "decision"))
+    found |= {"test": lab.tested(run)}
     lines = _lines(shown(run.name), found)
     add_verdict(lab, run, found, lines)
     if run.result:
         split = lab.library.get_split(run.manifest, run.spec.split)
-        found["caveats"] = caveats(run, split)
+        found["caveats"] = [*damage, *caveats(run, split)]
         lines += found["caveats"]
         lines += footnotes(run.result, run.spec.to_json(), other_classes=bool(split.new_classes))
     return run_object(lab, run) | found, "\n".join(lines), 0
@@ -99,15 +106,16 @@ def _lines(name: str, found: dict[str, Any]) -> list[str]:
     worse = [part["name"] for part in found["groups"] if part["is_worse"]]
     if worse:
         lines.append(f"  groups that do worse than chance explains: {', '.join(map(shown, worse))}")
-    scaled, sets = found["calibration"], found["sets"]
+    scaled = found["calibration"]
     lines.append(
         f"calibration error {100 * scaled['error_before']:.1f} points, with temperature {scaled['temperature']:.2f} "
         f"{100 * scaled['error_after']:.1f} points"
     )
-    lines.append(
-        f"prediction sets hold the true class in {percent(sets['held'])} ({between(sets['held_ci'])}; asked {percent(sets['asked'], 0)}), {sets['mean_size']:.2f} classes each"
-    )
-    if sets["shifted"]:
+    if sets := found["sets"]:
+        lines.append(
+            f"prediction sets hold the true class in {percent(sets['held'])} ({between(sets['held_ci'])}; asked {percent(sets['asked'], 0)}), {sets['mean_size']:.2f} classes each"
+        )
+    if sets and sets["shifted"]:
         lines.append("the unseen images are of another domain: probabilities and sets promise nothing there")
     return lines
 

@@ -8,7 +8,7 @@ from pages.ui.certainty import show_calibration, show_sets
 from pages.ui.charts import show_chart
 from pages.ui.in_use import in_use_words
 from pages.ui.parts import class_colours, finished_run, missing, title
-from pages.ui.state import get_decision, get_lab, get_report, get_split, get_validation
+from pages.ui.state import get_calibration, get_decision, get_lab, get_report, get_split, get_validation
 from pages.ui.text import escape, plural
 from pages.ui.trade_off import ask_wishes, forget_drafts
 from transfer_core.errors import UserError
@@ -36,9 +36,7 @@ probabilities, truth = validation.probabilities, validation.truth
 if not len(truth) or report.about.get("asked"):
     missing("This run has no validation images to decide by.", "Set up a run", "train/new_run.py")
 groups = [row.group or row.image for row in validation.rows] if report.grouped else None
-before = (
-    fit_decision(validation, kept, shifted=shifted, grouped=report.grouped) if damaged else get_decision(run)
-)
+before = get_calibration(run) if damaged else get_decision(run)
 calibrated = before.calibrated(probabilities)
 classes = list(report.manifest.classes)
 

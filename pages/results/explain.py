@@ -6,7 +6,7 @@ from pages.ui.class_heat import show_class
 from pages.ui.feature_map import show_maps
 from pages.ui.in_use import by_likeliest
 from pages.ui.parts import finished_run, title
-from pages.ui.state import get_decision, get_report
+from pages.ui.state import get_calibration, get_report
 from pages.ui.text import plural
 from pages.ui.why import all_said, show_gallery, show_image
 
@@ -18,7 +18,7 @@ VIEWS = {
 title("What did it look at?")
 run = finished_run()
 report, _ = get_report(run)
-said = all_said(report, get_decision(run))
+said = all_said(report, get_calibration(run))
 test = [each for each in said.values() if each.part == "test"] or list(said.values())
 mistakes = sorted((each for each in test if each.right is False), key=lambda each: -each.sure)
 worst_first = mistakes + sorted(

@@ -13,13 +13,13 @@ from pages.ui.charts import show_chart
 from pages.ui.data_studies import show_data_studies
 from pages.ui.following import follow
 from pages.ui.headline import show_cards, show_headline, show_notes
-from pages.ui.in_use import with_decision
+from pages.ui.in_use import get_wishes, with_decision
 from pages.ui.opened import open_images, opening_chart, show_opened
 from pages.ui.parts import class_colours, missing, state_badge, title
 from pages.ui.ranking import show_ranking
 from pages.ui.settings import in_words
 from pages.ui.spot_check import show_spot_check
-from pages.ui.state import chosen_runs, current_run, get_decision, get_lab, get_report, get_split, go
+from pages.ui.state import chosen_runs, current_run, get_calibration, get_lab, get_report, get_split, go
 from pages.ui.text import ago, escape, interval, percent, plural
 from transfer_core.evaluation.report import write_csv
 from transfer_core.evaluation.words import coefficient, undefined
@@ -85,7 +85,11 @@ if not test["n"]:
     st.stop()
 show_headline(run, test, split, manifest)
 if decided := with_decision(run):
-    st.caption(f"These figures are of the likeliest class. {decided}")
+    decided = f"These figures are of the likeliest class. {decided}"
+    if get_wishes(run):
+        st.caption(decided)
+    else:  # it is damaged
+        st.warning(decided, icon=":material/warning:")
 others = [each for each in chosen_runs(run.manifest) if each.result and each.id != run.id]
 with st.container(horizontal=True):
     compare = others and st.button("Compare", type="primary", icon=":material/compare_arrows:")
@@ -159,7 +163,7 @@ with st.expander("How this came about", icon=":material/info:"):
 def predictions() -> str:
     """Return the table of all predictions, made when somebody asks for it."""
     text = io.StringIO()
-    write_csv(report, get_decision(run), text)
+    write_csv(report, get_calibration(run), text)
     return text.getvalue()
 
 

@@ -7,13 +7,12 @@ import streamlit as st
 
 from pages.ui.adaptation import show_made_for
 from pages.ui.bundle import CONTENTS, show_packed, show_progress
-from pages.ui.in_use import how_right
+from pages.ui.in_use import get_wishes, how_right
 from pages.ui.parts import finished_run, title
-from pages.ui.state import get_decision, get_lab, get_packer, get_report
+from pages.ui.state import get_calibration, get_lab, get_packer, get_report
 from pages.ui.text import escape, plural
 from transfer_core.bundle.subject import Options
 from transfer_core.data.samples import NOTE
-from transfer_core.evaluation.decision import load_wishes
 from transfer_core.evaluation.report import write_csv
 from transfer_core.runs.take_home import find_packed
 
@@ -31,7 +30,8 @@ if error := packer.error(run.id):
     st.error(escape(error), icon=":material/error:")
 if packed:
     show_packed(run, packed)
-    if packed.receipt["wishes"] != asdict(load_wishes(lab.store.folder(run.id))):
+    wishes = get_wishes(run)
+    if wishes and packed.receipt["wishes"] != asdict(wishes):
         st.warning(
             "Thresholds or referral were decided anew since this bundle was made: put it together again.",
             icon=":material/update:",
@@ -78,7 +78,7 @@ with st.container(border=True):
         "Every image of the data set with its file, part, label and the probability of each class: calibrated, as everywhere in the app, and further right as trained."
     )
     text = io.StringIO()
-    write_csv(get_report(run)[0], get_decision(run), text)
+    write_csv(get_report(run)[0], get_calibration(run), text)
     st.download_button(
         "Download the table",
         text.getvalue(),

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.parts import class_colours
 from pages.ui.patience import patiently
 from pages.ui.scatter import scatter
-from pages.ui.state import get_decision, get_helper, get_lab, get_report
+from pages.ui.state import get_calibration, get_helper, get_lab, get_report
 from pages.ui.text import escape, percent, plural
 from pages.ui.why import Said, all_said
 from transfer_core.errors import UserError
@@ -76,7 +76,7 @@ def show_maps(run: Run, report: Report, said: Mapping[str, Said]) -> str | None:
 
 
 def _twin_said(twin: Run) -> dict[str, Said]:
-    return all_said(get_report(twin)[0], get_decision(twin))
+    return all_said(get_report(twin)[0], get_calibration(twin))
 
 
 def _get_map(run: Run, report: Report, method: str, features_of: str) -> FeatureMap:

@@ -19,8 +19,16 @@ def how_right(run: Run) -> str:
     return f"**{escape(run.name)}**, {plain}. {decided}"
 
 
+def get_wishes(run: Run) -> Wishes | None:
+    """Return what was decided for a run; None where that is damaged."""
+    try:
+        return load_wishes(get_lab().store.folder(run.id))
+    except UserError:
+        return None
+
+
 def with_decision(run: Run) -> str:
-    """Return as markdown how often a run is right with what was decided for it; nothing where that cannot be told."""
+    """Return as markdown how often a run is right with what was decided for it, or that this is damaged; nothing where that cannot be told."""
     try:
         wishes = load_wishes(get_lab().store.folder(run.id))
     except UserError as damaged:
@@ -46,11 +54,8 @@ def in_use_words(wishes: Wishes) -> str:
 
 def by_likeliest(run: Run) -> str:
     """Return what to add where classes are told by the likeliest one although thresholds are in use."""
-    try:
-        wishes = load_wishes(get_lab().store.folder(run.id))
-    except UserError:  # it is damaged, and `with_decision` says so
-        return ""
-    return " by the likeliest class" if wishes.thresholds else ""
+    wishes = get_wishes(run)
+    return " by the likeliest class" if wishes and wishes.thresholds else ""
 
 
 def _told(found: InUse) -> str:

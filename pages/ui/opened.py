@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.charts import show_chart
-from pages.ui.state import get_decision
+from pages.ui.state import get_calibration
 from pages.ui.text import escape, plural
 from pages.ui.why import Said, show_gallery
 from transfer_core.evaluation.cases import Cases
@@ -59,7 +59,7 @@ def show_opened(run: Run, cases: Cases) -> None:
         st.caption("None on the unseen images.")
         return
     st.caption("The most surprising first. Some may be wrong labels.")
-    said, sure = cases.said[places], get_decision(run).calibrated(cases.probabilities[places]).max(1)
+    said, sure = cases.said[places], get_calibration(run).calibrated(cases.probabilities[places]).max(1)
     shown = [
         Said(cases.rows[place], "test", cases.classes[number], float(share))
         for place, number, share in zip(places.tolist(), said, sure, strict=True)

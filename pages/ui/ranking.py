@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from pages.ui.charts import show_chart
-from pages.ui.state import get_decision
+from pages.ui.state import get_calibration
 from pages.ui.text import escape
 from transfer_core.evaluation.cases import Cases
 from transfer_core.evaluation.decision import Decision
@@ -43,7 +43,7 @@ def show_ranking(
     with box:
         rarest = min(range(len(possible)), key=lambda index: support[possible[index]])
         name = st.selectbox("Class", possible, index=rarest, key="ranking-class", width=260)
-        found = _curves(run.id, len(cases.rows), name, report.grouped, get_decision(run), cases)
+        found = _curves(run.id, len(cases.rows), name, report.grouped, get_calibration(run), cases)
         show_chart(
             ranking_curves(
                 found.recall,

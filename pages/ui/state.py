@@ -133,12 +133,20 @@ def _decision(
 
 
 def get_decision(run: Run) -> Decision:
-    """Return the decision that is in use for a run, by which every probability that is shown is calibrated."""
-    lab = get_lab()
-    wishes = json.dumps(asdict(load_wishes(lab.store.folder(run.id))))
+    """Return the decision that is in use for a run; UserError where it is damaged."""
+    return _fit(run, load_wishes(get_lab().store.folder(run.id)))
+
+
+def get_calibration(run: Run) -> Decision:
+    """Return what calibrates every probability that is shown, whatever was decided, or damaged; not for what is said."""
+    return _fit(run, Wishes())
+
+
+def _fit(run: Run, wishes: Wishes) -> Decision:
     shifted = get_split(run).rule in ("domain", "transfer")
     own, grouped = get_validation(run), get_report(run)[0].grouped
-    return _decision(str(lab.home), run.id, run.attempt, wishes, own, grouped, shifted)
+    told = json.dumps(asdict(wishes))
+    return _decision(str(get_lab().home), run.id, run.attempt, told, own, grouped, shifted)
 
 
 def get_report(run: Run) -> tuple[Report, Cases]:

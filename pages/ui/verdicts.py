@@ -42,7 +42,11 @@ def _answers(home: str, job: str, state: str, done: int) -> list[Answer]:
 def show_verdicts(run: Run, job: Job) -> None:
     """Show what came of a job that is over."""
     answers = _answers(str(get_lab().home), job.id, job.state, job.done)
-    decision = get_decision(run)
+    try:
+        decision = get_decision(run)
+    except UserError as damaged:  # no class is said in place of one that somebody's thresholds would say
+        st.error(escape(damaged), icon=":material/error:")
+        return
     verdicts = decide(answers, decision, job.fitted_on)
     if verdicts.answers:
         _say_rule(decision, job)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.pages.screens import Study, show, words
+from tests.pages.screens import Study, button, show, words
+from tests.pages.test_take_home import pack
 from transfer_core.bundle.document import to_markdown
 from transfer_core.bundle.story import tell
 from transfer_core.cli import main
-from transfer_core.evaluation.decision import Wishes
+from transfer_core.errors import UserError
+from transfer_core.evaluation.decision import FILE, Wishes, load_wishes
+from transfer_core.runs import predictor
+from transfer_core.runs.answers import Answer
 from transfer_core.runs.run import Run
 from transfer_core.runs.take_home import make_subject
 
@@ -63,6 +69,68 @@ def test_report_on_the_command_line_tells_it_in_both_forms(
     assert found["test"]["accuracy"] == (n - 3) / n
     main(["report", study.ended().id, "--json"])
     assert json.loads(capsys.readouterr().out)["in_use"] is None
+
+
+@pytest.mark.parametrize("page", [*PLACES[1:], "results/explain.py"])
+def test_a_damaged_decision_is_said_and_takes_nothing_else_along(study: Study, page: str) -> None:
+    run = study.ended(wrong=3, name="mine")
+    pack(study, run)
+    open_ = {"ranking": True}
+    show(page, open_, run=run.id)  # what is computed once is not shown to be
+    whole = show(page, open_, run=run.id)
+    (study.store.folder(run.id) / FILE).write_bytes(b"{")
+    at = show(page, open_, run=run.id)
+    said = words(at)
+    assert ("choose again on the page Decide" in said) == (page in PLACES)
+    gone = [each for each in words(whole).splitlines() if each not in said]
+    assert all(each.startswith("**mine**, right on") for each in gone), "now there is more to say"
+    for kind in ("button", "download_button", "dataframe", "plotly_chart"):
+        assert len(at.get(kind)) == len(whole.get(kind)), kind
+
+
+def test_no_class_is_said_in_place_of_one_that_thresholds_would_say(study: Study) -> None:
+    run = study.ended(wrong=3)
+    study.predicted(run, [Answer(0, "a.png", (0.9, 0.06, 0.04))])
+    assert "a\\.png" in words(show(PLACES[0], run=run.id))
+    (study.store.folder(run.id) / FILE).write_bytes(b"{")
+    at = show(PLACES[0], run=run.id)
+    assert "choose again on the page Decide" in at.error[0].value
+    assert "a\\.png" not in words(at)
+    assert button(at, "Delete the predictions")
+
+
+@pytest.mark.parametrize(
+    "held", ["", "[]", '{"thresholds": {"a": NaN}}', '{"refer_below": "0.5"}', '{"coverage": 9}']
+)
+def test_what_is_no_decision_is_damaged(tmp_path: Path, held: str) -> None:
+    (tmp_path / FILE).write_text(held)
+    with pytest.raises(UserError, match="choose again on the page Decide"):
+        load_wishes(tmp_path)
+
+
+def test_the_command_line_tells_what_a_damaged_decision_leaves(
+    study: Study, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = study.ended(wrong=3)
+
+    def ask(*command: str) -> Any:
+        assert main([*command, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    tables = [tmp_path / "whole.csv", tmp_path / "damaged.csv"]
+    ask("show", run.id, "--predictions", str(tables[0]))
+    whole = ask("report", run.id)
+    (study.store.folder(run.id) / FILE).write_bytes(b"{")
+    ask("show", run.id, "--predictions", str(tables[1]))
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    found = ask("report", run.id)
+    assert [name for name in whole if found[name] != whole[name]] == ["sets", "decision", "caveats"]
+    assert "choose again on the page Decide" in found["caveats"][0]
+    assert main(["report", run.id]) == 0
+    assert "choose again on the page Decide" in capsys.readouterr().out
+    monkeypatch.setattr(predictor, "Predictor", lambda *_: None)
+    assert main(["predict", run.id, "there is none.png"]) == 2
+    assert "choose again on the page Decide" in capsys.readouterr().err
 
 
 def test_every_figure_has_its_interval(study: Study) -> None:

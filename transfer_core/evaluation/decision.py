@@ -51,7 +51,8 @@ def load_wishes(folder: Path) -> Wishes:
     with told_as(message):
         found = Wishes(**read_json(folder / FILE))
         for each in (*found.thresholds.values(), found.refer_below, found.coverage):
-            float(each)
+            if not 0 <= each <= 1:  # NaN neither
+                raise ValueError(each)
     return found
 
 

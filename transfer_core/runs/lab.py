@@ -16,7 +16,7 @@ from transfer_core.data.spot_check import SpotCheck, draw_spot_check
 from transfer_core.errors import UserError
 from transfer_core.evaluation.cases import make_cases
 from transfer_core.evaluation.contest import Contest, Pair, choose_measure
-from transfer_core.evaluation.decision import Decision, fit_decision, load_wishes
+from transfer_core.evaluation.decision import Decision, Wishes, fit_decision, load_wishes
 from transfer_core.evaluation.metrics import as_told
 from transfer_core.evaluation.report import Report, load_report
 from transfer_core.evaluation.unknown import Familiar
@@ -176,8 +176,14 @@ class Lab:
 
     def decision(self, run: Run) -> Decision:
         """Return how a run's probabilities become decisions: its validation images, and what was wished for it."""
+        return self._fit(run, load_wishes(self.store.folder(run.id)))
+
+    def calibration(self, run: Run) -> Decision:
+        """Return what calibrates a run's probabilities, whatever was decided for it, or damaged; not for what is said."""
+        return self._fit(run, Wishes())
+
+    def _fit(self, run: Run, wishes: Wishes) -> Decision:
         split = self.library.get_split(run.manifest, run.spec.split)
-        wishes = load_wishes(self.store.folder(run.id))
         shifted = split.rule in ("domain", "transfer")
         report = self.report(run)
         return fit_decision(make_cases(report, "val"), wishes, shifted=shifted, grouped=report.grouped)
