@@ -53,9 +53,11 @@ def report(options: argparse.Namespace) -> Answer:
 def add_verdict(lab: Lab, run: Run, data: dict[str, Any], lines: list[str]) -> None:
     """Add to an answer whether adaptation helped, and how surely, where that is known."""
     from transfer_core.evaluation.pair_words import beside_twin, resampled
-    from transfer_core.runs.caveats import compared_as_they_stand, without
+    from transfer_core.runs.caveats import compared_as_they_stand, no_twin, without
 
     if not (pair := lab.verdict(run)):
+        if lab.diverged_twin(run):
+            lines.append(f"did {without(run)} help? {no_twin(run)}")
         return
     what = without(run)
     short = compared_as_they_stand(run, lab.twin(run))

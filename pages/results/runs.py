@@ -74,7 +74,8 @@ with st.container(border=True):
         if st.button(label, type="primary", icon=":material/open_in_new:"):
             choose(run=run.id)
             go(page)
-        if run.state in ("stopped", "failed", "lost") and st.button("Go on", icon=":material/resume:"):
+        ended_early = run.state in ("stopped", "failed", "lost") and not lab.has_diverged(run)
+        if ended_early and st.button("Go on", icon=":material/resume:"):
             lab.resume(run.id)
             choose(run=run.id)
             go("train/live.py")

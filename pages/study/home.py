@@ -41,7 +41,8 @@ with st.container(border=True):
             choose(run=watched.id)
             go("train/live.py")
     elif runs and runs[0].state in ("lost", "failed"):
-        st.markdown(f"**{escape(runs[0].name)}** was {STATES[runs[0].state][2].lower()} and can go on.")
+        rest = "" if lab.has_diverged(runs[0]) else " and can go on"
+        st.markdown(f"**{escape(runs[0].name)}** was {STATES[runs[0].state][2].lower()}{rest}.")
         if st.button("Look at it", type="primary", icon=":material/arrow_forward:"):
             choose(run=runs[0].id)
             go("train/live.py")

@@ -150,7 +150,7 @@ def over(found: Run) -> None:
     with st.container(horizontal=True):
         if found.result and st.button("See the report", type="primary", icon=":material/fact_check:"):
             go("results/report.py")
-        if found.state in ("stopped", "failed", "lost"):
+        if found.state in ("stopped", "failed", "lost") and not lab.has_diverged(found):
             kind = "secondary" if found.result else "primary"
             begun = lab.store.last_event(found.id, "EpochEnded")
             if st.button(

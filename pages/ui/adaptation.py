@@ -7,11 +7,11 @@ from functools import partial
 
 import streamlit as st
 
-from pages.ui.state import choose, get_lab, go
+from pages.ui.state import choose, get_lab, go, run_again
 from pages.ui.text import escape, percent
 from transfer_core.evaluation.contest import Pair
 from transfer_core.evaluation.pair_words import beside_twin, missing
-from transfer_core.runs.caveats import compared_as_they_stand, without
+from transfer_core.runs.caveats import compared_as_they_stand, no_twin, without
 from transfer_core.runs.lab import default_name
 from transfer_core.runs.run import Run
 from transfer_core.strategies import TARGET, UNLABELLED, get_strategy
@@ -118,13 +118,17 @@ def show_made_for(run: Run) -> None:
 def show_verdict(run: Run) -> None:
     """Show whether adaptation helped, or what is missing to tell; nothing for other runs."""
     lab = get_lab()
-    twin, lacking = lab.twin(run), lab.needs_twin(run)
-    if twin is None and lacking is None:
+    twin, lacking, diverged = lab.twin(run), lab.needs_twin(run), lab.diverged_twin(run)
+    if not (twin or lacking or diverged):
         return
     with st.container(border=True):
         what = without(run)
         st.markdown(f"#### Did {what} help?")
-        if twin is None:
+        if diverged:
+            st.markdown(no_twin(run))
+            if st.button("Run again with changes", icon=":material/replay:"):
+                run_again(run)
+        elif twin is None:
             st.markdown(f"Not known: the same run without {what} is missing.")
         for each in compared_as_they_stand(run, twin):
             st.caption(f":material/info: {each}")

@@ -10,10 +10,11 @@ import pytest
 
 from pages.ui.text import escape
 from sample_data.shapes import draw_shapes
-from tests.pages.screens import PAGES, Study, bring, button, link_of, show, widget, words
+from tests.pages.screens import PAGES, Study, bring, button, labels, link_of, show, widget, words
+from transfer_core.cli import main
 from transfer_core.knobs import get_knobs
 from transfer_core.strategies import FURTHER_LABEL, STRATEGIES, TARGET, UNLABELLED, Strategy
-from transfer_core.training.events import EpochEnded
+from transfer_core.training.events import Ended, EpochEnded
 
 
 def across(study: Study) -> Study:
@@ -213,6 +214,22 @@ def test_a_missing_twin_is_offered(study: Study) -> None:
     button(at, "Train it now").click().run()
     assert not at.exception
     assert [each.spec.strategy for each in study.store.runs()] == ["source_only", "mcc"]
+
+
+def test_a_twin_that_diverged_is_said_to_have(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    run = across(study).ended(strategy="mcc", name="mine")
+    twin = study.running("plain", epochs=0, strategy="source_only")
+    study.store.add_events(twin.id, twin.attempt, [Ended("diverged", 0, 0)])
+    study.store.finish(twin.id, twin.attempt, "failed", error="The loss stopped being a number.")
+    at = show("results/report.py", run=run.id)
+    assert "the same run without adaptation diverged" in words(at)
+    assert "Train it now" not in labels(at)
+    assert button(at, "Run again with changes")
+    at = show("train/live.py", run=twin.id)
+    assert labels(at) == ["Run again with changes"], "to start it again is not offered"
+    main(["report", run.id])
+    assert "Not known: the same run without adaptation diverged" in capsys.readouterr().out
+    assert "can go on" not in words(show("study/home.py"))
 
 
 def test_domains_that_ask_different_questions_need_a_yes(study: Study) -> None:

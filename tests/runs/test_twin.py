@@ -14,6 +14,7 @@ from transfer_core.runs import worker
 from transfer_core.runs.caveats import compared_as_they_stand
 from transfer_core.runs.lab import Lab, run_object
 from transfer_core.runs.store import Run
+from transfer_core.training.events import Ended
 from transfer_core.training.rules import make_spec, twin_spec
 
 
@@ -132,6 +133,45 @@ def test_what_was_stopped_is_compared_as_it_stands_where_nothing_whole_is_there(
     cut_short = study.ended("stopped", strategy="mcc", wrong=0)
     assert own(cut_short) is not None
     assert compared_as_they_stand(cut_short, whole)[0].startswith("This run was stopped after 2 of 4 epochs")
+
+
+def diverged(study: Study, epoch: int, **wishes: object) -> Run:
+    """A run whose loss stopped being a number after an epoch; with a model where that is not the first."""
+    run = study.running(epochs=epoch, **wishes)
+    study.store.add_events(run.id, run.attempt, [Ended("diverged", epoch, epoch)])
+    result = study.report(run, 9) | {"reason": "diverged"} if epoch else None
+    study.store.finish(run.id, run.attempt, "failed", error="The loss stopped being a number.", result=result)
+    return study.store.get(run.id)
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_twin_that_diverged_is_not_trained_again(study: Study, lab: Lab, epoch: int) -> None:
+    run = study.ended(strategy="mcc")
+    lost = study.ended("failed", result=False, strategy="source_only", error="The memory is used up.")
+    assert lab.needs_twin(run), "another failure may not come back"
+    gone = diverged(study, epoch, strategy="source_only")
+    assert (lab.has_diverged(gone), lab.has_diverged(lost)) == (True, False)
+    assert lab.needs_twin(run) is None
+    assert (lab.twin(run), lab.diverged_twin(run)) == ((gone, None) if epoch else (None, gone))
+    assert (lab.verdict(run) is not None) == bool(epoch)
+    said = compared_as_they_stand(run, lab.twin(run))
+    assert [each.partition(" and is compared")[0] for each in said] == (
+        ["The run without adaptation diverged (its loss stopped being a number) after 2 of 4 epochs"]
+        if epoch
+        else []
+    )
+    before = len(study.store.runs())
+    lab.start(spec(study, "coral", epochs=4))
+    assert len(study.store.runs()) == before + 1, "nor with another adaptation"
+    study.store.delete(gone.id)
+    assert lab.needs_twin(run), "whoever wants it all the same deletes it"
+
+
+def test_a_run_that_diverged_and_whose_test_failed_can_go_on(study: Study, lab: Lab) -> None:
+    run = study.running(strategy="source_only")
+    study.store.add_events(run.id, run.attempt, [Ended("diverged", 2, 2)])
+    study.store.finish(run.id, run.attempt, "failed", error="The disk is full.")
+    assert not lab.has_diverged(study.store.get(run.id))
 
 
 def test_only_what_learnt_from_the_target_is_called_adapted(study: Study, lab: Lab) -> None:

@@ -25,11 +25,19 @@ def without(run: Run) -> str:
     return "adaptation" if run.spec.target else "the unlabelled images"
 
 
+def no_twin(run: Run) -> str:
+    """Say of a run whose twin diverged before it had a model that nothing is known, and what to do."""
+    return (
+        f"Not known: the same run without {without(run)} diverged, which means that its loss stopped being a number, and "
+        "trained again it would diverge again. Run both with a lower learning rate."
+    )
+
+
 def compared_as_they_stand(run: Run, twin: Run | None) -> list[str]:
     """Say which of a run and its twin was ended before its time."""
     told = ((run, "This run"), (twin, f"The run without {without(run)}"))
     return [
-        f"{name} was {far} and is compared as it stands."
+        f"{name} {'was ' * (not _diverged(each))}{far} and is compared as it stands."
         for each, name in told
         if each and (far := _how_far(each))
     ]
@@ -38,9 +46,14 @@ def compared_as_they_stand(run: Run, twin: Run | None) -> list[str]:
 def _how_far(run: Run) -> str:
     if run.state == "done" or not run.result:
         return ""
+    how = "diverged (its loss stopped being a number)" if _diverged(run) else "stopped"
     if run.spec.networks > 1:
-        return f"stopped before all {run.spec.networks} networks were trained"
-    return f"stopped after {run.result['epoch']} of {run.spec.total_epochs} epochs"
+        return f"{how} before all {run.spec.networks} networks were trained"
+    return f"{how} after {run.result['epoch']} of {run.spec.total_epochs} epochs"
+
+
+def _diverged(run: Run) -> bool:
+    return (run.result or {}).get("reason") == "diverged"
 
 
 def on_both_sides(split: Split) -> str | None:

@@ -30,6 +30,7 @@ from transfer_core.runs.progress import standing
 from transfer_core.runs.store import Run, RunStore
 from transfer_core.strategies import get_strategy
 from transfer_core.training.estimate import Plan, make_plan
+from transfer_core.training.events import Ended
 from transfer_core.training.rules import twin_spec, unmet_need
 from transfer_core.training.spec import RunSpec
 
@@ -70,7 +71,7 @@ class Lab:
             raise UserError(missing_weights_message(backbone, self.home), "missing-weights")
         run = self.store.add_run(spec, name=name or default_name(spec), token=token, parent=parent)
         twin = twin_spec(spec, split)
-        if twin and not _is_whole(self._twin_run(twin)):
+        if twin and not self._is_settled(twin):
             own = f"{token}-twin" if token else None
             self.store.add_run(twin, name=f"{default_name(twin)}, for comparison", token=own, parent=run.id)
         dispatch(self.store, self.executor)
@@ -127,7 +128,31 @@ class Lab:
     def needs_twin(self, run: Run) -> RunSpec | None:
         """Return the spec of the run without adaptation that is missing beside a run or was cut short, None where none is."""
         spec = twin_spec(run.spec, self.library.get_split(run.manifest, run.spec.split))
-        return spec if spec and not _is_whole(self._twin_run(spec)) else None
+        return spec if spec and not self._is_settled(spec) else None
+
+    def diverged_twin(self, run: Run) -> Run | None:
+        """Return the run without adaptation where it diverged before it had a model, so that none can be had; else None."""
+        spec = twin_spec(run.spec, self.library.get_split(run.manifest, run.spec.split))
+        return self._find_diverged(spec) if spec and not self._twin_run(spec) else None
+
+    def has_diverged(self, run: Run) -> bool:
+        """Tell whether a run's loss stopped being a number: trained again with the same settings, it does so again."""
+        told = self.store.last_event(run.id, "Ended") if run.state == "failed" else None
+        ended = told[2] if told else None
+        if not isinstance(ended, Ended) or ended.reason != "diverged":
+            return False
+        return (
+            bool(run.result) or not ended.best
+        )  # else its model is there and testing it failed, which can go on
+
+    def _find_diverged(self, spec: RunSpec) -> Run | None:
+        found = (run for run in self.store.runs(manifest=spec.manifest) if run.spec.id == spec.id)
+        return next((run for run in found if self.has_diverged(run)), None)
+
+    def _is_settled(self, spec: RunSpec) -> bool:
+        """Tell whether a run of this spec came to its own end, whatever that was, or may yet."""
+        run = self._twin_run(spec)
+        return bool(run and (run.state == "done" or not run.is_over)) or self._find_diverged(spec) is not None
 
     def verdict(self, run: Run) -> Pair | None:
         """Return how a run compares with its twin on labelled test images; None where that is not known.
@@ -216,11 +241,6 @@ class Lab:
         """Return the labelling by hand that tells how a run does where its test images came without labels."""
         manifest, split = self.library.get(run.manifest), self.library.get_split(run.manifest, run.spec.split)
         return draw_spot_check(manifest, split, self.library.answers(run.manifest))
-
-
-def _is_whole(run: Run | None) -> bool:
-    """Tell whether a run came to its own end, or may yet."""
-    return run is not None and (run.state == "done" or not run.is_over)
 
 
 def default_name(spec: RunSpec) -> str:
