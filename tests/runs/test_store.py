@@ -14,7 +14,9 @@ import pytest
 
 from tests.runs.stores import SPEC, at_once, claimed
 from transfer_core.errors import UserError
+from transfer_core.runs import database
 from transfer_core.runs import store as store_module
+from transfer_core.runs.housekeeping import delete_run
 from transfer_core.runs.store import OVER, RunStore, Superseded
 from transfer_core.training.events import Noted
 
@@ -178,6 +180,51 @@ def test_a_deleted_run_takes_its_events_along(store: RunStore) -> None:
     assert len(store.events(stays.id)) == 1
     with pytest.raises(Superseded):
         store.add_events(gone.id, 1, [Noted("b")])
+
+
+@pytest.mark.parametrize("overwrites", [True, False])
+def test_nothing_of_a_deleted_run_can_be_read_in_the_home(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, overwrites: bool
+) -> None:
+    """Whether or not this build of SQLite overwrites what is deleted by itself."""
+    connect = sqlite3.connect
+
+    def plain(*args: Any, **how: Any) -> sqlite3.Connection:
+        db = connect(*args, **how)
+        db.execute(f"PRAGMA secure_delete = {int(overwrites)}")
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", plain)
+    *kept, gone = [
+        claimed(store, store.add_run(replace(SPEC, device=f"cuda:{n}"), name="kept").id) for n in range(4)
+    ]
+    for size in (1, 40, 2000):  # within a page, and beyond one
+        for run in (gone, *kept):  # whose pages are split where others grow
+            word = "Jane Doe" if run == gone else "kept"
+            store.add_events(run.id, 1, [Noted(f"{word} {each} " * size) for each in range(9)])
+            store.rename(run.id, name=word, note=f"{word}, ward 3")
+    for run in (gone, *kept):
+        store.finish(run.id, 1, "failed", error="Jane Doe it is" if run == gone else "why")
+
+    def found() -> list[str]:
+        return [
+            each.name for each in store.home.rglob("*") if each.is_file() and b"Jane" in each.read_bytes()
+        ]
+
+    assert {"store.sqlite", "store.sqlite-journal"} <= set(found())
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "free_bytes", lambda _: 0)
+        delete_run(store, gone.id)
+        assert "store.sqlite-journal" not in found()
+    store.check()  # by now there is room
+    assert found() == []
+    assert store.path.with_name("store.sqlite-journal").stat().st_size >= database.ROOM, "for a full disk"
+    assert {len(store.events(run.id)) for run in kept} == {27}
+    store.delete(kept[0].id)
+    store.scrub()
+    before = store.path.read_bytes()
+    store.check()
+    assert store.path.read_bytes() == before, "nothing is left to do"
 
 
 def test_a_full_disk_is_told_in_plain_words_and_loses_nothing(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from transfer_core.errors import UserError
-from transfer_core.files import plain_words
+from transfer_core.files import free_bytes, plain_words
 from transfer_core.runs.records import has_records, is_whole, mend_store
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 DAMAGED = "damaged-store"
 ROOM = 300_000  # bytes of the journal
+SCRUBBED, DELETED = 0, 1  # the file's `user_version`: whether what was deleted may still be readable
 
 
 class Database:
@@ -56,10 +58,40 @@ class Database:
         with self.transaction(), journal.open("ab") as file:  # nobody else writes meanwhile
             file.write(bytes(max(0, ROOM - file.tell())))  # it may have grown before it was this one's turn
 
+    def scrub(self) -> None:
+        """Leave nothing of deleted rows that could be read; where that cannot be done now, the next start does it.
+
+        Rows that SQLite once moved from page to page stay where they were, although what is deleted is overwritten: only a
+        file that is built anew is free of them. The journal holds pages as they were before.
+        """
+        with suppress(OSError, UserError):  # the disk is full, or another program has the store
+            roomy = free_bytes(self.path.parent) > 3 * self.path.stat().st_size + ROOM
+            if roomy:
+                with self._connect() as db:
+                    db.execute("VACUUM")
+            with self.transaction() as db:  # nobody else writes meanwhile
+                self._wipe_journal()
+                if roomy:
+                    db.execute(f"PRAGMA user_version = {SCRUBBED}")
+
+    def _wipe_journal(self) -> None:
+        journal = self.path.with_name(f"{self.path.name}-journal")
+        if not journal.exists():
+            return
+        with journal.open("rb+") as file:
+            file.write(bytes(journal.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+            file.truncate(ROOM)
+
     def check(self) -> None:
-        """Read all of it, and mend it where it is damaged."""
+        """Read all of it, mend it where it is damaged, and scrub it where that could not be done before."""
         if not is_whole(self.path):
             mend_store(self.path, SCHEMA)
+        with self.reading() as db:
+            left = db.execute("PRAGMA user_version").fetchone()[0] != SCRUBBED
+        if left:
+            self.scrub()
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """A transaction that takes no write lock."""
@@ -70,6 +102,13 @@ class Database:
         self, begin: str = "BEGIN IMMEDIATE", patience: float | None = None
     ) -> Iterator[sqlite3.Connection]:
         """One transaction: committed whole, or not at all. `patience`: another one than usual."""
+        with self._connect(patience) as db:
+            db.execute(begin)
+            yield db
+            db.execute("COMMIT")
+
+    @contextmanager
+    def _connect(self, patience: float | None = None) -> Iterator[sqlite3.Connection]:
         patience = self._patience if patience is None else patience
         with plain_words(self.path):
             try:
@@ -82,10 +121,9 @@ class Database:
             # bug before 3.51.3.)
             db.execute("PRAGMA journal_mode = PERSIST")
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")  # not every build overwrites by itself what is deleted
             db.execute("PRAGMA foreign_keys = ON")
-            db.execute(begin)
             yield db
-            db.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             db.close()
             raise self._explain(error) from error

@@ -89,6 +89,12 @@ def weigh_dataset(store: RunStore, library: Library, dataset: str) -> Receipt:
 
 def delete_run(store: RunStore, run_id: str) -> Receipt:
     """Remove a run's events, checkpoints, weights, predictions, and what was asked of it; return what went."""
+    told = _remove_run(store, run_id)
+    store.scrub()
+    return told
+
+
+def _remove_run(store: RunStore, run_id: str) -> Receipt:
     run = store.get(run_id)
     if run.state in ACTIVE:
         raise UserError(f"Run {run.id} is still {run.state}: stop it first.", "active")
@@ -112,7 +118,9 @@ def delete_dataset(store: RunStore, library: Library, dataset: str) -> Receipt:
     if active:
         raise UserError(f"Run {active[0]} still trains on {about.name}: stop it first.", "active")
     own, shared = library.held(about.id)
-    gone = [delete_run(store, run.id) for run in runs]
+    gone = [_remove_run(store, run.id) for run in runs]
+    if runs:
+        store.scrub()
     with plain_words(library.folder / about.id):
         size, images = library.delete(about.id)
     size += ActivationCache(store.home / "cache").forget(own)

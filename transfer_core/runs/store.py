@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer_core.errors import UserError
-from transfer_core.runs.database import Database
+from transfer_core.runs.database import DELETED, Database
 from transfer_core.runs.records import RECORD, keep_record
 from transfer_core.runs.run import ACTIVE, OVER, STUDY, Run, Superseded
 from transfer_core.training.events import Event, from_record, to_record
@@ -200,10 +200,10 @@ class RunStore:
             )
 
     def delete(self, run: str) -> None:
-        """Remove a run and its events, even on a full disk; its files are the caller's affair."""
+        """Remove a run and its events, even on a full disk; its files, and to `scrub` afterwards, are the caller's affair."""
         try:
             with self._db.transaction() as db:
-                db.execute("DELETE FROM runs WHERE id = ?", (run,))
+                self._delete_row(db, run)
         except UserError as error:
             if error.kind != "disk-full":
                 raise
@@ -217,7 +217,16 @@ class RunStore:
             with self._db.transaction() as db:
                 left = db.execute(few, (run, FEW)).rowcount == FEW
         with self._db.transaction() as db:
-            db.execute("DELETE FROM runs WHERE id = ?", (run,))
+            self._delete_row(db, run)
+
+    @staticmethod
+    def _delete_row(db: sqlite3.Connection, run: str) -> None:
+        db.execute("DELETE FROM runs WHERE id = ?", (run,))
+        db.execute(f"PRAGMA user_version = {DELETED}")
+
+    def scrub(self) -> None:
+        """Leave nothing of deleted runs that could be read in the store's files."""
+        self._db.scrub()
 
     # -- events ---------------------------------------------------------------------------
 
