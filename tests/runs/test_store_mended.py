@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +72,58 @@ def test_a_damaged_store_is_made_again_and_kept_aside(store: RunStore, harm: Cal
     assert len(list(store.home.glob(f"*{ASIDE}*"))) <= 2, "a whole store is left as it is"
 
 
+def part(path: Path, index: str, change: str) -> None:
+    """Change the tables behind an index's back, as a fault of the disk or of SQLite might."""
+
+    def write(*statements: tuple[str, tuple[object, ...]]) -> None:
+        db = sqlite3.connect(path)  # anew each time: a connection knows the indexes from its start
+        db.execute("PRAGMA writable_schema = ON")
+        for each in statements:
+            db.execute(*each)
+        db.commit()
+        db.close()
+
+    with closing(sqlite3.connect(path)) as db:
+        row = db.execute("SELECT * FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+    write(("DELETE FROM sqlite_master WHERE name = ?", (index,)))
+    write((change, ()))
+    write(("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row))
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA quick_check").fetchall() == [("ok",)], "which it does not see"
+
+
+@pytest.mark.parametrize(
+    ("index", "change"),
+    [
+        ("events_by_kind", "UPDATE events SET kind = 'Noted' WHERE kind = 'Stepped'"),
+        ("runs_by_age", "UPDATE runs SET created = created + 1e6 WHERE name = 'run 1'"),
+        ("runs_by_age", "DELETE FROM runs WHERE name = 'run 2'"),
+    ],
+)
+def test_an_index_that_contradicts_its_table_is_made_anew_and_nothing_is_lost(
+    store: RunStore, index: str, change: str
+) -> None:
+    fill(store)
+    part(store.path, index, change)
+    with closing(sqlite3.connect(store.path)) as db:
+        tables = [db.execute(f"SELECT * FROM {each} NOT INDEXED").fetchall() for each in ("runs", "events")]
+        RunStore(store.home).check()
+        for each in ("", "INDEXED BY events_by_kind"):
+            assert {*db.execute(f"SELECT * FROM events {each} WHERE run > '' AND kind > ''")} == {*tables[1]}
+        for each in ("", "INDEXED BY runs_by_age"):
+            assert {*db.execute(f"SELECT * FROM runs {each} WHERE created > 0")} == {*tables[0]}
+    assert list(store.home.glob(f"*{ASIDE}*")) == []
+
+
+def test_an_index_that_leads_nowhere_is_made_anew_by_whoever_meets_it(store: RunStore) -> None:
+    runs = fill(store)
+    part(store.path, "runs_by_age", "DELETE FROM runs WHERE name = 'run 2'")
+    with pytest.raises(UserError, match="mended: try again"):
+        store.runs()
+    assert {run.name for run in store.runs()} == {run.name for run in runs} - {"run 2"}
+    assert notices(store.home) == []
+
+
 @pytest.mark.parametrize("harm", [spoil, lambda path: path.write_bytes(b"")])
 def test_one_that_is_damaged_while_it_is_used_is_mended_once_by_whoever_meets_it(
     store: RunStore, harm: Callable[[Path], None]
@@ -82,7 +136,7 @@ def test_one_that_is_damaged_while_it_is_used_is_mended_once_by_whoever_meets_it
             store.runs()
         except UserError as error:
             assert error.kind == "damaged-store"  # noqa: PT017 - not all of them need to meet it
-            assert "has been made again" in str(error)  # noqa: PT017
+            assert "has been mended: try again" in str(error)  # noqa: PT017
 
     at_once(6, look)
     assert {run.id for run in store.runs()} == {run.id for run in runs}

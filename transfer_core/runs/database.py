@@ -146,7 +146,7 @@ class Database:
         if any(each in text for each in ("not a database", "malformed", "no such table")):
             mend_store(self.path, SCHEMA)
             return UserError(
-                "The list of runs was damaged and has been made again from the folders of the runs: try again.",
+                "The list of runs was damaged and has been mended: try again.",
                 DAMAGED,
             )
         if isinstance(error, sqlite3.OperationalError):  # of the disk, or of the system
