@@ -1,5 +1,6 @@
 """Data: what have I got?"""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import streamlit as st
@@ -17,7 +18,9 @@ from pages.ui.state import choose, current_data, get_intake, get_lab, go
 from pages.ui.text import escape
 from transfer_core.data.problems import count_problems
 from transfer_core.runs.housekeeping import delete_dataset, dependents, weigh_dataset
+from transfer_core.runs.run import Run
 
+WEIGHED = "weighed"  # what would go, and of what that was said
 lab = get_lab()
 
 
@@ -112,6 +115,22 @@ with st.expander("Bring other images", icon=":material/add_photo_alternate:"):
         bring_files(parent=manifest.id, is_main=True)
     else:
         bring_cards()
+
+
+def weighed(runs: Sequence[Run]) -> str:
+    """Return in words what would go with the data set and its runs: weighed as the box is opened, not as often as the page is drawn.
+
+    All manifests and files are looked at for it, so it is done anew only where a data set or a run came, went or changed,
+    and once more when somebody says yes.
+    """
+    others = tuple(each.id for each in lab.library.datasets())
+    sure = bool(st.session_state.get(f"sure-{manifest.id}"))
+    asked = manifest.id, others, tuple((each.id, each.state) for each in runs), sure
+    if st.session_state.get(WEIGHED, ("", ""))[0] != asked:
+        st.session_state[WEIGHED] = asked, str(weigh_dataset(lab.store, lab.library, manifest.id))
+    return str(st.session_state[WEIGHED][1])
+
+
 box = st.expander("Rename or delete", icon=":material/more_horiz:", on_change="rerun", key="keep-house")
 if box.open:
     with box:
@@ -120,8 +139,9 @@ if box.open:
             lab.library.rename(manifest.id, name)
             st.rerun()
         st.divider()
-        st.markdown(f"Deleting removes for good: {weigh_dataset(lab.store, lab.library, manifest.id)}.")
-        for run in dependents(lab.store, manifest.id):
+        runs = dependents(lab.store, manifest.id)
+        st.markdown(f"Deleting removes for good: {weighed(runs)}.")
+        for run in runs:
             st.markdown(f"- {escape(run.name)}")
         # The data set is in the keys: what was said of one is not said of another.
         sure = st.checkbox("I want to delete all of this", key=f"sure-{manifest.id}")
@@ -132,3 +152,5 @@ if box.open:
             choose(data=None, split=None, run=None)
             st.session_state["receipt"] = f"Deleted {escape(receipt.what)}: {receipt}."
             st.rerun()
+else:
+    st.session_state.pop(WEIGHED, None)  # opened again, it is weighed again

@@ -10,6 +10,7 @@ import pytest
 from sample_data.shapes import draw_shapes
 from tests.pages.screens import CALLS_OUT, Study, bring, button, show, widget, words
 from transfer_core.data.edit import set_groups
+from transfer_core.data.library import Library
 
 OPEN = {"keep-house": True}
 
@@ -39,6 +40,25 @@ def test_the_page_and_the_receipt_say_what_goes(study: Study, shared: bool) -> N
     assert ("60 images stay" in told) == shared
     assert len(study.images()) == 60 * shared
     assert not study.store.runs()
+
+
+def test_what_would_go_is_weighed_when_somebody_asks(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not each time the page is drawn: all manifests are read for it."""
+    weighed, held = [], Library.held
+    monkeypatch.setattr(Library, "held", lambda self, which: weighed.append(which) or held(self, which))
+    at = show("study/data.py")
+    for name in ("disc-solid", "all"):
+        widget(at.selectbox, "Class").select(name).run()
+    assert weighed == []
+    at = show("study/data.py", OPEN, at=at)
+    for name in ("disc-solid", "all"):
+        widget(at.selectbox, "Class").select(name).run()
+    assert len(weighed) == 1
+    study.ended(name="mine")
+    at.run()
+    assert "removes for good: 1 run, 60 images" in words(at)
+    widget(at.checkbox, "I want to delete all of this").check().run()
+    assert len(weighed) == 3
 
 
 def test_a_data_set_in_use_is_not_deleted(study: Study) -> None:
