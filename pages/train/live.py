@@ -10,9 +10,10 @@ from pages.ui.live_curves import Series, live_curves, with_gaps
 from pages.ui.parts import missing, state_badge, title
 from pages.ui.run_progress import show_progress
 from pages.ui.saying import saying
-from pages.ui.state import current_run, get_lab, go, run_again
+from pages.ui.state import current_run, get_glance, get_lab, go, run_again
 from pages.ui.stopping import stop_button
 from pages.ui.text import ago, duration, escape, percent, plural
+from pages.ui.ticking import say_locked, tend
 from pages.ui.waiting import show_waiting
 from transfer_core.errors import UserError
 from transfer_core.evaluation.words import provisional
@@ -21,7 +22,7 @@ from transfer_core.training.events import EpochEnded, Noted, PhaseStarted, Provi
 from transfer_core.training.spec import RULES
 
 BLUE, ORANGE = "#56B4E9", "#D55E00"
-lab = get_lab()
+lab, seen = get_lab(), get_glance()  # to act; to look, as often as it ticks
 run = current_run("Is it going well?")
 if run is None:
     title("Is it going well?")
@@ -42,7 +43,7 @@ def curves(found: Run) -> None:
     ends: list[EpochEnded] = []
     phases: list[int] = []  # of each epoch, one number where a phase continues the one before
     phase = 0
-    for _, _, event in lab.store.events(found.id, kinds=["EpochEnded", "PhaseStarted"]):
+    for _, _, event in seen.store.events(found.id, kinds=["EpochEnded", "PhaseStarted"]):
         if isinstance(event, PhaseStarted):
             phase = phase if event.continues else event.number
         elif isinstance(event, EpochEnded):
@@ -91,8 +92,8 @@ def curves(found: Run) -> None:
 
 def numbers(found: Run) -> None:
     """Show speed and load of the machine, and the phase."""
-    last_step = lab.store.last_event(found.id, "Stepped")
-    last_phase = lab.store.last_event(found.id, "PhaseStarted")
+    last_step = seen.store.last_event(found.id, "Stepped")
+    last_phase = seen.store.last_event(found.id, "PhaseStarted")
     places = st.columns(4)
     if found.started:
         places[0].metric("Running for", duration(time.time() - found.started))
@@ -116,27 +117,27 @@ def numbers(found: Run) -> None:
 def active(found: Run) -> None:
     """Show a run that waits or works."""
     if found.state == "queued":
-        ahead = [each for each in lab.store.runs(states=("queued", "running", "stopping"))
+        ahead = [each for each in seen.store.runs(states=("queued", "running", "stopping"))
                  if each.device == found.device and each.created < found.created]  # fmt: skip
         words = f"Waiting for {plural(len(ahead), 'other run')} on {found.device}" if ahead else "Starting"
         st.progress(0.0, words)
     else:
-        now = show_progress(lab.store, found)
+        now = show_progress(seen.store, found)
         first_look(found)
     if found.state == "stopping":
         st.caption("Stopping after this step; the best epoch is kept.")
     elif found.state == "queued":
         stop_button(found, "Cancel", key="stop", icon=":material/close:")
     elif not now["doing"].startswith("Testing"):
-        ends = [each for _, _, each in lab.store.events(found.id, kinds=["EpochEnded"])]
+        ends = [each for _, _, each in seen.store.events(found.id, kinds=["EpochEnded"])]
         kept = any(isinstance(each, EpochEnded) and each.best for each in ends)
         stop_button(found, "Stop and keep the best" if kept else "Stop", key="stop", icon=":material/stop:")
 
 
 def first_look(found: Run) -> None:
     """Show the provisional answer from a sample, until there is a better one."""
-    told = lab.store.last_event(found.id, "Provisional")
-    if told and isinstance(told[2], Provisional) and not lab.store.last_event(found.id, "EpochEnded"):
+    told = seen.store.last_event(found.id, "Provisional")
+    if told and isinstance(told[2], Provisional) and not seen.store.last_event(found.id, "EpochEnded"):
         early = told[2]
         words = provisional(early.accuracy, (early.low, early.high), early.trained, early.tested)
         st.info(words, icon=":material/speed:")
@@ -152,7 +153,7 @@ def over(found: Run) -> None:
             go("results/report.py")
         if found.state in ("stopped", "failed", "lost") and not lab.has_diverged(found):
             kind = "secondary" if found.result else "primary"
-            begun = lab.store.last_event(found.id, "EpochEnded")
+            begun = seen.store.last_event(found.id, "EpochEnded")
             if st.button(
                 "Go on from the last checkpoint" if begun else "Start it again",
                 type=kind,
@@ -166,9 +167,9 @@ def over(found: Run) -> None:
 
 def show(run_id: str, *, ticking: bool) -> None:
     """Show everything of a run; a finished one stops ticking."""
-    lab.look()
+    tend()
     try:
-        found = lab.store.get(run_id)
+        found = seen.store.get(run_id)
     except UserError as problem:
         if problem.kind != "no-run":
             raise
@@ -182,11 +183,12 @@ def show(run_id: str, *, ticking: bool) -> None:
         st.caption(f"{began}{took}")
         if found.state in ("running", "stopping") and lab.watcher.standstill(found) > 4:
             st.caption(":material/hourglass: not heard of for some seconds")
+    say_locked()
     (over if found.is_over else active)(found)
     curves(found)
     if not found.is_over:
         numbers(found)
-    for _, _, event in lab.store.events(found.id, kinds=["Noted"]):
+    for _, _, event in seen.store.events(found.id, kinds=["Noted"]):
         if isinstance(event, Noted):
             st.caption(f":material/info: {escape(event.text)}")
     if not found.is_over:  # nothing ticks on the page of a run that is over

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 import streamlit as st
 
 from pages.ui.saying import saying
-from pages.ui.state import get_lab
+from pages.ui.state import get_glance
+from pages.ui.ticking import tend
 from transfer_core.runs.run import ACTIVE, Run
 
 Standing = Mapping[str, tuple[str, str, str]]  # of runs, by their ids
@@ -21,9 +22,8 @@ def follow(drawn: Iterable[Run], *, every: bool = False) -> None:
 @st.fragment(run_every=2.0)
 @saying
 def _watch(drawn: Standing, every: bool) -> None:
-    lab = get_lab()
-    lab.look()
-    now = _standing(run for run in lab.store.runs() if every or run.id in drawn)
+    tend()
+    now = _standing(run for run in get_glance().store.runs() if every or run.id in drawn)
     if now != drawn:
         st.rerun()
 

@@ -12,8 +12,9 @@ from pages.ui.live_curves import Series, Values, live_curves, with_gaps
 from pages.ui.parts import PALETTE
 from pages.ui.run_progress import show_progress
 from pages.ui.saying import saying
-from pages.ui.state import get_lab
+from pages.ui.state import get_glance, get_lab
 from pages.ui.text import escape, plural
+from pages.ui.ticking import say_locked, tend
 from transfer_core.runs.comparison import tested_key
 from transfer_core.runs.recipes import Recipe
 from transfer_core.runs.run import Run
@@ -51,12 +52,12 @@ def show_race(recipes: Sequence[Recipe], *, across: bool) -> None:
 
 @saying
 def _race(recipes: Sequence[Recipe], *, ticking: bool, across: bool) -> None:
-    lab = get_lab()
-    lab.look()
-    now = {run.id: run for run in lab.store.runs()}
+    tend()
+    now = {run.id: run for run in get_glance().store.runs()}
     waiting = [now.get(run.id) for recipe in recipes for run in recipe.runs if not run.is_over]
     if ticking and any(run is None or run.is_over for run in waiting):
         st.rerun()  # its results belong on the page, or it was deleted
+    say_locked()
     _progress([run for run in waiting if run and not run.is_over])
     over = st.segmented_control("Over", ["epochs", "seconds"], default="epochs", required=True)
     curves: dict[str, Series] = {}
@@ -98,7 +99,7 @@ def _progress(waiting: Sequence[Run]) -> None:
     queued = [run for run in waiting if run.state == "queued"]
     for run in waiting:
         if run.state != "queued":
-            show_progress(get_lab().store, run, name=run.name)
+            show_progress(get_glance().store, run, name=run.name)
     if queued:
         st.caption(f":material/schedule: {plural(len(queued), 'run')} waiting; each starts by itself.")
 
@@ -110,7 +111,7 @@ def _curve(recipe: Recipe, over: str) -> tuple[Values, Curve]:
     """
     told = []
     for run in recipe.runs:
-        events = [each for _, _, each in get_lab().store.events(run.id, kinds=["EpochEnded"])]
+        events = [each for _, _, each in get_glance().store.events(run.id, kinds=["EpochEnded"])]
         ends = [each for each in events if isinstance(each, EpochEnded)]
         if ends:
             told.append(ends)

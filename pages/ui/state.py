@@ -25,6 +25,7 @@ from transfer_core.evaluation.cases import Cases, make_cases
 from transfer_core.evaluation.decision import Decision, Wishes, fit_decision, load_wishes
 from transfer_core.evaluation.report import Report
 from transfer_core.files import get_home
+from transfer_core.runs.glance import Glance
 from transfer_core.runs.helper import Helper
 from transfer_core.runs.intake import Intake
 from transfer_core.runs.lab import Lab
@@ -42,6 +43,12 @@ FAST = 3.0  # seconds; clicks that follow faster mean the same
 def get_lab() -> Lab:
     """Return the one lab of this server."""
     return Lab(get_home(), patience=PATIENCE)
+
+
+@st.cache_resource(show_spinner=False)
+def get_glance() -> Lab:
+    """Return the lab for what ticks: it hardly waits for a locked store, and tells what it saw last. Nothing is done with it."""
+    return Lab(get_home(), store=Glance(get_home()))
 
 
 @st.cache_resource(show_spinner=False)

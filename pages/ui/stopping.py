@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.ui.saying import clicked
-from pages.ui.state import get_lab
+from pages.ui.state import get_glance, get_lab
 from pages.ui.text import escape
 from transfer_core.runs.caveats import without
 from transfer_core.runs.run import Run
@@ -20,8 +20,7 @@ def stop_button(
 
     `stop(run, with_twin=...)` is what it does, the lab's own where none is given.
     """
-    lab = get_lab()
-    stop, twin = clicked(stop or lab.stop), lab.waiting_twin(run)
+    stop, twin = clicked(stop or get_lab().stop), get_glance().waiting_twin(run)
     if twin is None:
         st.button(label, key=key, icon=icon, on_click=stop, args=(run,))
         return

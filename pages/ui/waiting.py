@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.ui.saying import clicked
-from pages.ui.state import get_lab
+from pages.ui.state import get_glance, get_lab
 from pages.ui.stopping import stop_button
 from pages.ui.text import ago, escape, plural
 from transfer_core.runs.run import Run
@@ -15,8 +15,7 @@ from transfer_core.runs.run import Run
 
 def show_waiting(beside: str) -> None:
     """Show the runs that wait but for one, the next one first; nothing where none does. Called from a fragment that ticks."""
-    lab = get_lab()
-    waiting = [each for each in lab.store.runs(states=("queued",)) if each.id != beside]
+    waiting = [each for each in get_glance().store.runs(states=("queued",)) if each.id != beside]
     if not waiting:
         return
     st.markdown("#### Waiting")

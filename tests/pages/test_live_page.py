@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
 
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import state, ticking
+from pages.ui.saying import saying
 from tests.pages.screens import Study, button, curves, follow, labels, link_of, show, words
 from transfer_core.errors import UserError
+from transfer_core.runs import glance
+from transfer_core.runs.liveness import PATIENCE, Watcher
 from transfer_core.runs.store import RunStore
 from transfer_core.training.events import EpochEnded, PhaseStarted, Progressed, Provisional
 
@@ -63,13 +73,56 @@ def test_a_locked_store_is_said_by_a_click_and_by_what_ticks(
         assert "try again in a moment" in at.toast[0].value
     for where, page in (
         ("pages.ui.run_progress.standing", "train/live.py"),
-        ("pages.ui.following.get_lab", "study/home.py"),
+        ("pages.ui.following.get_glance", "study/home.py"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(where, locked)
             at = show(page, run=run.id)
             assert not at.exception
             assert "try again in a moment" in words(at) + " ".join(each.value for each in at.warning)
+
+
+def test_what_ticks_keeps_what_it_shows_while_another_program_locks_the_store(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And holds nobody up; where that lasts, it is said. No run is taken for lost whose heart could not beat."""
+    run, waits = study.running("first"), study.queued("second")
+    took: list[float] = []
+    clock = [0.0]
+    state.get_lab().watcher = Watcher(lambda: clock[0])
+
+    def in_lock(draw: Callable[..., object]) -> Callable[..., None]:
+        def drawn(*args: object, **how: object) -> None:
+            with closing(sqlite3.connect(study.store.path, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                clock[0] += PATIENCE + 1
+                began = time.monotonic()
+                saying(draw)(*args, **how)
+                took.append(time.monotonic() - began)
+
+        return drawn
+
+    def shown(at: AppTest) -> list[str]:
+        told = [each for each in words(at).splitlines() if not each.endswith((" s", " ago"))]
+        return [*told, *labels(at), str(curves(at)), str([each.value for each in at.metric][1:])]
+
+    before = shown(show("train/live.py", run=run.id))
+    with monkeypatch.context() as patch:
+        patch.setattr("pages.ui.saying.saying", in_lock)
+        assert shown(show("train/live.py", run=run.id)) == before
+        patch.setattr(ticking, "LASTS", 0.0)
+        at = show("train/live.py", run=run.id)
+        assert "Another program has kept the list of runs locked for" in words(at)
+        assert "not heard of" not in words(at)
+        assert at.button(key=f"cancel-{waits.id}")
+        assert max(took) < 3, "three waits of two seconds, once"
+    monkeypatch.setattr(ticking, "LASTS", 0.0)
+    monkeypatch.setattr(glance, "AGAIN", 0.0)
+    study.store.request_stop(waits.id)
+    at = show("train/live.py", run=run.id)
+    assert "locked" not in words(at)
+    assert study.store.get(run.id).state == "running"
+    assert f"cancel-{waits.id}" not in [each.key for each in at.button]
 
 
 @pytest.mark.parametrize(("choice", "left"), [("this run only", "queued"), ("both", "stopped")])

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from copy import copy
 from pathlib import Path
 
 from transfer_core.errors import UserError
@@ -34,6 +35,12 @@ class Database:
             OSError, UserError
         ):  # the disk is full or may not be written: then there is what there is
             self._reserve()
+
+    def with_patience(self, seconds: float) -> Database:
+        """Return it for somebody who waits otherwise where another program locks it."""
+        other = copy(self)
+        other._patience = seconds
+        return other
 
     def _prepare(self) -> None:
         with self.reading() as db:

@@ -25,6 +25,7 @@ from transfer_core.models.weights import find_weights, missing_weights_message
 from transfer_core.runs.dispatch import dispatch, reconcile
 from transfer_core.runs.executors import Executor, SubprocessExecutor
 from transfer_core.runs.familiar import get_familiar
+from transfer_core.runs.glance import BRIEF
 from transfer_core.runs.liveness import Watcher
 from transfer_core.runs.progress import standing
 from transfer_core.runs.store import Run, RunStore
@@ -38,10 +39,16 @@ from transfer_core.training.spec import RunSpec
 class Lab:
     """Everything below one home folder. One for each process that looks after runs."""
 
-    def __init__(self, home: Path, executor: Executor | None = None, patience: float = 10.0) -> None:
-        """Open the home; `patience`: seconds to wait where another program locks the store."""
+    def __init__(
+        self,
+        home: Path,
+        executor: Executor | None = None,
+        patience: float = 10.0,
+        store: RunStore | None = None,
+    ) -> None:
+        """Open the home; `patience`: seconds to wait where another program locks the store, unless another `store` is given."""
         self.home = home
-        self.store = RunStore(home, patience)
+        self.store = store or RunStore(home, patience)
         self.library = Library(home)
         self.executor = executor or SubprocessExecutor()
         self.watcher = Watcher()
@@ -52,10 +59,10 @@ class Lab:
     def look(self) -> None:
         """Mark dead runs as lost and start what waits. Cheap; whoever watches calls it now and then.
 
-        Where the store cannot be read or written now, a later look does it.
+        Where the store cannot be read or written now, a later look does it: nobody waits for this one.
         """
         with suppress(UserError):
-            reconcile(self.store, self.executor, self.watcher)
+            reconcile(self.store.with_patience(BRIEF), self.executor, self.watcher)
 
     def start(
         self, spec: RunSpec, *, name: str = "", token: str | None = None, parent: str | None = None

@@ -84,8 +84,12 @@ class Watcher:
         try:
             return self._sweep(store)
         except UserError:
-            self._seen.clear()
+            self.excuse()
             return []
+
+    def excuse(self) -> None:
+        """Give every run the whole patience again, because its heart could not beat."""
+        self._seen.clear()
 
     def _sweep(self, store: RunStore) -> list[str]:
         active = store.runs(states=ACTIVE)

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ class RunStore:
         for run in bare:  # of an earlier version
             with self._db.reading() as db:
                 keep_record(db, self.folder(run), run)
+
+    def with_patience(self, seconds: float) -> RunStore:
+        """Return this store for somebody who waits otherwise where another program locks it."""
+        other = copy(self)
+        other._db = self._db.with_patience(seconds)
+        return other
 
     def folder(self, run: str) -> Path:
         """Return the folder of a run's files."""
