@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ from transfer_core.data.manifest import Reading
 from transfer_core.errors import UserError
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
-OUTSIDE = 0.1  # percent of an image's pixels that may lie beyond black, and as many beyond white
 MAX_PIXELS = 50_000_000  # 150 MB as RGB; beyond that decoding one image can exhaust a small machine
 MAX_SERIES = 4 * MAX_PIXELS  # pixels of all frames of one file, which are in memory together
 FULL = 2**14  # an image that reaches this value uses its 16 bits
@@ -36,11 +35,31 @@ class Values:
     values: npt.NDArray[Any]
     window: tuple[float, float] | None = None  # what the file itself wants to be black and white
     inverted: bool = False  # small values are bright (MONOCHROME1)
+    empty: float | None = None  # the number that stands where there is no picture: no value, shown as black
 
     @property
     def is_finite(self) -> bool:
         """Whether every value is a number."""
         return bool(np.isfinite(self.values).all())
+
+    @property
+    def colours(self) -> npt.NDArray[Any]:
+        """The values [height, width] or [height, width, 3], without opacity."""
+        return self.values[..., :3] if self.values.ndim == 3 else self.values
+
+    @property
+    def blank(self) -> npt.NDArray[np.bool_]:
+        """Where there is no picture [height, width]: every channel has the number that says so."""
+        found = np.asarray(self.colours == self.empty)
+        return found if found.ndim == 2 else np.asarray(found.all(axis=2))
+
+    def known(self) -> npt.NDArray[Any]:
+        """Return the values that are numbers and belong to the picture, in a row; UserError where there is none."""
+        seen = self.colours if self.empty is None else self.colours[~self.blank]
+        found: npt.NDArray[Any] = seen[np.isfinite(seen)]
+        if not found.size:
+            raise UserError("the image holds no numbers, or all of it is declared to be empty", "damaged")
+        return found
 
 
 def too_large() -> str:
@@ -56,32 +75,14 @@ def check_series(frames: int, pixels: int) -> None:
         raise UserError(message, "too-large")
 
 
-def find_range(values: npt.NDArray[Any]) -> tuple[float, float]:
-    """Return black and white of one image: all but OUTSIDE percent of its pixels lie above, and below."""
-    finite = (
-        values[..., :3][np.isfinite(values[..., :3])] if values.ndim == 3 else values[np.isfinite(values)]
-    )
-    if not finite.size:
-        raise UserError("the image holds no numbers", "damaged")
-    # `lower` and `higher` are values that occur; between two of them nothing would be gained.
-    low = np.percentile(finite, OUTSIDE, method="lower")
-    high = np.percentile(finite, 100 - OUTSIDE, method="higher")
-    return float(low), float(high)
-
-
-def join_ranges(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """Return the range in which all these lie."""
-    lows, highs = zip(*ranges, strict=True)
-    return min(lows), max(highs)
-
-
 def to_8_bit(image: Values, reading: Reading) -> Image.Image:
     """Return the image as 8-bit RGB, black and white where the reading says."""
     low, high = _black_and_white(image, reading)
-    colours = image.values[..., :3] if image.values.ndim == 3 else image.values
-    known = np.nan_to_num(colours.astype(np.float64), nan=low, posinf=high, neginf=low)
+    known = np.nan_to_num(image.colours.astype(np.float64), nan=low, posinf=high, neginf=low)
     grey = np.rint(np.clip((known - low) / max(high - low, 1e-30), 0, 1) * 255).astype(np.uint8)
     grey = 255 - grey if image.inverted else grey
+    if image.empty is not None:
+        grey[image.blank] = 0
     shown = Image.fromarray(grey).convert("RGB")
     if image.values.ndim == 3 and image.values.shape[2] == 4:
         top = np.iinfo(image.values.dtype).max if image.values.dtype.kind == "u" else 1.0
@@ -94,7 +95,8 @@ def to_8_bit(image: Values, reading: Reading) -> Image.Image:
 def share_outside(image: Values, reading: Reading) -> float:
     """Return the share of an image's values that lie beyond black and white."""
     low, high = _black_and_white(image, reading)
-    return float(np.mean((image.values < low) | (image.values > high)))
+    seen = image.known()
+    return float(np.mean((seen < low) | (seen > high)))
 
 
 def _black_and_white(image: Values, reading: Reading) -> tuple[float, float]:
@@ -133,9 +135,9 @@ def read_tiff(data: bytes, page: int = 0) -> Values | None:
             return None
         if pixels > MAX_PIXELS:  # before anything is unpacked
             raise UserError(too_large(), "too-large")
-        window, inverted = _own_words(found)
+        window, inverted, empty = _own_words(found)
         inverted ^= int(found.photometric or 0) == 0  # MINISWHITE
-        return Values(_upright(_channels_last(found), found), window, inverted)
+        return Values(_upright(_channels_last(found), found), window, inverted, empty)
 
 
 def count_pages(data: bytes) -> int:
@@ -189,6 +191,8 @@ def write_tiff(image: Values, facts: dict[str, Any]) -> bytes:
     from tifffile import imwrite
 
     about = {"by": MARK, "window": image.window, "inverted": image.inverted, **facts}
+    if image.empty is not None:
+        about["empty"] = image.empty
     out = io.BytesIO()
     colour = image.values.ndim == 3
     imwrite(
@@ -203,11 +207,15 @@ def is_ours(description: str) -> bool:
     return bool(_read_description(description))
 
 
-def _own_words(page: Any) -> tuple[tuple[float, float] | None, bool]:
-    """Return window and inversion where the file is one that `write_tiff` wrote."""
+def _own_words(page: Any) -> tuple[tuple[float, float] | None, bool, float | None]:
+    """Return window, inversion and the mark of emptiness where the file is one that `write_tiff` wrote."""
     about = _read_description(page.description)
-    window = about.get("window")
-    return (float(window[0]), float(window[1])) if window else None, bool(about.get("inverted"))
+    window, empty = about.get("window"), about.get("empty")
+    return (
+        (float(window[0]), float(window[1])) if window else None,
+        bool(about.get("inverted")),
+        None if empty is None else float(empty),
+    )
 
 
 def _read_description(description: str) -> dict[str, Any]:

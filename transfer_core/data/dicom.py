@@ -16,8 +16,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from transfer_core.data.content import HEAD, is_bare_dicom
 from transfer_core.data.depth import MAX_PIXELS, Values, check_series, too_large
+from transfer_core.data.dicom_codecs import is_unpacked, register_codecs
+from transfer_core.data.dicom_grey import read_grey
 from transfer_core.errors import UserError
 
 KEPT = ("Modality", "BodyPartExamined", "PixelSpacing", "ImagerPixelSpacing")  # all that is kept of a header
@@ -34,29 +38,30 @@ class Study:
     notices: tuple[tuple[str, str], ...] = field(default=())  # kind and sentence
 
 
-def is_dicom(data: bytes) -> bool:
-    """Tell whether a file says that it is DICOM."""
-    return data[128:132] == b"DICM"
-
-
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_DIRECTORY = "1.2.840.10008.1.3.10"
+_SEGMENTATIONS = (
+    "1.2.840.10008.5.1.4.1.1.66.4",
+    "1.2.840.10008.5.1.4.1.1.66.5",
+    "1.2.840.10008.5.1.4.1.1.66.7",
+)
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 MAX_UNPACKED = 200_000_000  # bytes
 
 
 def read_dicom(data: bytes, *, all_frames: bool = False) -> Study:
     """Return pictures and facts; UserError says in a sentence what is wrong, without a word of the header."""
-    import pydicom
-
     _hush()
+    register_codecs()
     _refuse_bombs(data)
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data))
-        has_picture = "PixelData" in dataset
+        dataset = _open(data)
         count, rows, columns = (int(dataset.get(name) or 1) for name in ("NumberOfFrames", "Rows", "Columns"))
+        refusal = _why_no_picture(dataset)
     except Exception:  # damage shows in many ways
         raise UserError("the DICOM file is damaged", "damaged") from None
-    if not has_picture:
-        raise UserError("the DICOM file holds no picture", "no-picture")
+    if refusal:
+        raise refusal
     if rows * columns > MAX_PIXELS:
         raise UserError(too_large(), "too-large")
     if all_frames:
@@ -68,6 +73,40 @@ def read_dicom(data: bytes, *, all_frames: bool = False) -> Study:
         str(dataset.get("PatientID") or ""),
         tuple(_notices(dataset, count, all_frames)),
     )
+
+
+def _open(data: bytes) -> Any:
+    import pydicom
+    from pydicom.dataset import FileMetaDataset
+
+    bare = is_bare_dicom(data[:HEAD])
+    dataset = pydicom.dcmread(io.BytesIO(data), force=bare)
+    packed = _PIXELS[0] in dataset and bytes(dataset.PixelData[:4]) == b"\xfe\xff\x00\xe0"
+    if bare and "TransferSyntaxUID" not in dataset.file_meta and not packed:
+        dataset.file_meta = FileMetaDataset()
+        implicit, little = dataset.original_encoding
+        plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = plain if little else ExplicitVRBigEndian
+    return dataset
+
+
+def _why_no_picture(dataset: Any) -> UserError | None:
+    """Say why a file holds no picture, by the kind that it says to be of; None where it holds one."""
+    kind = UID(str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or ""))
+    if kind == _DIRECTORY or "DirectoryRecordSequence" in dataset:
+        return UserError("a list of other DICOM files (DICOMDIR), not a picture", "dicomdir")
+    if kind in _SEGMENTATIONS:
+        message = "the DICOM file is a segmentation: it marks regions of another picture and holds no picture"
+        return UserError(message, "no-picture")
+    if "Presentation State" in kind.name:
+        message = (
+            "the DICOM file is a presentation state: it says how to show another picture and holds no picture"
+        )
+        return UserError(message, "no-picture")
+    if any(dataset.get(name) for name in _PIXELS):
+        return None
+    known = f"; it is {kind.name.removesuffix(' Storage')}" if kind.name != str(kind) else ""
+    return UserError(f"the DICOM file holds no picture{known}", "no-picture")
 
 
 def _refuse_bombs(data: bytes) -> None:
@@ -103,61 +142,25 @@ def _read_frame(dataset: Any, index: int) -> Values | npt.NDArray[np.uint8]:
 
 
 def _shown_frame(dataset: Any, index: int) -> Values | npt.NDArray[np.uint8]:
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
     from pydicom.pixels.utils import pixel_array
 
     stored = pixel_array(dataset, index=index)  # colours already as RGB
     if stored.ndim == 3:
-        return _colour(stored)
+        return _colour(stored, int(dataset.get("BitsStored") or 8 * stored.itemsize))
     if str(dataset.get("PhotometricInterpretation")) == "PALETTE COLOR":
         from pydicom.pixels.processing import apply_color_lut
 
-        return _colour(apply_color_lut(stored, dataset))
-    values = apply_modality_lut(stored, dataset)
-    inverted = str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1"
-    window = _linear_window(dataset)
-    if window is None and ("VOILUTSequence" in dataset or "WindowCenter" in dataset):
-        values = apply_voi_lut(values, dataset)  # a curve or a table: what it gives is the picture
-        window = float(values.min()), float(values.max())
-    return Values(_compact(values), window, inverted)
+        shown = apply_color_lut(stored, dataset)
+        return _colour(shown, 8 * shown.itemsize)
+    return read_grey(stored, dataset, index)
 
 
-def _linear_window(dataset: Any) -> tuple[float, float] | None:
-    """Return black and white of the file's first linear window (PS3.3 C.11.2.1.2); None where there is none."""
-    if "VOILUTSequence" in dataset or "WindowCenter" not in dataset or "WindowWidth" not in dataset:
-        return None
-    try:
-        centre, width = (
-            float(np.atleast_1d(dataset[name].value)[0]) for name in ("WindowCenter", "WindowWidth")
-        )
-    except (TypeError, ValueError, IndexError):
-        return None
-    function = str(dataset.get("VOILUTFunction") or "LINEAR")
-    if function == "LINEAR_EXACT" and width > 0:
-        return centre - width / 2, centre + width / 2
-    if function != "LINEAR" or width < 1:
-        return None
-    low = centre - 0.5 - (width - 1) / 2
-    return low, max(low + width - 1, low + 1e-6)
-
-
-def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the values in the smallest type that holds them exactly enough for a picture."""
-    if values.dtype.kind == "f":
-        whole = np.rint(values)
-        if not np.array_equal(whole, values) or np.abs(values).max(initial=0) > 2**31:
-            return values.astype(np.float32)
-        values = whole.astype(np.int64)
-    for kind in (np.uint16, np.int16, np.uint32, np.int32):
-        limits = np.iinfo(kind)
-        if limits.min <= values.min() and values.max() <= limits.max:
-            return values.astype(kind)
-    return values.astype(np.float32)
-
-
-def _colour(stored: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    top = np.iinfo(stored.dtype).max
-    return stored if stored.dtype == np.uint8 else (stored // (top // 255)).astype(np.uint8)
+def _colour(stored: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
+    """Return colours [height, width, 3] in 8 bits, of as many bits as are used of each stored number."""
+    if stored.dtype == np.uint8 and bits == 8:
+        return stored
+    shares = np.clip(stored.astype(np.float64) / (2.0**bits - 1), 0, 1)
+    return np.rint(shares * 255).astype(np.uint8)
 
 
 def _unreadable(dataset: Any) -> str:
@@ -167,8 +170,10 @@ def _unreadable(dataset: Any) -> str:
         name = syntax.name if syntax.is_compressed else ""
     except AttributeError:
         return "the DICOM file does not say how its picture is packed"
+    if name and is_unpacked(syntax):
+        return f"the packed DICOM picture is damaged ({name})"
     if name:
-        return f"the DICOM picture is damaged or packed in a way that is not read here ({name}); export it uncompressed"
+        return f"the DICOM picture is packed in a way that is not read here ({name}); export it uncompressed"
     return "the picture in the DICOM file is damaged or incomplete"
 
 

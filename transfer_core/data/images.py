@@ -17,9 +17,13 @@ from transfer_core.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]  # [3, height, width], RGB
 
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-NAMES = "PNG, JPEG, TIFF, BMP, WebP, HEIC or DICOM"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".dcm", ".dicom")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF", "PPM")
+NAMES = "PNG, JPEG, TIFF, BMP, WebP, GIF, JPEG 2000, AVIF, HEIC, PGM or DICOM"
+# What a file dialogue offers; a file that is called otherwise is told by its content.
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2", ".j2k", ".avif",
+    ".heic", ".heif", ".pbm", ".pgm", ".ppm", ".dcm", ".dicom", ".ima",
+)  # fmt: skip
 GEOMETRIES = {
     "whole": "Whole image: resized to the square, nothing cut away",
     "pad": "Pad to square: keeps the proportions, grey bars at the sides",

@@ -13,8 +13,9 @@ from typing import TypeVar
 from PIL import Image
 
 from transfer_core.data.crew import Crew
-from transfer_core.data.depth import Values, find_range, join_ranges, share_outside
+from transfer_core.data.depth import Values, share_outside
 from transfer_core.data.duplicates import settle_duplicates
+from transfer_core.data.grey_range import Outline, draw_outline, find_range
 from transfer_core.data.images import NAMES, get_look, hash_pixels, make_thumbnail, open_image, to_rgb
 from transfer_core.data.keep import Kept, keep
 from transfer_core.data.library import Library
@@ -88,10 +89,11 @@ def ingest(
             if progress:
                 progress(number, len(candidates))
         if waiting:
-            ranges = [each.range for each in waiting if each.range]
-            if reading.low is None and ranges:
-                low, high = join_ranges(ranges)
-                reading = replace(reading, low=low, high=high)
+            outlines = {each.candidate.path: each.outline for each in waiting if each.outline is not None}
+            if reading.low is None and outlines:
+                range_ = find_range(outlines)
+                reading = replace(reading, low=range_.low, high=range_.high)
+                found += [Problem(file, "range", text) for file, text in range_.told()]
             reading = replace(reading, depth="range" if reading.depth == "range" else "window")
             for ends in crew.each(
                 partial(_finish, library, reading), waiting, lambda each: _lost(each.candidate)
@@ -135,11 +137,11 @@ def _nothing(name: str, problems: list[Problem]) -> str:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A stored image of more than 8 bits. `range`: its black and white, None where the file names its own."""
+    """A stored image of more than 8 bits. `outline`: of its values, None where the file names its own black and white."""
 
     candidate: Candidate
     image: str
-    range: tuple[float, float] | None
+    outline: Outline | None
 
 
 def _to_disk(taken: Iterable[T]) -> Iterator[T]:
@@ -204,7 +206,7 @@ def _store(
     if isinstance(opened, Values):
         own = opened.window is not None and reading.depth != "range"
         try:
-            waiting = _Waiting(candidate, key, None if own else find_range(opened.values))
+            waiting = _Waiting(candidate, key, None if own else draw_outline(opened.known()))
         except UserError as error:
             return Problem(candidate.path, error.kind, str(error))
         library.store_image(key, picture.data)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from transfer_core.data.content import HEAD, is_dicom, is_heic
 from transfer_core.data.depth import MAX_PIXELS, TIFF, Values, check_series, is_ours, too_large, write_tiff
-from transfer_core.data.dicom import is_dicom, read_dicom
+from transfer_core.data.dicom import read_dicom
 from transfer_core.data.images import count_frames, open_image
 from transfer_core.errors import UserError
 
-_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # What a TIFF needs to be read; any other tag may name a person, a place or a device.
 _STRUCTURE = {
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 296,
@@ -40,7 +40,7 @@ class Kept:
 
 def keep(data: bytes, *, each_frame: bool = False) -> list[Kept]:
     """Return the pictures of a file; UserError says in a sentence why there are none."""
-    if is_dicom(data):
+    if is_dicom(data[:HEAD]):
         study = read_dicom(data, all_frames=each_frame)
         numbers = [None] if len(study.frames) == 1 else list(range(1, len(study.frames) + 1))
         return [
@@ -49,7 +49,7 @@ def keep(data: bytes, *, each_frame: bool = False) -> list[Kept]:
                 study.frames, numbers, [True] + [False] * len(numbers), strict=False
             )
         ]
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+    if is_heic(data[:HEAD]):
         return [Kept(*_pack(_read_heic(data)))]
     # A JPEG with another picture behind it is a phone's photograph, not a series.
     count = 1 if data.startswith(b"\xff\xd8") else count_frames(data)

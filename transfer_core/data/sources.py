@@ -7,9 +7,11 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
+from transfer_core.data.content import HEAD, is_picture
 from transfer_core.data.images import SUFFIXES
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Manifest, Problem
@@ -31,7 +33,7 @@ _PARTS = {
     "test": "test",
     "testing": "test",
 }
-_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints", "dicomdir"}
+_JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints"}
 
 Entry = tuple[str, Callable[[], bytes]]
 
@@ -45,7 +47,7 @@ def open_source(path: Path, parent: Manifest | None = None) -> tuple[list[Candid
         entries, problems = _folder_entries(path)
     elif zipfile.is_zipfile(path) and path.suffix.lower() not in SUFFIXES:
         entries, problems = _zip_entries(path)
-    elif path.suffix.lower() in SUFFIXES and path.exists():
+    elif path.exists() and _may_be_picture(path.name, make_file_reader(path)):
         entries, problems = [(path.name, make_file_reader(path))], []
     elif path.exists():
         message = f"{path.name} is neither a folder nor a complete zip: pack the class folders as .zip."
@@ -87,13 +89,36 @@ def _empty_folders(folders: Iterable[str], files: Iterable[str]) -> list[Problem
 
 def make_file_reader(path: Path) -> Callable[[], bytes]:
     """Return what reads a file, unless it is larger than an image can be."""
-    return partial(_read_file, path)
+    return _Reader(partial(_read_file, path))
 
 
-def _read_file(path: Path) -> bytes:
+@dataclass(frozen=True)
+class _Reader:
+    """What reads a file, or its first bytes alone."""
+
+    read: Callable[[int], bytes]
+
+    def __call__(self) -> bytes:
+        return self.read(MAX_FILE_BYTES)
+
+
+def _read_file(path: Path, most: int) -> bytes:
+    if most < MAX_FILE_BYTES:
+        with path.open("rb") as file:
+            return file.read(most)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise UserError("the file is larger than an image can be", "too-large")
     return path.read_bytes()
+
+
+def _may_be_picture(name: str, read: Callable[[], bytes]) -> bool:
+    """Tell whether a file is called or begins as a picture does. What cannot be read may be: reading it in says why."""
+    if name.lower().endswith(SUFFIXES):
+        return True
+    try:
+        return is_picture(read.read(HEAD) if isinstance(read, _Reader) else read())
+    except (UserError, OSError):
+        return True
 
 
 class _Archive:
@@ -110,11 +135,11 @@ class _Archive:
     def __reduce__(self) -> tuple[Callable[[Path], _Archive], tuple[Path]]:
         return _open_again, (self._path,)
 
-    def read(self, info: zipfile.ZipInfo) -> bytes:
-        """Return what an entry holds."""
+    def read(self, info: zipfile.ZipInfo, most: int) -> bytes:
+        """Return what an entry holds, so many bytes at most."""
         try:
             with self.file.open(info) as entry:
-                return entry.read(MAX_FILE_BYTES)
+                return entry.read(most)
         except Exception as error:  # each way of packing fails in its own ways
             raise UserError(f"the entry is damaged ({error})", "damaged") from None
 
@@ -141,7 +166,7 @@ def _zip_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
         if trouble:
             problems.append(Problem(info.filename, *trouble))
         else:
-            entries.append((info.filename, partial(archive.read, info)))
+            entries.append((info.filename, _Reader(partial(archive.read, info))))
     if len(problems) > MAX_FILES:
         raise UserError(f"{path.name} holds more than {MAX_FILES:,} files: bring it in parts.", "too-many")
     names = archive.file.namelist()
@@ -157,7 +182,9 @@ def find_tables(path: Path) -> dict[str, Callable[[], bytes]]:
     archive = _Archive(path)
     infos = [each for each in archive.file.infolist() if is_table(each.filename)]
     return {
-        each.filename: partial(archive.read, each) for each in infos if not _entry_trouble(each, ratio=10_000)
+        each.filename: _Reader(partial(archive.read, each))
+        for each in infos
+        if not _entry_trouble(each, ratio=10_000)
     }
 
 
@@ -203,8 +230,11 @@ def arrange(
         if is_table(parts[-1]):
             found.append(Problem(name, "table", "a table; it was not asked what it says of the images"))
             continue
-        # A DICOM file often has no suffix at all; what it is, its content says.
-        if "." in parts[-1] and not parts[-1].lower().endswith(SUFFIXES):
+        if parts[-1].lower() == "dicomdir":
+            found.append(Problem(name, "dicomdir", "a list of the DICOM files beside it, not a picture"))
+            continue
+        # Scans and downloads are called anything; what a file is, its content says.
+        if not _may_be_picture(parts[-1], read):
             found.append(Problem(name, "wrong-type", "not an image; left out"))
             continue
         images.append((parts[:-1], name, read))
