@@ -63,14 +63,9 @@ class Activations:
         self._shelves: dict[int, Shelf] = {}
 
     @property
-    def is_ready(self) -> bool:
-        """Whether computing them needs no export first."""
-        return all(each._prefix.is_ready for each in self._all)
-
-    def make_ready(self) -> None:
-        """Export what computing them needs."""
-        for each in self._all:
-            each._prefix.make_ready()
+    def prefixes(self) -> list[Prefix]:
+        """What computes them: one, or one for each domain."""
+        return [each._prefix for each in (self, *dict.fromkeys(self._others.values()))]
 
     def fill(
         self, images: Sequence[str], views: int, *, progress: Callable[[int, int], bool] | None = None
@@ -142,10 +137,6 @@ class Activations:
                 if index + 2 < len(batches):
                     waiting.append(pool.submit(owners[index + 2]._stored, *batches[index + 2], draw))
                 yield own._prefix.from_stored(rows)
-
-    @property
-    def _all(self) -> tuple[Activations, ...]:
-        return self, *dict.fromkeys(self._others.values())
 
     def _whose(self, images: Sequence[str]) -> Activations:
         """Return what computes these images; those of one batch are of one domain."""
@@ -246,7 +237,7 @@ class Activations:
 
     def close(self) -> None:
         """Release the shelves of the cache."""
-        for each in self._all:
+        for each in (self, *dict.fromkeys(self._others.values())):
             for shelf in each._shelves.values():
                 shelf.close()
             each._shelves = {}

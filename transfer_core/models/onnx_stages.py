@@ -32,6 +32,11 @@ OPSET = 17
 Array = npt.NDArray[np.generic]
 
 
+def graph_folder(home: Path) -> Path:
+    """Return where the graphs of a home lie."""
+    return home / "cache" / "graphs"
+
+
 class _Piece(nn.Module):
     """Stages, and before the first of all the normalisation of 8-bit pixels."""
 

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from transfer_core.models.device import autocast
-from transfer_core.training.estimate import read_timings, write_timings
+from transfer_core.training.estimate import leaves_precision_open, read_timings, write_timings
 from transfer_core.training.setup import Setup
 
 PAYS = 1.25  # times faster, from which less precise numbers are worth it
-LEAST_GFLOPS = 1.0  # per image of the part that trains; below it all is memory, and nothing is gained
 IMAGES, STEPS = 8, 3
 
 
@@ -25,8 +24,7 @@ def find_precision(setup: Setup, tell: Callable[[], None] = lambda: None) -> str
     before a measurement, which takes some seconds.
     """
     spec, backbone, home = setup.spec, setup.backbone, setup.library.home
-    trained = sum(stage.gflops for stage in backbone.stages[spec.cut :])
-    if spec.precision != "auto" or setup.device.type != "cpu" or trained < LEAST_GFLOPS:
+    if not leaves_precision_open(spec):
         return setup.precision
     timings, part = read_timings(home), f"mixed from stage {spec.cut}, times faster"
     known = timings.setdefault(f"{spec.device}/{spec.backbone}", {})
