@@ -5,12 +5,13 @@ import streamlit as st
 from pages.ui.choices import pick_backbone, pick_strategy
 from pages.ui.contest import contest
 from pages.ui.form_memory import recall_form, remember_form
+from pages.ui.how_long import say_how_long
 from pages.ui.parts import missing, title
 from pages.ui.settings import ask_settings
 from pages.ui.stages import stage_strip
 from pages.ui.state import choose, current_data, current_split, get_lab, go, start_token
 from pages.ui.sweep import show_sweep
-from pages.ui.text import duration, escape, plural, size
+from pages.ui.text import escape, plural, size
 from pages.ui.views import preview
 from transfer_core.data.augment import AUGMENTATIONS, get_augmentation
 from transfer_core.errors import UserError
@@ -104,14 +105,7 @@ with right, st.container(border=True, key="summary"):
         else "Trains nothing: takes class means"
     )
     st.markdown(f"{trained} on **{plural(n_train, 'image')}**.")
-    when = f"About **{duration(plan.seconds)}** on {spec.device}." if plan.seconds else (
-        "How long it takes is known after the first run with this backbone; the live page says it from the first epoch on."
-    )  # fmt: skip
-    if strategy.cost and plan.seconds:
-        when = (
-            f"Fine-tuning would take about {duration(plan.seconds)} on {spec.device}; this: {strategy.cost}."
-        )
-    st.markdown(when)
+    when = st.empty()
     if plan.bytes and cut:
         st.markdown(f"The frozen part is computed once and kept: {size(plan.bytes)}.")
     tested = sum(split.receipt.counts["test"].values())
@@ -154,3 +148,4 @@ with right, st.container(border=True, key="summary"):
     ]
     if queued:
         st.caption(f"{plural(len(queued), 'run')} on {spec.device} before this one; it starts by itself.")
+say_how_long(when, spec, manifest, split, plan.seconds, ready=ready)  # last: it may take some seconds

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from transfer_core.evaluation.words import between as between
@@ -70,6 +71,20 @@ def duration(seconds: float | None) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def span(low: float, high: float) -> str:
+    """Return "2 to 5 min", "50 s to 3 min"; rounded outwards, so that it stays true."""
+    (least, unit), (most, other) = _rounded(low, math.floor), _rounded(high, math.ceil)
+    return f"{least:g} to {most:g} {unit}" if unit == other else f"{least:g} {unit} to {most:g} {other}"
+
+
+def _rounded(seconds: float, whole: Callable[[float], int]) -> tuple[float, str]:
+    if seconds <= 90:
+        return max(5, 5 * whole(seconds / 5)), "s"
+    if seconds < 5400:
+        return whole(seconds / 60), "min"
+    return whole(seconds / 360) / 10, "h"
 
 
 def size(number: float) -> str:

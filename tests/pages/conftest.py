@@ -44,6 +44,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
     monkeypatch.setattr(
         Helper, "explain", lambda _, run, wanted: dict.fromkeys(wanted, np.ones((7, 7), np.float32))
     )
+    monkeypatch.setattr(Helper, "try_out", lambda *_: None)
     monkeypatch.setattr(PredictionJobs, "_start_process", lambda _: study.started.append("predictions"))
     st.cache_resource.clear()
     st.cache_data.clear()

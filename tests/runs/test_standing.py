@@ -8,7 +8,8 @@ import pytest
 
 from transfer_core.runs.progress import standing
 from transfer_core.runs.store import RunStore
-from transfer_core.training.course import FROZEN, TESTING, Course
+from transfer_core.runs.telling import Teller
+from transfer_core.training.course import EXPORTING, FROZEN, TESTING, Course
 from transfer_core.training.events import Ended, EpochEnded, Event, Progressed, Stepped
 from transfer_core.training.spec import RunSpec
 
@@ -60,6 +61,24 @@ def test_a_resumed_run_is_as_far_as_its_epochs_whatever_is_computed_again() -> N
     assert [share for share, _ in told] == pytest.approx([0.1 + 0.2, 0.5 + 0.2, 0.5 + 0.4 * 5 / 8])
     ended = follow([(9.0, Ended("finished", 4, 4)), (20.0, Progressed(TESTING, 1, 2))], done=4)
     assert ended[0] == pytest.approx((0.95, 5 * 11 / 5)), "what was trained before tells nothing of the pace"
+
+
+def test_an_export_says_nothing_of_the_pace_of_what_it_is_for() -> None:
+    told = follow([(0.0, Progressed(EXPORTING, 0, 1)), (30.0, Progressed(EXPORTING, 1, 1)),
+                   (70.0, Progressed(FROZEN, 50, 100))])  # fmt: skip
+    assert told[-1] == pytest.approx((0.3, 2 * (20 + 40 + 10)))
+
+
+def test_what_begins_is_told_at_once(home: Path) -> None:
+    store = RunStore(home)
+    run = store.claim(store.add_run(SPEC).id)
+    assert run is not None
+    teller = Teller(store, run)
+    for doing in ("one thing", "another"):
+        teller.tell(Progressed(doing, 0, 1))
+        assert standing(store, run)["doing"] == doing
+    teller.tell(Progressed("another", 1, 1))
+    assert standing(store, run)["done"] == 0, "a few times a second is enough for the rest"
 
 
 def test_the_latest_word_of_a_run_tells_how_far_it_is(home: Path) -> None:

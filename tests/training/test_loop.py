@@ -14,6 +14,7 @@ from transfer_core.evaluation.predict import predict
 from transfer_core.strategies import Batch, Phase, Task
 from transfer_core.strategies.fine_tuning import FineTuning
 from transfer_core.training import loop
+from transfer_core.training.course import EXPORTING, FROZEN
 from transfer_core.training.events import Ended, EpochEnded, Event, PhaseStarted, Progressed, Saving, Stepped
 from transfer_core.training.judge import Judge
 from transfer_core.training.labels import class_weights
@@ -252,3 +253,18 @@ def test_over_views_the_mean_is_predicted(lab: Lab) -> None:
     assert np.allclose(said, np.mean(each, axis=0), atol=1e-6)
     assert not np.allclose(said, each[0], atol=1e-3)
     assert told[-1] == (len(images), len(images))
+
+
+def test_an_export_is_told_before_and_after_and_once_for_all_runs(lab: Lab) -> None:
+    """LP-FT needs one piece for each of its two phases."""
+    spec = lab.spec("probe_then_tune", cut=2, epochs=1)
+
+    def told() -> list[str | tuple[int, int]]:
+        outcome = lab.train(spec, setup=replace(lab.setup(spec), engine="onnx"))
+        words = [each for each in outcome.events if isinstance(each, Progressed)]
+        return [(each.done, each.total) if each.doing == EXPORTING else each.doing for each in words]
+
+    first = told()
+    assert first[:3] == [(0, 1), (1, 1), FROZEN]
+    assert first.count((0, 1)) == first.count((1, 1)) == 2
+    assert set(told()) <= {FROZEN}

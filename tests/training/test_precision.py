@@ -10,7 +10,7 @@ import torch
 from tests.support import Lab, make_tiny, same_tensors
 from transfer_core.models.backbones import Backbone
 from transfer_core.models.device import autocast
-from transfer_core.training import precision
+from transfer_core.training import estimate, precision
 from transfer_core.training.precision import find_precision, gain_of_mixed
 
 CPU = torch.device("cpu")
@@ -42,10 +42,13 @@ def test_it_is_measured_once_and_taken_where_it_pays(
 ) -> None:
     asked: list[tuple[int, ...]] = []
     monkeypatch.setattr(precision, "gain_of_mixed", lambda _, shape: (asked.append(shape), gain)[1])
-    monkeypatch.setattr(precision, "LEAST_GFLOPS", 0.02)
+    monkeypatch.setattr(estimate, "LEAST_GFLOPS", 0.02)
     spec = lab.spec(cut=1)
-    assert [find_precision(lab.setup(spec)) for _ in range(3)] == [chosen] * 3
+    told: list[int] = []
+    found = [find_precision(lab.setup(spec), lambda n=n: told.append(n)) for n in range(3)]  # type: ignore[misc]
+    assert found == [chosen] * 3
     assert asked == [tiny.stages[0].shape]
+    assert told == [0], "whoever watches is told that it is measured"
     assert find_precision(lab.setup(replace(spec, precision="fp32"))) == "fp32"
     assert find_precision(lab.setup(replace(spec, precision="mixed"))) == "mixed"
     assert find_precision(lab.setup(lab.spec(cut=3))) == "fp32", "too little to gain anything"

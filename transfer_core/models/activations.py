@@ -62,6 +62,11 @@ class Activations:
         self._others = others or {}
         self._shelves: dict[int, Shelf] = {}
 
+    @property
+    def prefixes(self) -> list[Prefix]:
+        """What computes them: one, or one for each domain."""
+        return [each._prefix for each in (self, *dict.fromkeys(self._others.values()))]
+
     def fill(
         self, images: Sequence[str], views: int, *, progress: Callable[[int, int], bool] | None = None
     ) -> bool:

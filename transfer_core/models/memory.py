@@ -27,3 +27,8 @@ def keep_large_blocks() -> bool:
     # Before 2.35 glibc refuses a threshold this high; then nothing at all may be mapped by itself.
     kept = mallopt(_MMAP_THRESHOLD, LARGE) or mallopt(_MMAP_MAX, 0)
     return bool(kept and mallopt(_TRIM_THRESHOLD, LARGE))
+
+
+def give_back() -> bool:
+    """Give back what is kept and not in use now; False where there is nothing to give, or no such way."""
+    return platform.libc_ver()[0] == "glibc" and bool(ctypes.CDLL(None).malloc_trim(0))

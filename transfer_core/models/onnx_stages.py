@@ -32,6 +32,11 @@ OPSET = 17
 Array = npt.NDArray[np.generic]
 
 
+def graph_folder(home: Path) -> Path:
+    """Return where the graphs of a home lie."""
+    return home / "cache" / "graphs"
+
+
 class _Piece(nn.Module):
     """Stages, and before the first of all the normalisation of 8-bit pixels."""
 
@@ -74,9 +79,14 @@ class OnnxStages:
         self._graph, self._reason = folder / f"{name}-{digest}.onnx", folder / f"{name}-{digest}.txt"
 
     @property
+    def is_known(self) -> bool:
+        """Whether it was found out before if ONNX Runtime computes this piece."""
+        return self._graph.exists() or self._reason.exists()
+
+    @property
     def problem(self) -> str:
         """Why torch has to compute this piece; "" where ONNX Runtime does. The first time it is found out, in seconds."""
-        if not self._graph.exists() and not self._reason.exists():
+        if not self.is_known:
             problem = self._make()
             write_bytes(self._reason, problem.encode()) if problem else None
         return self._reason.read_text(encoding="utf-8") if self._reason.exists() else ""

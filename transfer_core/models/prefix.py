@@ -68,6 +68,15 @@ class Prefix:
         return 1 if self._first_onnx is None else min(torch.get_num_threads(), MOST_LANES)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether all graphs are there, so that the first activation does not wait for their export."""
+        return all(each is None or each.is_known for each in (self._first_piece, self._second_piece))
+
+    def make_ready(self) -> None:
+        """Export the graphs that are not there yet, which takes some seconds."""
+        _ = self._first_onnx, self._second_onnx
+
+    @property
     def engine(self) -> str:
         """What computes the stored activations, and in which version; part of the cache's key."""
         return VERSIONS["torch" if self._first_onnx is None else "onnx"]
@@ -115,26 +124,32 @@ class Prefix:
 
     @cached_property
     def _first_onnx(self) -> OnnxStages | None:
-        return self._onnx(0, self.stored)
+        return None if self._first_piece is None or self._first_piece.problem else self._first_piece
 
     @cached_property
     def _second_onnx(self) -> OnnxStages | None:
-        return self._onnx(self.stored, self.cut)
+        return None if self._second_piece is None or self._second_piece.problem else self._second_piece
 
-    def _onnx(self, start: int, end: int) -> OnnxStages | None:
-        """Return the stages from one to another for ONNX Runtime; None where there are none, or torch has to do it."""
+    @cached_property
+    def _first_piece(self) -> OnnxStages | None:
+        return self._piece(0, self.stored)
+
+    @cached_property
+    def _second_piece(self) -> OnnxStages | None:
+        return self._piece(self.stored, self.cut)
+
+    def _piece(self, start: int, end: int) -> OnnxStages | None:
+        """Return the stages from one to another for ONNX Runtime; None where there are none, or torch is to compute them."""
         if self._graphs is None or self.device.type != "cpu" or start == end:
             return None
         own, drawn = self._backbone, torch.Generator().manual_seed(0)  # training's own draws stay as they are
         name, piece = f"{own.key}-{own.size}-{start}-{end}", self._folded[start:end]
         if start:
             maps = torch.randn(ONNX_BATCH, *own.stages[start - 1].shape, generator=drawn)
-            made = OnnxStages(piece, maps, name, self._graphs)
-        else:
-            size = (ONNX_BATCH, 3, own.size, own.size)
-            pixels = torch.randint(256, size, dtype=torch.uint8, generator=drawn)
-            made = OnnxStages(piece, pixels, name, self._graphs, self._mean, self._scale)
-        return None if made.problem else made
+            return OnnxStages(piece, maps, name, self._graphs)
+        size = (ONNX_BATCH, 3, own.size, own.size)
+        pixels = torch.randint(256, size, dtype=torch.uint8, generator=drawn)
+        return OnnxStages(piece, pixels, name, self._graphs, self._mean, self._scale)
 
     @torch.no_grad()  # not inference mode: what comes out takes part in training
     def _run(self, stages: nn.Sequential, x: Tensor) -> Tensor:

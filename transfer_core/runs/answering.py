@@ -11,7 +11,7 @@ from typing import Any
 from transfer_core.errors import UserError
 from transfer_core.runs.explaining import EXPLAINED, answer_why
 from transfer_core.runs.predictor import Predictor
-from transfer_core.runs.store import RunStore
+from transfer_core.runs.store import ACTIVE, RunStore
 
 KEPT = 3  # models in memory
 Request = dict[str, Any]
@@ -29,6 +29,7 @@ class Answering:
             "pack": self._pack,
             "study": self._study,
             "weights": self._weights,
+            "try": self._try,
             **dict.fromkeys(EXPLAINED, self._explain),
         }
 
@@ -89,6 +90,21 @@ class Answering:
         return {
             "note": add_weights_file(get_backbone(request["backbone"]), Path(request["path"]), self._home)[1]
         }
+
+    def _try(self, request: Request) -> dict[str, Any]:
+        from transfer_core.data.library import Library
+        from transfer_core.models.memory import give_back
+        from transfer_core.training.forecast import keep_pace
+        from transfer_core.training.spec import RunSpec
+        from transfer_core.training.trial import try_out
+
+        if not self._store.runs(states=ACTIVE):
+            spec = RunSpec.from_json(request["spec"])
+            pace = try_out(spec, Library(self._home), request["stored"])
+            give_back()  # training needs the memory
+            if not self._store.runs(states=ACTIVE):  # else something else was computed meanwhile
+                keep_pace(self._home, spec, pace)
+        return {}
 
     def _explain(self, request: Request) -> dict[str, Any]:
         return answer_why(self.model, self._store, request)

@@ -19,6 +19,7 @@ from typing import IO, Any
 from transfer_core.errors import UserError
 from transfer_core.evaluation.heat import Heat, read_heat
 from transfer_core.runs.likeness import Likeness
+from transfer_core.training.spec import RunSpec
 
 IDLE = 600.0  # seconds
 
@@ -92,6 +93,13 @@ class Helper:
     def study(self, run: str, what: str) -> dict[str, Any]:
         """Study a run's data set, its "labels" or its learning "curve"; what is found is kept with the run."""
         return self._ask({"do": "study", "run": run, "what": what})
+
+    def try_out(self, spec: RunSpec, stored: int) -> None:
+        """Measure, for some two seconds, how fast this machine is for a run; what is found is kept with the timings.
+
+        Not while a run is under way: it would be disturbed, and half a machine measured. `stored` as `choose_stored` says.
+        """
+        self._ask({"do": "try", "spec": spec.to_json(), "stored": stored})
 
     def add_weights(self, backbone: str, path: Path) -> str:
         """Check a file with a backbone's weights and keep a copy; return a remark on it, mostly empty."""

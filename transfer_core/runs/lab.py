@@ -32,6 +32,7 @@ from transfer_core.runs.store import Run, RunStore
 from transfer_core.strategies import get_strategy
 from transfer_core.training.estimate import Plan, make_plan
 from transfer_core.training.events import Ended
+from transfer_core.training.forecast import forecast, read_pace
 from transfer_core.training.rules import twin_spec, unmet_need
 from transfer_core.training.spec import RunSpec
 
@@ -190,11 +191,21 @@ class Lab:
 
     def plan(self, spec: RunSpec, manifest: Manifest, split: Split) -> Plan:
         """Return what a run would cost, before it is started."""
-        backbone = spec.make_backbone()
-        budget = ActivationCache(self.home / "cache").budget
-        stored = choose_stored(backbone, spec.cut, len(manifest.rows) * max(1, spec.views), budget)
-        n_train = sum(split.receipt.counts["train"].values())
+        stored, n_train = self.stored(spec, manifest), sum(split.receipt.counts["train"].values())
         return make_plan(self.home, spec, len(split.assignment), n_train, len(manifest.classes), stored)
+
+    def forecast(self, spec: RunSpec, manifest: Manifest, split: Split) -> tuple[float, float] | None:
+        """Return the seconds between which a run will take by a trial on this machine; None where there was none."""
+        pace = read_pace(self.home, spec)
+        if pace is None:
+            return None
+        n_train, n_val = (sum(split.receipt.counts[part].values()) for part in ("train", "val"))
+        return forecast(pace, spec, len(split.assignment), n_train, n_val, self.stored(spec, manifest))
+
+    def stored(self, spec: RunSpec, manifest: Manifest) -> int:
+        """Return after how many stages a run would keep activations."""
+        budget = ActivationCache(self.home / "cache").budget
+        return choose_stored(spec.make_backbone(), spec.cut, len(manifest.rows) * max(1, spec.views), budget)
 
     def report(self, run: Run, manifest: Manifest | None = None) -> Report:
         """Return a run's report; UserError where there is none yet. `manifest`: the run's, where it is at hand."""

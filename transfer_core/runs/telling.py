@@ -14,7 +14,7 @@ from transfer_core.errors import UserError
 from transfer_core.runs.database import DAMAGED
 from transfer_core.runs.store import Run, RunStore, Superseded
 from transfer_core.training.course import Course
-from transfer_core.training.events import Ended, Event, Noted, PhaseStarted, Provisional, Saving
+from transfer_core.training.events import Ended, Event, Noted, PhaseStarted, Progressed, Provisional, Saving
 
 FLUSH_EVERY = 1.0  # seconds that events may wait to be written together
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Teller:
         event = self.course.mark(event) if self.course else event
         self._waiting.append(event)
         urgent = isinstance(event, (PhaseStarted, Saving, Noted, Provisional, Ended)) and not _is_short(event)
+        urgent |= isinstance(event, Progressed) and not event.done  # what begins may take long
         if urgent or time.monotonic() - self.flushed >= FLUSH_EVERY:
             self.flush()
 

@@ -29,7 +29,7 @@ from transfer_core.runs.executors import SubprocessExecutor
 from transfer_core.runs.liveness import end_earlier, lock_path
 from transfer_core.runs.store import Run, RunStore, Superseded
 from transfer_core.runs.telling import Heart, Teller, log_error, twice
-from transfer_core.training.course import FROZEN, TESTING
+from transfer_core.training.course import FROZEN, TESTING, TRYING
 from transfer_core.training.events import Ended, Noted, Progressed
 
 if TYPE_CHECKING:
@@ -135,7 +135,6 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
             f"This run was set up by an earlier version, with settings that are no more ({settings}): set it up anew."
         )
     teller.tell(Progressed("Loading the backbone", 0, 1))
-    teller.flush()
     cache = ActivationCache(store.home / "cache")
     plan: dict[str, Any] = read_kept(folder / "plan.json", {})
     cache.budget = plan.get("budget", cache.budget)
@@ -143,7 +142,9 @@ def _train_and_test(store: RunStore, run: Run, teller: Teller) -> Outcome:
         run.spec, Library(store.home), cache, engine=plan.get("engine", "torch" if plan else None)
     )
     # A resumed run must store what its first attempt stored, computed as there, and train in the same precision.
-    setup.precision = plan.get("precision") or ("fp32" if plan else find_precision(setup))
+    setup.precision = plan.get("precision") or (
+        "fp32" if plan else find_precision(setup, lambda: teller.tell(Progressed(TRYING, 0, 1)))
+    )
     plan = {"budget": cache.budget, "engine": setup.engine, "precision": setup.precision}
     write_json(folder / "plan.json", plan)
     done = count_done(setup, folder)

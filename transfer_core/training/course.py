@@ -12,6 +12,8 @@ from dataclasses import replace
 
 from transfer_core.training.events import Ended, EpochEnded, Event, Progressed, Stepped
 
+EXPORTING = "Fitting the frozen part to this processor"
+TRYING = "Finding out which precision trains fastest here"
 MEASURING = "Measuring brightness and contrast of each domain"
 FROZEN = "Computing the frozen part once"
 TESTING = "Testing on unseen images"

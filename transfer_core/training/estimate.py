@@ -1,7 +1,7 @@
 """How long a run will take, learnt from the runs this machine has done.
 
 `timings.json` in the home folder keeps, per device and backbone, the seconds per billion multiply-adds
-of the frozen part and of the part that trains. Before the first run there is no estimate.
+of the frozen part and of the part that trains. Before the first run there is none; `forecast.py` says a range.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ SLOW = 0.05  # seconds per billion multiply-adds where nothing is known: a slow 
 NAME = "timings.json"
 Timings = dict[str, dict[str, float]]
 HEAD_GFLOPS = 0.002  # what an image costs where only the head trains
+LEAST_GFLOPS = 1.0  # per image of the part that trains; below it all is memory, and bfloat16 gains nothing
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,15 @@ class Plan:
 def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int, stored: int) -> Plan:
     """Return the cost of a spec on a data set; `stored` as `choose_stored` says."""
     backbone = spec.make_backbone()
-    rows = images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
+    rows = count_rows(spec, images, n_train)
     trained_, total = count_parameters(spec, classes)
     shape = backbone.stages[stored - 1].shape if stored else (3, backbone.size, backbone.size)
     bytes_each = int(np.prod(shape)) * (1 if not stored else 4 if len(shape) == 1 else 2)
     speeds = read_timings(home).get(f"{spec.device}/{spec.backbone}", {})
     seconds = None
-    if "frozen" in speeds and ("trained" in speeds or spec.cut == len(backbone.stages)):
-        frozen, trained = _work(backbone, spec, rows, n_train, stored)
-        seconds = OVERHEAD + frozen * speeds["frozen"] + trained * speeds.get("trained", 0.0)
+    frozen, trained = _work(backbone, spec, rows, n_train, stored)
+    if ("frozen" in speeds or not frozen) and ("trained" in speeds or spec.cut == len(backbone.stages)):
+        seconds = OVERHEAD + frozen * speeds.get("frozen", 0.0) + trained * speeds.get("trained", 0.0)
     return Plan(
         rows=rows,
         bytes=rows * bytes_each if spec.cache else 0,
@@ -61,6 +62,17 @@ def make_plan(home: Path, spec: RunSpec, images: int, n_train: int, classes: int
         total=total,
         seconds=seconds,
     )
+
+
+def count_rows(spec: RunSpec, images: int, n_train: int) -> int:
+    """Return of how many views activations are stored: all that are tested, and what training wants beyond these."""
+    return images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
+
+
+def leaves_precision_open(spec: RunSpec) -> bool:
+    """Tell whether a run finds out by itself if bfloat16 is faster: nobody chose, on a CPU, and enough trains to gain anything."""
+    trained = sum(stage.gflops for stage in spec.make_backbone().stages[spec.cut :])
+    return spec.precision == "auto" and spec.device == "cpu" and trained >= LEAST_GFLOPS
 
 
 def count_parameters(spec: RunSpec, classes: int) -> tuple[int, int]:
@@ -94,7 +106,7 @@ def make_course(setup: Setup, done: int = 0) -> Course:
     spec, backbone = setup.spec, setup.backbone
     stored, n_train = setup.stored_stage(spec.cut), len(setup.images("train"))
     images = len(setup.manifest.rows)
-    rows = images * spec.seen_views + n_train * max(0, spec.views - spec.seen_views)
+    rows = count_rows(spec, images, n_train)
     frozen, trained = _work(backbone, spec, rows, n_train, stored)
     speeds = read_timings(setup.library.home).get(f"{spec.device}/{spec.backbone}", {})
     once = images * spec.seen_views * sum(stage.gflops for stage in backbone.stages[stored:])

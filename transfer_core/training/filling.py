@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transfer_core.models.activations import Activations
 from transfer_core.strategies import Phase
-from transfer_core.training.course import FROZEN
+from transfer_core.training.course import EXPORTING, FROZEN
 from transfer_core.training.early import early_sample, first_answer
 from transfer_core.training.events import Event, Progressed
 from transfer_core.training.setup import Setup
@@ -28,6 +28,8 @@ def fill(
     setup: Setup, phase: Phase, needed: Needed, activations: Activations, emit: Callable[[Event], bool]
 ) -> bool:
     """Compute what the cache lacks for a phase; `emit` takes what is told, and where it returns False the answer is False."""
+    if not _export(activations, emit):
+        return False
     phases = setup.strategy.phases(setup.task)
     least = 1 if phase.batches == "full" else 0  # all at once, even where fresh views are drawn
     wanted = [(needed.train, max(least, setup.spec.views)), (needed.judged, 1)]
@@ -50,3 +52,15 @@ def fill(
             if not emit(first_answer(setup, activations, train, val)):
                 return False
     return all(setup.frozen.fill(activations, images, views, tell) for images, views in wanted)
+
+
+def _export(activations: Activations, emit: Callable[[Event], bool]) -> bool:
+    """Make the graphs that are not there yet, and tell before and after: these seconds are none of the pass that follows."""
+    lacking = [each for each in activations.prefixes if not each.is_ready]
+    if not lacking:
+        return True
+    if not emit(Progressed(EXPORTING, 0, 1)):
+        return False
+    for each in lacking:
+        each.make_ready()
+    return emit(Progressed(EXPORTING, 1, 1))

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from transfer_core.models.device import autocast
-from transfer_core.training.estimate import read_timings, write_timings
+from transfer_core.training.estimate import leaves_precision_open, read_timings, write_timings
 from transfer_core.training.setup import Setup
 
 PAYS = 1.25  # times faster, from which less precise numbers are worth it
-LEAST_GFLOPS = 1.0  # per image of the part that trains; below it all is memory, and nothing is gained
 IMAGES, STEPS = 8, 3
 
 
-def find_precision(setup: Setup) -> str:
+def find_precision(setup: Setup, tell: Callable[[], None] = lambda: None) -> str:
     """Return the precision in which a run's stages train fastest on this machine, measured once per backbone and cut.
 
-    Only where the user leaves it open, on a CPU, and enough is trained for bfloat16 to gain anything.
+    Only where the user leaves it open, on a CPU, and enough is trained for bfloat16 to gain anything. `tell` is called
+    before a measurement, which takes some seconds.
     """
     spec, backbone, home = setup.spec, setup.backbone, setup.library.home
-    trained = sum(stage.gflops for stage in backbone.stages[spec.cut :])
-    if spec.precision != "auto" or setup.device.type != "cpu" or trained < LEAST_GFLOPS:
+    if not leaves_precision_open(spec):
         return setup.precision
     timings, part = read_timings(home), f"mixed from stage {spec.cut}, times faster"
     known = timings.setdefault(f"{spec.device}/{spec.backbone}", {})
     if part not in known:
+        tell()
         shape = backbone.stages[spec.cut - 1].shape if spec.cut else (3, backbone.size, backbone.size)
         known[part] = gain_of_mixed(setup.model.members[0].stages[spec.cut :], shape)
         write_timings(home, timings)

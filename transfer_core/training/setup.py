@@ -24,6 +24,7 @@ from transfer_core.models.device import choose_precision, make_device
 from transfer_core.models.ensemble import Ensemble
 from transfer_core.models.loading import load_backbone, make_stages, renew
 from transfer_core.models.model import MAIN, Classifier
+from transfer_core.models.onnx_stages import graph_folder
 from transfer_core.models.prefix import Engine, Prefix, choose_engine
 from transfer_core.models.statistics import digest_statistics, has_batch_norm
 from transfer_core.models.weights import find_weights, weights_fingerprint
@@ -250,7 +251,7 @@ class Setup:
     @property
     def graphs(self) -> Path | None:
         """The folder of the graphs that ONNX Runtime computes frozen stages from; None where torch does."""
-        return self.library.home / "cache" / "graphs" if self.engine == "onnx" else None
+        return graph_folder(self.library.home) if self.engine == "onnx" else None
 
     def _pixels_fit(self) -> bool:
         """Tell whether decoded pixels, the least that can be kept, stay within the budget."""
