@@ -210,10 +210,11 @@ def test_the_first_data_set_is_waited_for_after_a_reload(empty: Study) -> None:
 
 def test_an_upload_that_nobody_reads_stays_with_a_way_on(empty: Study) -> None:
     """The server died of reading it at each start; another came whole as the server was killed."""
+    intake = state.get_intake()  # before anything is there: it would go on with it at once
     given_up = sent(empty.home)
     write_json(close_upload(given_up, "Cells").joinpath("starts.json"), {"count": TRIES, "furthest": 5})
     mark_whole(sent(empty.home), 12, sum(map(len, PICTURES.values())), {"for": "data", "name": "Late"})
-    (arrival,) = state.get_intake().recover()
+    (arrival,) = intake.recover()
     end = time.monotonic() + 30
     while not arrival.is_over:
         assert time.monotonic() < end
