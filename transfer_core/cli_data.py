@@ -53,12 +53,11 @@ def ingest(options: argparse.Namespace) -> Answer:
 
 @dataclass(frozen=True)
 class Brought:
-    """What came of a folder, a zip or a file. `folders`: what these were taken for. `already`: the same images and labels were here before, under this name."""
+    """What came of a folder, a zip or a file. `already`: the same images and labels were here before, under this name."""
 
     manifest: Manifest
     problems: list[Problem]
     columns: Columns | None = None
-    folders: str = ""
     already: bool = False
 
 
@@ -72,12 +71,10 @@ def bring(
     from transfer_core.data.adding import fit_in
     from transfer_core.data.grouping import group_by_path
     from transfer_core.data.ingest import ingest as take_in
-    from transfer_core.data.sources import list_source, sift
+    from transfer_core.data.sources import open_source
 
     library = get_lab().library
-    images, problems = sift(*list_source(path))
-    candidates, more, folders = _with_levels(images, options, parent)
-    problems = [*problems, *more]
+    candidates, problems = open_source(path, parent)
     columns = None
     if options and options.labels:
         used = _find_table(options.labels, path)
@@ -110,39 +107,7 @@ def bring(
             parent=parent,
             group_pattern=pattern,
         )
-    return Brought(manifest, problems, columns, folders, manifest.id in before)
-
-
-def _with_levels(
-    images: list[Candidate], options: argparse.Namespace | None, parent: Manifest | None
-) -> tuple[list[Candidate], list[Problem], str]:
-    """Return the images with what their folders say, what is to be told of it, and in a line what the folders were taken for.
-
-    UserError with the proposals where it is not sure and nobody said it; a table of labels says the classes itself.
-    """
-    from transfer_core.data.level_guess import propose
-    from transfer_core.data.levels import MEANINGS, apply_scheme, choose
-
-    proposal = propose(images, parent)
-    levels, without = (options.levels, options.leave_out) if options else (None, None)
-    likely = ",".join(proposal.scheme.meanings)
-    left = without if without is None else [each for each in without.split(",") if each]
-    if levels is not None or without is not None:
-        said = levels if levels is not None else likely
-        scheme = choose(proposal, [each.strip() for each in said.split(",") if each.strip()], left)
-    elif options and options.labels:
-        scheme = proposal.cautious
-    elif proposal.is_sure:
-        scheme = proposal.scheme
-    else:
-        out = f" --leave-out {shlex.quote(','.join(proposal.masks))}" if proposal.masks else ""
-        each = f"{', '.join(MEANINGS[:-1])} or {MEANINGS[-1]}"
-        raise UserError(
-            f"{proposal.ask()} Say what each level is ({each}), for example: ingest --levels {likely}{out}",
-            "unclear-levels",
-        )
-    placed, problems = apply_scheme(images, scheme)
-    return placed, [*proposal.note(scheme), *problems], proposal.tell(scheme)
+    return Brought(manifest, problems, columns, manifest.id in before)
 
 
 def _hint_at_tables(path: Path, problems: list[Problem]) -> list[Problem]:
@@ -207,7 +172,6 @@ def _dataset_answer(brought: Brought) -> Answer:
         "classes": list(manifest.classes),
         "domains": manifest.domains,
         "groups": len(manifest.groups),
-        "folders": brought.folders,
         "columns": asdict(columns) if columns else None,
         "problems": [each.to_json() for each in problems],
     }
@@ -220,13 +184,11 @@ def _dataset_answer(brought: Brought) -> Answer:
     lines += [f"  {shown(name)}: {n}" for name, n in manifest.class_counts.items()]
     if data["unlabelled"]:
         lines.append(f"  {data['unlabelled']} without a label")
-    lines.append(f"  folders: {shown(brought.folders)}")
     if columns:
         meant = {"files": columns.path, "classes": columns.label, "domains": columns.domain, "groups": columns.group,
                  "further labels": ", ".join(columns.extra or ())}  # fmt: skip
         told = [f"{what} from {name}" for what, name in meant.items() if name]
         lines.append(f"  columns: {', '.join(map(shown, told))}")
-    problems = [each for each in problems if each.kind != "levels"]  # told above
     lines += [f"  problem: {_problem_line(each)}" for each in problems[:20]]
     n = count_problems(problems).total() - count_problems(problems[:20]).total()
     if n:

@@ -28,17 +28,6 @@ def make_parser() -> argparse.ArgumentParser:
     ingest.add_argument("path")
     ingest.add_argument("--name")
     ingest.add_argument(
-        "--levels",
-        metavar="A,B,...",
-        help="what each level of folders means, from the top: class, group (kept as a hash), domain, split or out; "
-        "found out if not given, and asked for where that is not sure",
-    )
-    ingest.add_argument(
-        "--leave-out",
-        metavar="NAMES",
-        help="folders whose images are left out, such as masks, with commas between; '' for none",
-    )
-    ingest.add_argument(
         "--labels",
         metavar="FILE.csv",
         help="a table that names file and class; looked for here, then in the folder",

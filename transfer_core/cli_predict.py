@@ -18,7 +18,7 @@ from transfer_core.terminal import shown
 def predict(options: argparse.Namespace) -> Answer:
     """Look at files, folders and zips; return a row for each image and what could not be read."""
     from transfer_core.data.manifest import Problem
-    from transfer_core.data.sources import list_source, sift
+    from transfer_core.data.sources import open_source
     from transfer_core.evaluation.in_use import rule_words
     from transfer_core.runs import answers as rows
     from transfer_core.runs.predict_many import Item, predict_many
@@ -35,7 +35,7 @@ def predict(options: argparse.Namespace) -> Answer:
     items: list[Item] = []
     for path in options.paths:
         try:
-            candidates, problems = sift(*list_source(Path(path)))
+            candidates, problems = open_source(Path(path))
         except UserError as error:
             if error.kind != "wrong-type":
                 raise

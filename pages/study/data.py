@@ -5,7 +5,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages.ui.bring import bring_files, show_unread
+from pages.ui.bring import ask_table, bring_files, show_unread, waiting_upload
 from pages.ui.charts import show_chart
 from pages.ui.grey import show_grey_range
 from pages.ui.groups import ask_groups
@@ -14,7 +14,6 @@ from pages.ui.images import show_images
 from pages.ui.looks import show_looks
 from pages.ui.parts import arrivals, bring_cards, class_colours, settle_arrival, title
 from pages.ui.problems import show_problems, sort_problems
-from pages.ui.questions import ask, waiting_upload
 from pages.ui.state import choose, current_data, get_intake, get_lab, go
 from pages.ui.text import escape
 from transfer_core.data.problems import count_problems
@@ -48,7 +47,8 @@ if st.session_state.get("arrival"):
     st.stop()
 upload = waiting_upload()
 if upload is not None:
-    ask(upload)
+    title("What do the labels say?")
+    ask_table(upload)
     st.stop()
 show_damaged()
 manifest = current_data("What have I got?")

@@ -24,9 +24,6 @@ NOTES = {
     "beyond-range",
     "empty-folder",
     "not-in-table",
-    "levels",
-    "left-out",
-    "mask",
 }
 ELSEWHERE = {"small-class", "conflict"}  # stand under what stands out, with their images and a remedy
 ROWS = 12  # of a table that is shown whole

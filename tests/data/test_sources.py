@@ -41,6 +41,7 @@ SHAPES = {
     "classes": {"cat/1.png": ("cat", None, None), "dog/2.png": ("dog", None, None)},
     "one class": {"cat/1.png": ("cat", None, None), "cat/2.png": ("cat", None, None)},
     "domains": {"a/cat/1.png": ("cat", "a", None), "b/dog/2.png": ("dog", "b", None)},
+    "deeper": {"a/x/cat/1.png": ("cat", "a/x", None), "b/dog/2.png": ("dog", "b", None)},
     "parts": {
         "train/cat/1.png": ("cat", None, "train"),
         "Validation/cat/2.png": ("cat", None, "val"),

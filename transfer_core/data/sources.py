@@ -1,11 +1,12 @@
-"""Where candidates come from: a folder, a zip, one file."""
+"""Where candidates come from: a folder, a zip, one file; and what their folders say of them."""
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -13,29 +14,35 @@ from pathlib import Path, PurePosixPath
 from transfer_core.data.content import HEAD, is_picture
 from transfer_core.data.images import SUFFIXES
 from transfer_core.data.ingest import Candidate
-from transfer_core.data.level_guess import propose
-from transfer_core.data.levels import apply_scheme, split_path
 from transfer_core.data.manifest import Manifest, Problem
-from transfer_core.data.names import LONGEST_PATH
+from transfer_core.data.names import LONGEST_PATH, short_name
 from transfer_core.errors import UserError
 
 MAX_FILE_BYTES = 200_000_000
 MAX_RATIO = 200  # unpacked to packed size of a zip entry; images hardly shrink, bombs do
 MAX_TOTAL = 500_000_000_000  # bytes that an archive may unpack to
 MAX_FILES = 200_000
+UNLABELLED = "unlabelled"
 TABLES = (".csv", ".tsv")
+_PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
 _JUNK = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini", ".ipynb_checkpoints"}
 
 Entry = tuple[str, Callable[[], bytes]]
 
 
 def open_source(path: Path, parent: Manifest | None = None) -> tuple[list[Candidate], list[Problem]]:
-    """Return the candidates of a folder, a zip or a single image file as `arrange` does, and the files left out."""
-    return arrange(*list_source(path), parent)
+    """Return the candidates of a folder, a zip or a single image file, and the files left out.
 
-
-def list_source(path: Path) -> tuple[list[Entry], list[Problem]]:
-    """Return the files of a folder or a zip, or a single image file, and those that cannot be taken."""
+    `parent`: the data set to which they are added, whose domains are known by name.
+    """
     if path.is_dir():
         entries, problems = _folder_entries(path)
     elif zipfile.is_zipfile(path) and path.suffix.lower() not in SUFFIXES:
@@ -49,7 +56,7 @@ def list_source(path: Path) -> tuple[list[Entry], list[Problem]]:
         raise UserError(f"There is no file or folder {path}: check the spelling.", "no-such-path")
     if len(entries) > MAX_FILES:
         raise UserError(f"{path.name} holds more than {MAX_FILES:,} files: bring it in parts.", "too-many")
-    return entries, problems
+    return arrange(entries, problems, parent)
 
 
 def _folder_entries(folder: Path) -> tuple[list[Entry], list[Problem]]:
@@ -199,13 +206,22 @@ def _entry_trouble(info: zipfile.ZipInfo, ratio: int = MAX_RATIO) -> tuple[str, 
     return None
 
 
-def sift(entries: Iterable[Entry], problems: Iterable[Problem] = ()) -> tuple[list[Candidate], list[Problem]]:
-    """Return the files that may be images, of which nothing is said yet, and those left out."""
+def arrange(
+    entries: Iterable[Entry], problems: Iterable[Problem] = (), parent: Manifest | None = None
+) -> tuple[list[Candidate], list[Problem]]:
+    """Read label, domain and part from each file's folders.
+
+    Known shapes: `class/image`, `domain/class/image`, either of them below `train`, `val`, `test`;
+    a folder called `unlabelled` in the place of the class gives images without a label. Where images are added to
+    `parent`, a folder named as one of its domains is that domain, even if it is the only one.
+    """
     found = list(problems)
-    images: list[Candidate] = []
+    known = set(parent.domains) if parent else set()
+    images: list[tuple[tuple[str, ...], str, Callable[[], bytes]]] = []
     for name, read in entries:
         name = name.encode("utf-8", "replace").decode()  # a file's name need not be text
-        parts = split_path(name)
+        whole = unicodedata.normalize("NFC", name).replace("\\", "/")
+        parts = tuple(each for each in whole.split("/") if each not in ("", "."))
         if _is_junk(parts) or not parts:
             continue
         if len(name) > LONGEST_PATH:
@@ -221,26 +237,59 @@ def sift(entries: Iterable[Entry], problems: Iterable[Problem] = ()) -> tuple[li
         if not _may_be_picture(parts[-1], read):
             found.append(Problem(name, "wrong-type", "not an image; left out"))
             continue
-        images.append(Candidate(name, read))
-    return images, found
-
-
-def arrange(
-    entries: Iterable[Entry], problems: Iterable[Problem] = (), parent: Manifest | None = None
-) -> tuple[list[Candidate], list[Problem]]:
-    """Return the files that may be images with what their folders say of them, as `propose` takes them, and those left out.
-
-    Plain layouts: `class/image`, `domain/class/image`, either of them below `train`, `val`, `test`;
-    a folder called `unlabelled` in the place of the class gives images without a label. Where images are added to
-    `parent`, a folder named as one of its domains is that domain, even if it is the only one.
-    """
-    images, found = sift(entries, problems)
-    placed, left = apply_scheme(images, propose(images, parent).scheme)
-    return placed, found + left
+        images.append((parts[:-1], name, read))
+    meant = {*_PARTS, UNLABELLED, *(each.split("/")[0].lower() for each in known)}
+    root = _shared_root([folders for folders, _, _ in images], meant)
+    images = [(folders[root:], name, read) for folders, name, read in images]
+    parts_named = _PARTS if _has_parts([folders for folders, _, _ in images]) else {}
+    domains = known - set(parent.classes if parent else ())
+    return [_place(*each, parts_named, domains) for each in images], found
 
 
 def _is_junk(parts: Iterable[str]) -> bool:
     return any(each.lower() in _JUNK or each.startswith("._") for each in parts)
+
+
+def _shared_root(folders: list[tuple[str, ...]], meant: Set[str]) -> int:
+    """Return how many leading folders all images share and no meaning hangs on; those in `meant` have one."""
+    depth = 0
+    while (
+        len({each[: depth + 1] for each in folders}) == 1
+        and len(folders[0]) > depth
+        and folders[0][depth].lower() not in meant
+        and any(len(each) > depth + 1 for each in folders)
+    ):
+        depth += 1
+    return depth
+
+
+def _means_something(folder: str) -> bool:
+    return folder.lower() in _PARTS or folder.lower() == UNLABELLED
+
+
+def _has_parts(folders: list[tuple[str, ...]]) -> bool:
+    """Tell whether train, val and test are parts here, and not classes, as `valid` beside `invalid`."""
+    above_classes = any(name.lower() in _PARTS for each in folders for name in each[:-1][:2])
+    return above_classes or all(_means_something(each[-1]) for each in folders if each)
+
+
+def _place(
+    folders: tuple[str, ...],
+    name: str,
+    read: Callable[[], bytes],
+    parts: Mapping[str, str],
+    domains: Set[str] = frozenset(),
+) -> Candidate:
+    given = None
+    rest = list(folders)
+    for position, folder in enumerate(rest[:2]):  # train/domain/class or domain/train/class
+        if folder.lower() in parts:
+            given = parts[rest.pop(position).lower()]
+            break
+    label = rest.pop() if rest and "/".join(rest) not in domains else None
+    if label is not None and label.lower() == UNLABELLED:
+        label = None
+    return Candidate(name, read, short_name(label), short_name("/".join(rest) or None), given=given)
 
 
 def list_folders(roots: Iterable[Path]) -> list[Path]:

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,17 @@ from transfer_core.data.alike import get_alike
 from transfer_core.data.health import get_findings, measure_all
 from transfer_core.data.ingest import Candidate, Progress, ingest
 from transfer_core.data.label_table import Columns, lay_over, read_table
-from transfer_core.data.level_guess import propose
-from transfer_core.data.levels import Proposal, Scheme, apply_scheme
 from transfer_core.data.library import Library
 from transfer_core.data.manifest import Manifest, Problem, Reading
 from transfer_core.data.reread import reread
 from transfer_core.data.samples import SOLAR_CELLS, add_solar_cells
 from transfer_core.data.sources import (
+    arrange,
     check_inside,
     find_tables,
     is_table,
-    list_source,
     make_file_reader,
-    sift,
+    open_source,
 )
 from transfer_core.errors import UserError
 from transfer_core.files import get_roots, is_id, read_json, read_kept
@@ -58,23 +55,11 @@ Job = Callable[[Progress], tuple[Manifest, list[Problem]]]
 
 @dataclass(frozen=True)
 class Contents:
-    """What an upload holds, by its names alone: nothing is decoded yet. `images`: of which nothing is said yet."""
+    """What an upload holds, by its names alone: nothing is decoded yet."""
 
-    images: list[Candidate]
+    candidates: list[Candidate]
     problems: list[Problem]
     tables: dict[str, Callable[[], bytes]]
-    parent: Manifest | None = None
-
-    @cached_property
-    def proposal(self) -> Proposal:
-        """What the folders could mean."""
-        return propose(self.images, self.parent)
-
-    def place(self, scheme: Scheme | None = None) -> tuple[list[Candidate], list[Problem]]:
-        """Return the images with what their folders say, by a scheme or as proposed, and all that is to be told of files."""
-        chosen = scheme or self.proposal.scheme
-        placed, left = apply_scheme(self.images, chosen)
-        return placed, [*self.problems, *self.proposal.note(chosen), *left]
 
 
 def look_into(files: dict[str, Path], source: str | None = None, parent: Manifest | None = None) -> Contents:
@@ -84,16 +69,13 @@ def look_into(files: dict[str, Path], source: str | None = None, parent: Manifes
     """
     if source:
         check_inside(Path(source), get_roots())
-        return _look_at(Path(source), parent)
+        return Contents(*open_source(Path(source), parent), find_tables(Path(source)))
     if len(files) == 1 and next(iter(files)).lower().endswith(".zip"):
-        return _look_at(next(iter(files.values())), parent)
+        packed = next(iter(files.values()))
+        return Contents(*open_source(packed, parent), find_tables(packed))
     readers = [(path, make_file_reader(at)) for path, at in files.items()]
     tables = {path: read for path, read in readers if is_table(path)}
-    return Contents(*sift(readers), tables, parent)
-
-
-def _look_at(path: Path, parent: Manifest | None) -> Contents:
-    return Contents(*sift(*list_source(path)), find_tables(path), parent)
+    return Contents(*arrange(readers, (), parent), tables)
 
 
 @dataclass
@@ -153,7 +135,7 @@ class Intake:
         check_inside(folder, get_roots())
 
         def job(tell: Progress) -> tuple[Manifest, list[Problem]]:
-            candidates, problems = _look_at(folder, None).place()
+            candidates, problems = open_source(folder)
             return ingest(candidates, folder.name, self._library, problems=problems, progress=tell)
 
         return self._begin(folder.name, job)
@@ -181,20 +163,18 @@ class Intake:
         parent: str | None = None,
         table: str | None = None,
         columns: Columns | None = None,
-        levels: Scheme | None = None,
         frames: str = "first",
         source: str | None = None,
     ) -> Arrival:
         """Bring what a browser has sent: a zip, or files under their relative paths; or the folder `source` of this machine.
 
         With a `parent`, as a new version of that data set. `table` is the path of the table of labels among the
-        files, and `columns` what its columns mean; `levels` what the folders do, as proposed where it is None; `frames` of files with several: the "first" or "each".
+        files, and `columns` what its columns mean; `frames` of files with several: the "first" or "each".
         """
         told = {
             "parent": parent,
             "table": table,
             "columns": asdict(columns) if columns else None,
-            "levels": asdict(levels) if levels else None,
             "frames": frames,
             "source": source,
         }
@@ -252,10 +232,7 @@ class Intake:
         """Read an upload into the library, as it was told."""
         parent = self._library.get(about["parent"]) if about.get("parent") else None
         found = look_into(files, about.get("source"), parent)
-        scheme = found.proposal.cautious if about.get("table") else found.proposal.scheme
-        candidates, problems = found.place(
-            Scheme.from_json(about["levels"]) if about.get("levels") else scheme
-        )
+        candidates, problems = found.candidates, found.problems
         if about.get("table"):
             table = read_table(found.tables[about["table"]](), about["table"])
             problems = [each for each in problems if each.file != about["table"]]

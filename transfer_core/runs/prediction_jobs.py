@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 
 from transfer_core.data.ingest import Candidate
 from transfer_core.data.manifest import Problem
-from transfer_core.data.sources import check_inside, list_source, sift
+from transfer_core.data.sources import check_inside, open_source
 from transfer_core.errors import UserError
 from transfer_core.files import (
     folder_bytes,
@@ -276,11 +276,11 @@ class PredictionJobs:
         if job.folder:
             folder = Path(job.folder)
             check_inside(folder, get_roots())
-            candidates, problems = sift(*list_source(folder))
+            candidates, problems = open_source(folder)
         else:
             sent = self.place(job.id) / "upload"
             found = look_into({path: sent / name for path, name in job.files.items()})
-            candidates, problems = found.images, found.problems
+            candidates, problems = found.candidates, found.problems
         return [*problems, *candidates]
 
     def wants_stop(self, job: str) -> bool:
