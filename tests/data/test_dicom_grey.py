@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pydicom.uid import (
     EnhancedCTImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEGLosslessSV1,
     generate_uid,
@@ -238,6 +240,25 @@ def test_lossless_jpeg_gives_every_value_back(kind: str, bits: int) -> None:
     image = keep(data)[0].image
     assert isinstance(image, Values)
     assert np.array_equal(image.values, unsigned.astype(int) - stored)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode", "decoder"),
+    [
+        (JPEGLosslessSV1, partial(imagecodecs.jpeg8_encode, lossless=True), "jpeg8_decode"),
+        (HTJ2KLossless, partial(imagecodecs.jpeg2k_encode, level=0), "jpeg2k_decode"),
+    ],
+)
+def test_a_packed_picture_larger_than_its_file_says_is_not_unpacked(
+    syntax: str, encode: Callable[[np.ndarray], bytes], decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imagecodecs, decoder, lambda *_, **__: pytest.fail("it was unpacked"))
+    packed = encode(np.zeros((64, 80), np.uint16))
+    with pytest.raises(UserError, match="damaged"):
+        keep(scan(RAMP, syntax, PixelData=encapsulate([packed])))
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="damaged"):
+        keep(scan(RAMP, syntax, PixelData=encapsulate([packed])))
 
 
 @pytest.mark.parametrize(
