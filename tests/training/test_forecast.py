@@ -154,3 +154,9 @@ def test_a_trial_leaves_the_graph_that_the_run_will_need(
         assert activations.prefixes[0].is_ready
     with setup.activations(1) as activations:
         assert not activations.prefixes[0].is_ready
+
+
+def test_what_the_first_time_takes_is_no_pace() -> None:
+    """A graph that is opened took some seconds: with them, New run said 30 s to 42 min of a run of two minutes."""
+    slow = iter([0.2])
+    assert trial._pace(lambda: time.sleep(next(slow, 0.01)), 0.02) < 0.1

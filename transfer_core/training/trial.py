@@ -7,6 +7,7 @@ which the run then finds. What trains does whole training steps.
 from __future__ import annotations
 
 import copy
+import itertools
 import time
 from collections.abc import Callable
 
@@ -90,24 +91,23 @@ def _time_reading(spec: RunSpec, library: Library, backbone: Backbone) -> float:
     """Return the seconds to read one of the data set's images, its file being warm or cold as it is."""
     manifest = library.get(spec.manifest)
     drawn = np.random.default_rng(0).permutation(len(manifest.rows))
-    waiting = [manifest.rows[index].image for index in drawn]
+    images = itertools.cycle(manifest.rows[index].image for index in drawn)
 
     def read() -> None:
-        data = library.image_path(waiting.pop()).read_bytes()
+        data = library.image_path(next(images)).read_bytes()
         decode_pixels(data, manifest.reading, backbone.size, spec.geometry, backbone.interpolation)
 
-    return _pace(read, SHORT, most=len(waiting) - 1)
+    return _pace(read, SHORT)
 
 
-def _pace(work: Callable[[], object], seconds: float, most: int = 1_000_000) -> float:
-    """Return the seconds that `work` takes, after a first time that does not count where it is short."""
-    began = time.perf_counter()
+def _pace(work: Callable[[], object], seconds: float) -> float:
+    """Return the seconds that `work` takes, done for about `seconds` and at least once.
+
+    A time before does not count, however long it took: it opens graphs and sets up kernels.
+    """
     work()
-    first = time.perf_counter() - began
-    if first > 2 * seconds or not most:
-        return first
     began, times = time.perf_counter(), 0
-    while times < most and (times == 0 or time.perf_counter() - began < seconds):
+    while times == 0 or time.perf_counter() - began < seconds:
         work()
         times += 1
     return (time.perf_counter() - began) / times
