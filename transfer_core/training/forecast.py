@@ -23,6 +23,7 @@ from transfer_core.training.spec import RunSpec
 
 # A trial meets the machine for two seconds only: what it finds is widened to both sides.
 FASTER, SLOWER = 0.7, 1.6
+SLOW_START = 5.0  # times longer than usual, at most, until a run trains and after it has: 54 s were seen on a slow machine
 MIXED = 2.0  # times faster, at most, where a run may find out that it trains in bfloat16
 
 
@@ -64,7 +65,7 @@ def forecast(
     most = SLOWER * (seconds(epochs, 1.0) + head)
     if leaves_precision_open(spec):
         least /= MIXED
-    return OVERHEAD / 2 + least, OVERHEAD * 2 + most
+    return OVERHEAD / 2 + least, OVERHEAD * SLOW_START + most
 
 
 def read_pace(home: Path, spec: RunSpec) -> Pace | None:
